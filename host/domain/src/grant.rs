@@ -1,0 +1,244 @@
+//! Which places a plug-in may reach: what it requires against what the user named.
+//!
+//! A requirement is covered by a place that the user wrote in the step or its data source, by a fixed
+//! place of the service that was accepted at installation, or by an explicit grant of the operator.
+//! Everything else is refused, with the rule that refused it (invariant 4). This module only decides;
+//! `sandbox` enforces below the guest.
+
+use std::fmt;
+
+use crate::configuration::Side;
+use crate::fault::{Fault, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+impl Access {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// A place that a plug-in asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Requirement {
+    Tcp { host: String, first_port: u16, last_port: u16 },
+    /// A cluster whose nodes only its first answer names.
+    Members { host: String, first_port: u16, last_port: u16 },
+    /// A URL that every request must start with.
+    Http(String),
+    /// The text that the user wrote, cut before its first wildcard and back to the folder; the folder
+    /// appears to the guest under exactly this name.
+    Directory { path: String, access: Access },
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, first_port, last_port } if first_port == last_port => {
+                write!(f, "tcp {host}:{first_port}")
+            }
+            Self::Tcp { host, first_port, last_port } => {
+                write!(f, "tcp {host}:{first_port}-{last_port}")
+            }
+            Self::Members { host, first_port, .. } => {
+                write!(f, "tcp members of {host}:{first_port}")
+            }
+            Self::Http(url) => write!(f, "http {url}"),
+            Self::Directory { path, access } => write!(f, "{} {path}", access.word()),
+        }
+    }
+}
+
+/// A place that somebody other than the plug-in named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A host and a port, as written or by the host's table of default ports.
+    Tcp { host: String, port: u16 },
+    Http(String),
+    /// A folder for reading (readers) or writing (writers), as the user wrote it.
+    Directory { path: String, access: Access },
+}
+
+/// A place and who named it: a JSON pointer such as `/steps/0/parameter/path`, or `--allow-net`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPlace {
+    pub place: Place,
+    pub origin: String,
+}
+
+/// A requirement that is covered, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub requirement: Requirement,
+    /// Who named the place.
+    pub origin: String,
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (named by {})", self.requirement, self.origin)
+    }
+}
+
+/// Covers each of `requirements` by one of `named`, or refuses.
+///
+/// # Errors
+/// `grant.refused`, domain external, naming the first place that nobody named, and the rule.
+pub fn judge(
+    side: Side,
+    plugin: &str,
+    requirements: &[Requirement],
+    named: &[NamedPlace],
+) -> Result<Vec<Grant>> {
+    requirements
+        .iter()
+        .map(|requirement| {
+            named
+                .iter()
+                .find(|place| covers(&place.place, requirement))
+                .map(|place| Grant {
+                    requirement: requirement.clone(),
+                    origin: place.origin.clone(),
+                })
+                .ok_or_else(|| refusal(side, plugin, requirement))
+        })
+        .collect()
+}
+
+fn covers(place: &Place, requirement: &Requirement) -> bool {
+    match (place, requirement) {
+        (Place::Tcp { host, port }, Requirement::Tcp { host: wanted, first_port, last_port }) => {
+            host.eq_ignore_ascii_case(wanted) && first_port == last_port && port == first_port
+        }
+        (Place::Http(base), Requirement::Http(url)) => covers_url(base, url),
+        (
+            Place::Directory { path, access },
+            Requirement::Directory { path: wanted, access: wanted_access },
+        ) => access == wanted_access && folder_text(path) == folder_text(wanted),
+        _ => false,
+    }
+}
+
+/// A URL covers itself and what lies below it, at a boundary of its path.
+fn covers_url(base: &str, url: &str) -> bool {
+    let base = base.trim_end_matches('/');
+    url.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
+/// The part of a written path before its first wildcard, cut back to the last `/` where there is a
+/// wildcard; `.` where nothing is left.
+pub fn folder_text(written: &str) -> &str {
+    let before = match written.find(['*', '?', '[', '{']) {
+        Some(wildcard) => match written[..wildcard].rfind('/') {
+            Some(0) => "/",
+            Some(slash) => &written[..slash],
+            None => "",
+        },
+        None => written,
+    };
+    match before.trim_end_matches('/') {
+        "" if before.starts_with('/') => "/",
+        "" => ".",
+        text => text,
+    }
+}
+
+fn refusal(side: Side, plugin: &str, requirement: &Requirement) -> Fault {
+    let (rule, option) = match requirement {
+        Requirement::Tcp { host, first_port, .. } => (
+            "a plug-in connects only to hosts and ports that its step or data source names",
+            format!("--allow-net {host}:{first_port}"),
+        ),
+        Requirement::Members { host, .. } => (
+            "nodes of a cluster are reached only where the data source gives a pattern or network",
+            format!("--allow-net {host}"),
+        ),
+        Requirement::Http(url) => {
+            ("a plug-in requests only URLs that its step or data source names", format!("--allow-net {url}"))
+        }
+        Requirement::Directory { path, access } => (
+            "a plug-in opens only folders that its step or data source names",
+            format!("--allow-{} {path}", access.word()),
+        ),
+    };
+    Fault::external(
+        "grant.refused",
+        format!("{} \"{plugin}\" asks for {requirement}, which the job does not name: {rule}", side.word()),
+    )
+    .hint(format!("name the place in the step or its data source, or grant it with {option}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_cut_before_the_first_wildcard() {
+        let table = [
+            ("data", "data"),
+            ("data/", "data"),
+            ("data/in/*.csv", "data/in"),
+            ("orders-*.csv", "."),
+            ("/data/[ab]/x", "/data"),
+            ("/*.csv", "/"),
+            ("/", "/"),
+            ("", "."),
+            ("in/orders.csv", "in/orders.csv"),
+        ];
+        for (written, folder) in table {
+            assert_eq!(folder_text(written), folder, "{written}");
+        }
+    }
+
+    fn tcp(host: &str, port: u16) -> NamedPlace {
+        let place = Place::Tcp { host: host.into(), port };
+        NamedPlace { place, origin: "/connection/host".into() }
+    }
+
+    fn wanted(host: &str, first_port: u16, last_port: u16) -> Requirement {
+        Requirement::Tcp { host: host.into(), first_port, last_port }
+    }
+
+    #[test]
+    fn a_port_is_covered_only_by_itself() {
+        let named = [tcp("db.example", 5432)];
+        let ask = |requirement| judge(Side::Reader, "x", &[requirement], &named);
+        assert!(ask(wanted("db.example", 5432, 5432)).is_ok());
+        assert!(ask(wanted("DB.example", 5432, 5432)).is_ok());
+        for refused in [
+            wanted("db.example", 5433, 5433),
+            wanted("db.example", 5432, 5433),
+            wanted("db.example.evil", 5432, 5432),
+            Requirement::Members { host: "db.example".into(), first_port: 5432, last_port: 5432 },
+        ] {
+            assert_eq!(ask(refused).unwrap_err().code, "grant.refused");
+        }
+    }
+
+    #[test]
+    fn a_url_covers_what_lies_below_it() {
+        assert!(covers_url("https://a.example/api", "https://a.example/api/v1"));
+        assert!(covers_url("https://a.example/api/", "https://a.example/api?x"));
+        assert!(!covers_url("https://a.example/api", "https://a.example/apix"));
+        assert!(!covers_url("https://a.example", "https://a.example.evil/"));
+    }
+
+    #[test]
+    fn a_reader_place_is_not_a_writer_place() {
+        let place = Place::Directory { path: "in/*.csv".into(), access: Access::Read };
+        let named = [NamedPlace { place, origin: "/steps/0/parameter/path".into() }];
+        let ask = |access| {
+            let requirement = Requirement::Directory { path: "in".into(), access };
+            judge(Side::Reader, "file", &[requirement], &named)
+        };
+        assert!(ask(Access::Read).is_ok());
+        assert!(ask(Access::Write).is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! The envelope that says how far a task has come: written by the host, kept by the destination
+//! beside the rows and by the store, opaque to both.
+
+use crate::fault::{Fault, Result};
+
+/// Where a reader stands in one split; the plug-in's own bytes.
+pub type Position = Vec<u8>;
+
+/// A position at most; a plug-in that gives a larger one broke the contract.
+pub const POSITION_BYTES_MAX: usize = 256 << 10;
+
+/// Records and bytes of a task or a run. Bytes are widths of values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub records_read: u64,
+    pub records_written: u64,
+    pub records_filtered: u64,
+    pub records_dirty: u64,
+    /// Loaded, but cut or nulled by a policy; contained in `records_written`.
+    pub records_changed: u64,
+    pub bytes_read: u64,
+    pub bytes_written: u64,
+}
+
+impl Counts {
+    /// Invariant 5: every record read is written, dirty or filtered.
+    pub fn add_up(&self) -> bool {
+        self.records_read == self.records_written + self.records_dirty + self.records_filtered
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.records_read += other.records_read;
+        self.records_written += other.records_written;
+        self.records_filtered += other.records_filtered;
+        self.records_dirty += other.records_dirty;
+        self.records_changed += other.records_changed;
+        self.bytes_read += other.bytes_read;
+        self.bytes_written += other.bytes_written;
+    }
+}
+
+/// How far a task has come. Everything counts from the task's beginning, over all its epochs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Rises by at least one with each mark of a task.
+    pub sequence: u64,
+    /// Where the reader goes on; `None` before the first position, or where only the end counts.
+    pub position: Option<Position>,
+    pub counts: Counts,
+    /// Nothing comes after it.
+    pub end: bool,
+}
+
+const VERSION: u8 = 1;
+const NUMBERS: usize = 8;
+
+impl Mark {
+    /// Version, flags, eight little-endian numbers, then the position.
+    pub fn encode(&self) -> Vec<u8> {
+        let position = self.position.as_deref().unwrap_or_default();
+        let mut bytes = Vec::with_capacity(2 + NUMBERS * 8 + position.len());
+        bytes.push(VERSION);
+        bytes.push(u8::from(self.end) | u8::from(self.position.is_some()) << 1);
+        for number in self.numbers() {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(position);
+        bytes
+    }
+
+    fn numbers(&self) -> [u64; NUMBERS] {
+        let counts = &self.counts;
+        [
+            self.sequence,
+            counts.records_read,
+            counts.records_written,
+            counts.records_filtered,
+            counts.records_dirty,
+            counts.records_changed,
+            counts.bytes_read,
+            counts.bytes_written,
+        ]
+    }
+
+    /// # Errors
+    /// `mark.unreadable` for bytes that no version of this program wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let unreadable = || Fault::plugin("mark.unreadable", "the destination handed back a mark that was not written by this program");
+        let (head, rest) = bytes.split_at_checked(2).ok_or_else(unreadable)?;
+        let (numbers, position) = rest.split_at_checked(NUMBERS * 8).ok_or_else(unreadable)?;
+        if head[0] != VERSION || head[1] > 3 {
+            return Err(unreadable());
+        }
+        let mut values = numbers.chunks_exact(8).map(|chunk| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(chunk);
+            u64::from_le_bytes(bytes)
+        });
+        let mut next = || values.next().unwrap_or_default();
+        Ok(Self {
+            sequence: next(),
+            counts: Counts {
+                records_read: next(),
+                records_written: next(),
+                records_filtered: next(),
+                records_dirty: next(),
+                records_changed: next(),
+                bytes_read: next(),
+                bytes_written: next(),
+            },
+            position: (head[1] & 2 != 0).then(|| position.to_vec()),
+            end: head[1] & 1 != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_comes_back_as_it_was() {
+        let counts = Counts { records_read: 3, records_written: 2, records_dirty: 1, bytes_read: u64::MAX, ..Counts::default() };
+        for position in [None, Some(vec![]), Some(vec![1, 2, 3])] {
+            for end in [false, true] {
+                let mark = Mark { sequence: 7, position: position.clone(), counts, end };
+                assert_eq!(Mark::decode(&mark.encode()), Ok(mark));
+            }
+        }
+    }
+
+    #[test]
+    fn foreign_bytes_are_refused() {
+        let good = Mark::default().encode();
+        for bad in [&[][..], &[9; 80], &good[..good.len() - 1]] {
+            assert_eq!(Mark::decode(bad).unwrap_err().code, "mark.unreadable");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! sandbox
+mod bindings;

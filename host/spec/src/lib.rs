@@ -1,0 +1,244 @@
+//! Job documents: from the text that a user wrote to a [`domain::job::Job`], or to every error in it.
+//!
+//! [`read`] substitutes parameters, parses, tells the kinds of documents apart, checks shape, steps,
+//! settings and each step's parameters and connection against its plug-in's JSON Schemas, and collects
+//! the places that the user named. Whatever is wrong is told at once, each with JSON pointer, line,
+//! reason and hint.
+//!
+//! What is not here: files, environment, clocks, components. The caller hands in texts, the clock, what
+//! plug-ins say of themselves ([`Plugins`]) and where secrets come from ([`Secrets`]). Default values
+//! of parameters are the plug-ins' own.
+//!
+//! Begin with [`read`], then `step`, which follows one step from its draft to its configuration.
+//! A new kind of document goes beside `script` and `datax`; a new setting into `settings`; a new key
+//! that names a place into `places`.
+
+mod blank;
+mod connection;
+mod datax;
+mod document;
+mod draft;
+mod jdbc;
+mod json;
+mod nearest;
+pub mod parameter;
+mod places;
+pub mod schema;
+mod script;
+mod settings;
+mod step;
+mod substitute;
+
+use std::collections::BTreeSet;
+
+use domain::configuration::{Configuration, Side};
+use domain::description::{Description, SourceType};
+use domain::fault::Fault;
+use domain::grant::NamedPlace;
+use domain::job::{DocumentKind, Job};
+
+pub use blank::{blank_document, secret_keys};
+pub use document::Lines;
+pub use parameter::{Clock, Parameters};
+
+use document::{Document, Notes};
+use draft::Draft;
+use step::Workbench;
+use substitute::Substituted;
+
+/// What plug-ins say of themselves, as far as documents need it.
+pub trait Plugins {
+    /// The type with this name or alias, any case.
+    fn find(&self, name: &str) -> Option<&SourceType>;
+    /// All names, for "did you mean".
+    fn names(&self) -> Vec<&str>;
+}
+
+impl Plugins for [Description] {
+    fn find(&self, name: &str) -> Option<&SourceType> {
+        self.iter().find_map(|description| description.source_type(name))
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let types = self.iter().flat_map(|description| &description.types);
+        types.map(|kind| kind.name.as_str()).collect()
+    }
+}
+
+impl Plugins for Vec<Description> {
+    fn find(&self, name: &str) -> Option<&SourceType> {
+        self.as_slice().find(name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.as_slice().names()
+    }
+}
+
+/// Where `{"env": …}` and `{"file": …}` get their texts.
+pub trait Secrets {
+    /// The variable's text; `None` where it is not set.
+    fn env(&self, name: &str) -> Option<String>;
+    /// The file's text. A relative `path` starts at the folder of the document named `beside`.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    fn file(&self, beside: &str, path: &str) -> Result<String, String>;
+}
+
+/// The data sources' document.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The file as the user named it, or where it was looked for.
+    pub name: &'a str,
+    /// `None`: there is no such file.
+    pub text: Option<&'a str>,
+}
+
+/// All that a document's meaning depends on.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    pub text: &'a str,
+    /// The document's file as the user named it.
+    pub name: &'a str,
+    pub parameters: &'a Parameters,
+    pub clock: &'a Clock,
+    pub sources: Sources<'a>,
+    pub plugins: &'a dyn Plugins,
+    pub secrets: &'a dyn Secrets,
+}
+
+/// The places that the user named, by the step that may reach them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Places {
+    pub reader: Vec<NamedPlace>,
+    pub writer: Vec<NamedPlace>,
+}
+
+/// A document that holds.
+#[derive(Clone, Debug)]
+pub struct Read {
+    pub job: Job,
+    pub places: Places,
+    pub warnings: Vec<Fault>,
+    /// Names and values of the variables that the document uses, evaluated.
+    pub parameters_used: Vec<(String, String)>,
+    /// Those of them that stand in a secret's place: their values are not for the books.
+    pub secret_parameters: Vec<String>,
+    /// The text before substitution with secrets blanked, for the books and for `--resume`.
+    pub text_blanked: String,
+    /// Gives a place (a JSON pointer, or `datasources.json#` and one) its file and line.
+    pub lines: Lines,
+}
+
+/// A data source looked at by itself.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub configuration: Configuration,
+    /// Where its properties stand: `datasources.json#/warehouse/properties`.
+    pub connection_place: String,
+    pub places: Vec<NamedPlace>,
+    pub warnings: Vec<Fault>,
+    pub lines: Lines,
+}
+
+/// Reads a job document.
+///
+/// # Errors
+/// Every fault that was found, in the order of the document, all of domain user (a plug-in whose
+/// schema is unreadable is of domain plugin).
+pub fn read(input: &Input<'_>) -> Result<Read, Vec<Fault>> {
+    let mut notes = Notes::default();
+    let values = parameter::evaluate_all(input.parameters, input.clock, &mut notes.faults);
+    let (substituted, document, draft) = parse(input, &values, &mut notes)?;
+    let sources = document::Lazy::new(input.sources);
+    let bench = Workbench { sources: &sources, plugins: input.plugins, secrets: input.secrets };
+    let settings = settings::read(draft.kind, &document, &draft, &mut notes);
+    let reader = draft.reader.and_then(|step| bench.finish(step, &mut notes));
+    let writer = draft.writer.and_then(|step| bench.finish(step, &mut notes));
+    if let (Some(reader), Some(writer)) = (&reader, &writer) {
+        step::check_columns(reader, writer, &mut notes);
+    }
+    unused_parameters(input.parameters, &substituted, &mut notes);
+    let lines = Lines::new(&document, sources.parsed());
+    substituted.settle(&mut notes);
+    let (Some(reader), Some(writer), true) = (reader, writer, notes.faults.is_empty()) else {
+        return Err(notes.faults_in_order());
+    };
+    let secret_names: BTreeSet<String> = reader.secrets.union(&writer.secrets).cloned().collect();
+    Ok(Read {
+        text_blanked: blank_document(input.text, &secret_names),
+        secret_parameters: substituted.within_secrets(&document, &secret_names),
+        parameters_used: substituted.used(&values),
+        places: Places { reader: reader.places, writer: writer.places },
+        job: Job { kind: draft.kind, reader: reader.step, writer: writer.step, settings },
+        warnings: notes.warnings,
+        lines,
+    })
+}
+
+/// Substitutes and parses. DataX also replaces `$name`, which only the parsed document tells.
+fn parse<'a>(
+    input: &Input<'a>,
+    values: &parameter::Values,
+    notes: &mut Notes,
+) -> Result<(Substituted<'a>, Document, Draft), Vec<Fault>> {
+    let mut substituted = Substituted::new(input.name, input.text, values, false);
+    let mut parsed = Document::of_job(input.name, &substituted);
+    let bare = parsed.as_ref().is_ok_and(|(document, _)| {
+        draft::kind(document.value()) == Some(DocumentKind::DataX)
+    });
+    if bare && substituted.has_bare(values) {
+        substituted = Substituted::new(input.name, input.text, values, true);
+        parsed = Document::of_job(input.name, &substituted);
+    }
+    let (document, duplicates) = match parsed {
+        Ok(parsed) => parsed,
+        Err(fault) => {
+            notes.faults.push(fault);
+            substituted.tell(None, notes);
+            return Err(std::mem::take(notes).faults_in_order());
+        }
+    };
+    notes.warnings.extend(duplicates);
+    substituted.tell(Some(&document), notes);
+    let draft = Draft::read(&document, notes);
+    match draft {
+        Some(draft) => Ok((substituted, document, draft)),
+        None => Err(std::mem::take(notes).faults_in_order()),
+    }
+}
+
+fn unused_parameters(parameters: &Parameters, substituted: &Substituted<'_>, notes: &mut Notes) {
+    for name in parameters.names().filter(|name| !substituted.uses(name)) {
+        let message = format!("parameter \"{name}\" is given, but the document does not use it");
+        let hint = format!("write \"${{{name}}}\" where its value shall stand");
+        notes.warnings.push(Fault::user("spec.parameter_unused", message).hint(hint));
+    }
+}
+
+/// Reads one data source, for looking at it without a job.
+///
+/// # Errors
+/// As [`read`].
+pub fn source(
+    name: &str,
+    sources: Sources<'_>,
+    plugins: &dyn Plugins,
+    secrets: &dyn Secrets,
+) -> Result<Source, Vec<Fault>> {
+    let mut notes = Notes::default();
+    let lazy = document::Lazy::new(sources);
+    let bench = Workbench { sources: &lazy, plugins, secrets };
+    let looked_at = bench.source(name, Side::Reader, &mut notes);
+    match looked_at {
+        Some((configuration, connection_place, places)) if notes.faults.is_empty() => Ok(Source {
+            configuration,
+            connection_place,
+            places,
+            warnings: notes.warnings,
+            lines: Lines::of_sources(lazy.parsed()),
+        }),
+        _ => Err(notes.faults_in_order()),
+    }
+}
