@@ -48,7 +48,7 @@ pub use bindings::exports::airlock::connector::writer::{
     Answer, Closed, CommitMode, Outcome, Remark, Run, Task, Wishes,
 };
 pub use dataset::Dataset;
-pub use face::Face;
+pub use face::{Face, NoSql};
 pub use plugin::{
     Cursor, NoReader, NoWriter, Plan, Plugin, Prepared, Reader, Rows, Sink, Step, Writer,
 };

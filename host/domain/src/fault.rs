@@ -33,6 +33,12 @@ impl FaultDomain {
         }
     }
 
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::User, Self::External, Self::Data, Self::Plugin, Self::Internal]
+            .into_iter()
+            .find(|domain| domain.word() == word)
+    }
+
     /// The exit code of a command that ends with such a fault.
     pub fn exit_code(self) -> u8 {
         match self {

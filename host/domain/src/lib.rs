@@ -10,6 +10,7 @@
 //! Begin with [`port`], then [`mark`], then [`run`].
 
 pub mod batch;
+pub mod books;
 pub mod configuration;
 pub mod dataset;
 pub mod description;

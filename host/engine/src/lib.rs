@@ -1,1 +1,30 @@
-//! engine
+//! One run of a job: plan, prepare, read, map, write, commit, acknowledge.
+//!
+//! [`Engine::attempt`] takes a recorded run from where it stands to its end, or as far as it comes:
+//! it may be dropped, killed or stopped at any await, and the next attempt goes on behind the last
+//! durable mark. It drives the ports of `domain` alone; it knows neither WebAssembly nor a database,
+//! so its tests run on scripted doubles and a simulated clock.
+//!
+//! What stands where: [`attempt`] is the run as a whole, `pool` hands out tasks, `lane` works on one
+//! after another, `reading` and `writing` are the two halves of a task, `unsettled` keeps what a
+//! destination may still refuse, [`mapping`] casts, [`preview`] is the run that does nothing.
+//!
+//! Begin with `attempt.rs`, then `lane.rs`; the order of invariant 1 is in `writing.rs`, in `settle`.
+
+mod attempt;
+mod dirty;
+mod lane;
+pub mod mapping;
+mod pool;
+mod preview;
+mod progress;
+mod reading;
+mod retry;
+mod settings;
+mod unsettled;
+mod writing;
+
+pub use attempt::{Engine, Summary};
+pub use preview::{Preview, Sample, sample};
+pub use progress::{Progress, Seen};
+pub use settings::Settings;

@@ -30,6 +30,7 @@ mod step;
 mod substitute;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use domain::configuration::{Configuration, Side};
 use domain::description::{Description, SourceType};
@@ -153,7 +154,7 @@ pub fn read(input: &Input<'_>) -> Result<Read, Vec<Fault>> {
     let (substituted, document, draft) = parse(input, &values, &mut notes)?;
     let sources = document::Lazy::new(input.sources);
     let bench = Workbench { sources: &sources, plugins: input.plugins, secrets: input.secrets };
-    let settings = settings::read(draft.kind, &document, &draft, &mut notes);
+    let settings = settings::read(draft.kind, &document, &mut notes);
     let reader = draft.reader.and_then(|step| bench.finish(step, &mut notes));
     let writer = draft.writer.and_then(|step| bench.finish(step, &mut notes));
     if let (Some(reader), Some(writer)) = (&reader, &writer) {
@@ -161,7 +162,7 @@ pub fn read(input: &Input<'_>) -> Result<Read, Vec<Fault>> {
     }
     unused_parameters(input.parameters, &substituted, &mut notes);
     let lines = Lines::new(&document, sources.parsed());
-    substituted.settle(&mut notes);
+    substituted.settle(&document, &mut notes);
     let (Some(reader), Some(writer), true) = (reader, writer, notes.faults.is_empty()) else {
         return Err(notes.faults_in_order());
     };
@@ -182,7 +183,7 @@ fn parse<'a>(
     input: &Input<'a>,
     values: &parameter::Values,
     notes: &mut Notes,
-) -> Result<(Substituted<'a>, Document, Draft), Vec<Fault>> {
+) -> Result<(Substituted<'a>, Rc<Document>, Draft), Vec<Fault>> {
     let mut substituted = Substituted::new(input.name, input.text, values, false);
     let mut parsed = Document::of_job(input.name, &substituted);
     let bare = parsed.as_ref().is_ok_and(|(document, _)| {

@@ -1,1 +1,40 @@
-//! testkit
+//! Doubles and checkers for the tests of the engine and of every store. Development only.
+//!
+//! A [`Scenario`] says everything about a simulated run, derived from a seed: the records and what
+//! becomes of each, how the source cuts and marks them, how the destination commits, refuses and
+//! takes, and which call of which port goes wrong. [`simulate`] plays it: attempt after attempt on the
+//! same books and the same destination, each in a runtime of its own with simulated time, until the
+//! run has ended; then it judges what is left. All doubles share one [`World`], so that each can check
+//! what it is told against what is really durable: a wrong acknowledgement is found when it is made.
+//!
+//! [`store_conformance`] is what every `domain::port::Store` must do.
+//!
+//! What is not here: the engine. It is handed in as a function, so that its tests can depend on this.
+//!
+//! Begin with [`harness`], then [`scenario`], then the doubles [`store`], [`source`],
+//! [`destination`]; `world` is where calls go wrong.
+
+pub mod conformance;
+pub mod destination;
+pub mod fault;
+pub mod harness;
+pub mod planted;
+pub mod prng;
+pub mod scenario;
+mod sink;
+pub mod source;
+pub mod store;
+pub mod table;
+mod verdict;
+pub mod world;
+
+pub use conformance::store_conformance;
+pub use destination::ScriptedDestination;
+pub use fault::{FaultKind, FaultPlan, Operation};
+pub use harness::{Options, Parts, Report, examine, simulate};
+pub use planted::Planted;
+pub use prng::Rng;
+pub use scenario::{Abilities, Reading, Scenario, Taking, Writing};
+pub use source::ScriptedSource;
+pub use store::MemStore;
+pub use world::World;

@@ -1,0 +1,123 @@
+//! What a format needs of a storage: reading at an offset, writing one byte after another.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use sdk::{Fault, Result};
+
+/// One stored object, open for reading. Its length does not change while it is open.
+pub trait Input: Send + Sync {
+    /// What people see: `in/orders-3.csv`.
+    fn label(&self) -> &str;
+    /// Bytes.
+    fn len(&self) -> u64;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Fills the front of `buffer` with what stands at `offset` and answers how much; 0 at the end.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
+}
+
+/// One object that is being written.
+pub trait Output: Send {
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
+    /// What was written is durable on return.
+    fn sync(&mut self) -> Result<()>;
+}
+
+/// The bytes of `input` from `at` up to `stop`.
+pub struct Range {
+    pub input: Arc<dyn Input>,
+    pub at: u64,
+    pub stop: u64,
+}
+
+impl Range {
+    pub fn all(input: Arc<dyn Input>) -> Self {
+        let stop = input.len();
+        Self { input, at: 0, stop }
+    }
+
+    /// Reads once; 0 at the end of the range.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let left = usize::try_from(self.stop.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let count = self.input.read_at(self.at, &mut buffer[..wanted])?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Read for Range {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.fill(buffer).map_err(io_error)
+    }
+}
+
+/// A fault on its way through code that knows only `std::io`.
+#[derive(Debug)]
+pub(crate) struct Carried(pub(crate) Fault);
+
+impl std::fmt::Display for Carried {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Carried {}
+
+pub(crate) fn io_error(fault: Fault) -> io::Error {
+    io::Error::other(Carried(fault))
+}
+
+/// The fault that an error carries, however deep it is wrapped.
+pub(crate) fn carried(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(Carried(fault)) = error.downcast_ref() {
+            return Some(fault.clone());
+        }
+        // An `io::Error` names what it wraps by `get_ref`, not by `source`.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or(error.source());
+    }
+    None
+}
+
+/// Bytes in memory: small documents and tests.
+pub struct Memory {
+    pub label: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Input for Memory {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..));
+        let rest = rest.unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+impl Output for Vec<u8> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

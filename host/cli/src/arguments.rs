@@ -1,0 +1,227 @@
+//! What can be typed: the doc comments here are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  airlock run job.json --bizdate 20251031       run a job for a business date
+  airlock run job.json --resume                 go on with the newest unfinished run
+  airlock plan job.json                         show what a run would do, change nothing
+  airlock validate job.json                     find all errors of a document at once
+  airlock check warehouse                       try a data source, step by step
+  airlock discover warehouse public orders      show the columns of a table
+
+Exit codes: 0 done, 1 internal, 2 invalid document or arguments, 3 the outside world,
+4 the run failed on its data, 130 and 143 interrupted.";
+
+/// Moves data between systems; every reader and writer runs in a sandbox of its own.
+#[derive(Debug, Parser)]
+#[command(name = "airlock", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// How results are written: text for people, or one JSON object on standard output
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT", env = "AIRLOCK_OUTPUT", hide_env = true)]
+    pub(crate) output: Format,
+    /// Folder of state and compile cache [default: the XDG folders]
+    #[arg(long, global = true, value_name = "FOLDER", env = "AIRLOCK_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a job, or go on with an unfinished run
+    Run(Box<RunArguments>),
+    /// Find all errors and warnings of a job document; reaches nothing
+    Validate(JobArguments),
+    /// Show what a run would do: datasets, splits, mapping, casts, grants; changes nothing
+    Plan(SandboxedJobArguments),
+    /// Try a job's two sides, or one data source, step by step
+    Check(TargetArguments),
+    /// Show what a data source holds, or the first rows of a job's reader
+    Discover(Box<DiscoverArguments>),
+    /// Look at plug-ins
+    #[command(subcommand, arg_required_else_help = true)]
+    Plugin(PluginCommand),
+    /// List recent runs
+    Runs(RunsArguments),
+    /// List the dirty records of a run
+    Dirty(DirtyArguments),
+    /// Look whether this machine has what a run needs
+    Doctor(LimitArguments),
+    /// Write a completion script for a shell to standard output
+    Completions(CompletionsArguments),
+}
+
+/// A document and what its text depends on.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct JobArguments {
+    /// The job document, or "-" for standard input
+    #[arg(value_name = "JOB")]
+    pub(crate) job: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: InputArguments,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct InputArguments {
+    /// Give a variable its value: a constant, or an expression such as $bizdate (repeatable)
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// Business date, such as 20251031 [default: the day before the scheduled time]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) bizdate: Option<String>,
+    /// Scheduled time, such as 20251101023045 [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) cyctime: Option<String>,
+    /// File of data sources [default: datasources.json beside the document]
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_SOURCES", hide_env = true)]
+    pub(crate) sources: Option<PathBuf>,
+    /// Bring in a plug-in that is not built in (repeatable)
+    #[arg(long = "plugin", value_name = "FILE")]
+    pub(crate) plugins: Vec<PathBuf>,
+}
+
+/// Places that plug-ins may reach although no document names them.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Grants")]
+pub(crate) struct GrantArguments {
+    /// Let plug-ins connect to a host and port, or request below a URL (repeatable)
+    #[arg(long = "allow-net", value_name = "HOST:PORT")]
+    pub(crate) net: Vec<String>,
+    /// Let plug-ins read a folder (repeatable)
+    #[arg(long = "allow-read", value_name = "FOLDER")]
+    pub(crate) read: Vec<String>,
+    /// Let plug-ins write a folder (repeatable)
+    #[arg(long = "allow-write", value_name = "FOLDER")]
+    pub(crate) write: Vec<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SandboxedJobArguments {
+    #[command(flatten)]
+    pub(crate) job: JobArguments,
+    #[command(flatten)]
+    pub(crate) grants: GrantArguments,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) sandboxed: SandboxedJobArguments,
+    /// Go on with a run [default: the newest unfinished run of this document]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true)]
+    pub(crate) resume: Option<Option<String>>,
+    /// How progress is shown on standard error: bars on a terminal and lines elsewhere, JSON
+    /// lines, or not at all
+    #[arg(long, value_enum, default_value_t, value_name = "MODE", env = "AIRLOCK_PROGRESS", hide_env = true)]
+    pub(crate) progress: ProgressMode,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    #[default]
+    Auto,
+    Json,
+    None,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TargetArguments {
+    /// A job document, "-" for one on standard input, or the name of a data source
+    #[arg(value_name = "JOB|SOURCE")]
+    pub(crate) target: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: InputArguments,
+    #[command(flatten)]
+    pub(crate) grants: GrantArguments,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiscoverArguments {
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    /// What to look at, from the outside in: a schema, then a table
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Vec<String>,
+    /// Show the first rows that the reader of a job reads
+    #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "10", conflicts_with = "path")]
+    pub(crate) sample: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List the built-in plug-ins and their data source types
+    List(PluginListArguments),
+    /// Show a plug-in: its types, roles, parameters and connection properties
+    Inspect(PluginInspectArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PluginListArguments {
+    /// List this plug-in too (repeatable)
+    #[arg(long = "plugin", value_name = "FILE")]
+    pub(crate) plugins: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PluginInspectArguments {
+    /// The name of a plug-in or of a data source type, or a component's file
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) plugin: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunsArguments {
+    /// Runs to list at most, the newest first
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DirtyArguments {
+    /// The run's id
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Records to list at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArguments {
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// What each plug-in may use; without an option, the sandbox's default.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct LimitArguments {
+    /// Set a limit of plug-ins, such as memory=512MiB or short-call=90s (repeatable); "airlock
+    /// doctor" lists them all
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limits: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema};
+use domain::port::{self, CommitMode, Prepared, Wishes};
+
+use super::*;
+
+fn one_column(name: &str, data_type: DataType) -> Dataset {
+    let schema = Arc::new(Schema::new(vec![Field::new("amount", data_type, true)]));
+    Dataset { path: vec![name.into()], schema, primary_key: vec![], metadata: vec![] }
+}
+
+fn preview() -> Preview {
+    let from = one_column("orders", DataType::Float64);
+    let to = one_column("out", DataType::Int32);
+    let pair = ColumnCast {
+        from: Arc::clone(&from.schema.fields()[0]),
+        to: Arc::clone(&to.schema.fields()[0]),
+        cast: Cast::Lossy,
+    };
+    let split = Split {
+        token: vec![],
+        label: "orders-1.csv".into(),
+        stage: 0,
+        rows_estimate: None,
+        bytes_estimate: Some(2048),
+    };
+    Preview {
+        plan: port::Plan { datasets: vec![from], bounded: true, start: vec![] },
+        splits: vec![split; 12],
+        splits_complete: false,
+        prepared: Prepared {
+            datasets: vec![to],
+            commit_mode: CommitMode::Staged,
+            wishes: Wishes::default(),
+        },
+        columns: vec![vec![pair]],
+    }
+}
+
+#[test]
+fn a_plan_marks_lossy_casts() {
+    let preview = preview();
+    let plan = Plan { preview: &preview, grants: &[], clock: "now", warnings: vec![] };
+    let text = text(&plan);
+    let (head, tail) = text.split_at(text.find("  split").unwrap());
+    assert_eq!(
+        head,
+        "\
+clock: now
+dataset: orders -> out
+  from    type     to      type   cast
+  amount  Float64  amount  Int32  ! lossy
+splits: 12, and more as the run goes
+"
+    );
+    assert!(tail.ends_with("  and 2 others\ncommit: staged\n"), "{tail}");
+    let object = json(&plan);
+    assert_eq!(object["datasets"][0]["columns"][0]["cast"], "lossy");
+    assert_eq!(object["splits"].as_array().unwrap().len(), 12);
+}

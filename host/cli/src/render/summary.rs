@@ -1,0 +1,195 @@
+//! The end of a run, as text and as one object.
+
+use std::time::Duration;
+
+use domain::fault::Fault;
+use domain::grant::Grant;
+use domain::mark::Counts;
+use domain::port::CommitMode;
+use domain::run::RunId;
+use serde_json::{Value, json};
+
+use crate::human;
+use crate::render::fault;
+
+/// Width of the words on the left.
+const WORD_WIDTH: usize = 9;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Succeeded,
+    Failed,
+    Interrupted,
+}
+
+impl Status {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// Everything that is told about a run when it ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    pub(crate) run: RunId,
+    pub(crate) status: Status,
+    pub(crate) counts: Counts,
+    pub(crate) elapsed: Duration,
+    /// Over all lanes.
+    pub(crate) waited_reader: Duration,
+    pub(crate) waited_writer: Duration,
+    pub(crate) tasks: u32,
+    /// Done by an attempt before this one.
+    pub(crate) tasks_resumed: u32,
+    pub(crate) retries: u32,
+    pub(crate) commit_mode: Option<CommitMode>,
+    /// By side: `reader` and `writer`.
+    pub(crate) grants: Vec<(&'static str, Grant)>,
+    pub(crate) clock: String,
+    pub(crate) dirty: Vec<DirtyReason>,
+    pub(crate) notes: Vec<String>,
+    /// The command that goes on with the run, where it can be resumed.
+    pub(crate) resume: Option<String>,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Dirty records that have one reason in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DirtyReason {
+    pub(crate) stage: &'static str,
+    pub(crate) code: String,
+    pub(crate) column: Option<String>,
+    /// Of the first.
+    pub(crate) message: String,
+    pub(crate) origin: Option<String>,
+    pub(crate) records: u64,
+}
+
+pub(crate) fn text(summary: &Summary) -> String {
+    let mut lines = Lines(format!("{} run {}\n", summary.status.word(), summary.run));
+    let counts = &summary.counts;
+    let moved = |records, bytes| format!("{}, {}", human::plural(records, "record"), human::bytes(bytes));
+    lines.add("read", moved(counts.records_read, counts.bytes_read));
+    lines.add("written", moved(counts.records_written, counts.bytes_written));
+    if counts.records_filtered > 0 {
+        lines.add("filtered", human::plural(counts.records_filtered, "record"));
+    }
+    if counts.records_changed > 0 {
+        lines.add("changed", format!("{} by the destination", human::plural(counts.records_changed, "record")));
+    }
+    lines.add("dirty", human::plural(counts.records_dirty, "record"));
+    for reason in &summary.dirty {
+        lines.add("", dirty_line(reason));
+    }
+    if counts.records_dirty + counts.records_changed > 0 {
+        lines.add("", format!("all of them: airlock dirty {}", summary.run));
+    }
+    lines.add("elapsed", elapsed(summary));
+    lines.add("tasks", tasks(summary));
+    if let Some(mode) = summary.commit_mode {
+        lines.add("commit", mode.word().into());
+    }
+    for (index, (side, grant)) in summary.grants.iter().enumerate() {
+        lines.add(if index == 0 { "granted" } else { "" }, format!("{side}: {grant}"));
+    }
+    lines.add("clock", summary.clock.clone());
+    for note in &summary.notes {
+        lines.add("note", note.clone());
+    }
+    lines.0
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, word: &str, text: String) {
+        self.0 += format!("  {word:WORD_WIDTH$} {text}").trim_end();
+        self.0.push('\n');
+    }
+}
+
+fn elapsed(summary: &Summary) -> String {
+    let (counts, time) = (&summary.counts, summary.elapsed);
+    let mut text = human::duration(time);
+    if counts.records_read > 0 {
+        let records = human::count(human::per_second(counts.records_read, time));
+        let bytes = human::bytes(human::per_second(counts.bytes_read, time));
+        text += &format!(", {records} records/s, {bytes}/s");
+    }
+    if summary.waited_reader + summary.waited_writer >= Duration::from_secs(1) {
+        let (reader, writer) = (summary.waited_reader, summary.waited_writer);
+        let (reader, writer) = (human::duration(reader), human::duration(writer));
+        text += &format!(" (waited {reader} for the reader, {writer} for the writer)");
+    }
+    text
+}
+
+fn tasks(summary: &Summary) -> String {
+    let mut text = human::count(summary.tasks.into());
+    if summary.tasks_resumed > 0 {
+        text += &format!(", {} done before", human::count(summary.tasks_resumed.into()));
+    }
+    if summary.retries > 0 {
+        let retries = if summary.retries == 1 { "retry" } else { "retries" };
+        text += &format!(", {} {retries}", human::count(summary.retries.into()));
+    }
+    text
+}
+
+fn dirty_line(reason: &DirtyReason) -> String {
+    let column = reason.column.as_ref().map(|name| format!(" column \"{name}\"")).unwrap_or_default();
+    let origin = reason.origin.as_ref().map(|place| format!(", first at {place}")).unwrap_or_default();
+    let DirtyReason { stage, code, message, .. } = reason;
+    format!("{} x {stage}{column}: {message} [{code}]{origin}", human::count(reason.records))
+}
+
+pub(crate) fn json(summary: &Summary) -> Value {
+    let counts = &summary.counts;
+    let milliseconds = |time: Duration| time.as_millis() as u64;
+    json!({
+        "run_id": summary.run.0,
+        "status": summary.status.word(),
+        "records_read": counts.records_read,
+        "records_written": counts.records_written,
+        "records_filtered": counts.records_filtered,
+        "records_dirty": counts.records_dirty,
+        "records_changed": counts.records_changed,
+        "bytes_read": counts.bytes_read,
+        "bytes_written": counts.bytes_written,
+        "elapsed_ms": milliseconds(summary.elapsed),
+        "waited_reader_ms": milliseconds(summary.waited_reader),
+        "waited_writer_ms": milliseconds(summary.waited_writer),
+        "tasks": summary.tasks,
+        "tasks_resumed": summary.tasks_resumed,
+        "retries": summary.retries,
+        "commit_mode": summary.commit_mode.map(CommitMode::word),
+        "grants": summary.grants.iter().map(|(side, grant)| grant_json(side, grant)).collect::<Vec<_>>(),
+        "clock": summary.clock,
+        "dirty": summary.dirty.iter().map(dirty_json).collect::<Vec<_>>(),
+        "notes": summary.notes,
+        "resume": summary.resume,
+        "error": summary.fault.as_ref().map(fault::json),
+    })
+}
+
+pub(crate) fn grant_json(side: &str, grant: &Grant) -> Value {
+    json!({"side": side, "place": grant.requirement.to_string(), "named_by": grant.origin})
+}
+
+fn dirty_json(reason: &DirtyReason) -> Value {
+    json!({
+        "stage": reason.stage,
+        "code": reason.code,
+        "column": reason.column,
+        "message": reason.message,
+        "origin": reason.origin,
+        "records": reason.records,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+use domain::grant::{Access, Requirement};
+
+use super::*;
+
+fn full() -> Summary {
+    let requirement = Requirement::Directory { path: "in".into(), access: Access::Read };
+    let counts = Counts {
+        records_read: 1_000_000,
+        records_written: 999_998,
+        records_dirty: 2,
+        bytes_read: 3 << 20,
+        bytes_written: 2 << 20,
+        ..Counts::default()
+    };
+    Summary {
+        run: RunId("r1".into()),
+        status: Status::Succeeded,
+        counts,
+        elapsed: Duration::from_secs(2),
+        waited_reader: Duration::from_millis(1500),
+        waited_writer: Duration::ZERO,
+        tasks: 4,
+        tasks_resumed: 1,
+        retries: 1,
+        commit_mode: Some(CommitMode::Staged),
+        grants: vec![("reader", Grant { requirement, origin: "/steps/0/parameter/path".into() })],
+        clock: "2025-11-01 02:30:45 (UTC), business date 20251031".into(),
+        dirty: vec![DirtyReason {
+            stage: "cast",
+            code: "cast.overflow".into(),
+            column: Some("amount".into()),
+            message: "out of range".into(),
+            origin: Some("a.csv line 7".into()),
+            records: 2,
+        }],
+        notes: vec!["types were inferred".into()],
+        resume: None,
+        fault: None,
+    }
+}
+
+#[test]
+fn a_summary_for_people() {
+    assert_eq!(
+        text(&full()),
+        "\
+succeeded run r1
+  read      1,000,000 records, 3.0 MiB
+  written   999,998 records, 2.0 MiB
+  dirty     2 records
+            2 x cast column \"amount\": out of range [cast.overflow], first at a.csv line 7
+            all of them: airlock dirty r1
+  elapsed   2.0 s, 500,000 records/s, 1.5 MiB/s (waited 1.5 s for the reader, 0 ms for the writer)
+  tasks     4, 1 done before, 1 retry
+  commit    staged
+  granted   reader: read in (named by /steps/0/parameter/path)
+  clock     2025-11-01 02:30:45 (UTC), business date 20251031
+  note      types were inferred
+"
+    );
+}
+
+#[test]
+fn a_summary_for_programs_has_every_key() {
+    let object = json(&full());
+    let keys: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    for key in [
+        "run_id", "status", "records_read", "records_written", "records_filtered", "records_dirty",
+        "bytes_read", "bytes_written", "elapsed_ms", "tasks", "grants", "error",
+    ] {
+        assert!(keys.contains(&key), "{key}");
+    }
+    assert_eq!(object["status"], "succeeded");
+    assert_eq!(object["error"], Value::Null);
+    assert_eq!(object["grants"][0]["place"], "read in");
+    let mut failed = full();
+    failed.fault = Some(Fault::data("run.dirty_limit", "too many"));
+    assert_eq!(json(&failed)["error"]["code"], "run.dirty_limit");
+}

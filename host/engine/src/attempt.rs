@@ -1,0 +1,365 @@
+//! One attempt at a run, from where it stands.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::port::{
+    Attempt, Budget, CommitMode, Destination, Dirty, Outcome, Plan, Prepared, Reader, RunRecord,
+    Source, Store, Writer,
+};
+use domain::run::{RunEvent, RunState};
+use domain::{Counts, Dataset, Fault, FaultDomain, Result, RunId};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::lane::Lane;
+use crate::mapping::Mapping;
+use crate::pool::Pool;
+use crate::progress::Progress;
+use crate::retry::Tries;
+use crate::settings::Settings;
+
+/// A job's two ends, and where its books are kept.
+pub struct Engine<S, R, W> {
+    pub store: Arc<S>,
+    pub source: Arc<R>,
+    pub destination: Arc<W>,
+    pub settings: Settings,
+    pub progress: Arc<Progress>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    pub state: RunState,
+    /// Of the whole run, over all its attempts, as far as it is done or durable.
+    pub counts: Counts,
+    pub tasks: u32,
+    /// Tasks that earlier attempts had done.
+    pub tasks_resumed: u32,
+    /// How often this attempt tried something again.
+    pub retries: u64,
+    pub commit_mode: Option<CommitMode>,
+    pub elapsed: Duration,
+    /// How long writers waited for their readers, over all lanes.
+    pub waited_reader: Duration,
+    /// How long readers waited for their writers, over all lanes.
+    pub waited_writer: Duration,
+    /// For people: what the counts alone don't say.
+    pub notes: Vec<String>,
+    pub fault: Option<Fault>,
+}
+
+/// What all lanes of an attempt share.
+pub(crate) struct Context<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) settings: Settings,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) attempt: Attempt,
+    /// The reader's.
+    pub(crate) datasets: Vec<Dataset>,
+    pub(crate) prepared: Prepared,
+    pub(crate) mapping: Mapping,
+    pub(crate) budget: Budget,
+}
+
+impl<S> Context<S> {
+    /// The fault of a run with too many dirty records, naming the last one's reason.
+    pub(crate) fn dirty_limit(&self, dirty: u64, last: Option<&Dirty>) -> Fault {
+        let limit = match (self.settings.error_limit.records, self.settings.error_limit.share) {
+            (Some(records), _) => records.to_string(),
+            (None, Some(share)) => format!("{}%", share * 100.0),
+            (None, None) => "none".to_owned(),
+        };
+        let mut message = format!("{dirty} dirty records, and the limit is {limit}");
+        if let Some(last) = last {
+            message += &format!("; the last one: {} [{}]", last.message, last.code);
+        }
+        Fault::data("run.dirty_limit", message)
+            .hint("correct the records or the column types, or raise \"errorLimit\" in \"setting\"")
+    }
+}
+
+impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
+    /// Takes a recorded run as far as it comes: to its end, to a fault, or until `stop` says so.
+    pub async fn attempt(&self, run: &RunId, stop: watch::Receiver<bool>) -> Summary {
+        let begun = Instant::now();
+        let fault = self.until_stopped(run, stop).await.err();
+        let mut fault = match fault {
+            Some(fault) => Some(self.note(run, fault).await),
+            None => None,
+        };
+        let record = self.store.load(run).await;
+        let tasks = self.store.tasks(run).await.unwrap_or_default();
+        let seen = self.progress.seen();
+        let (state, commit_mode) = match record {
+            Ok(record) => (record.state, record.prepared.map(|prepared| prepared.commit_mode)),
+            Err(unread) => {
+                fault.get_or_insert(unread);
+                (RunState::Interrupted, None)
+            }
+        };
+        let mut counts = Counts::default();
+        for task in &tasks {
+            let done = task.done.as_ref().map(|done| done.counts);
+            counts.add(&done.or(task.mark.as_ref().map(|mark| mark.counts)).unwrap_or_default());
+        }
+        if fault.is_some() {
+            // What was read on the way to the fault; written is only what is durable.
+            counts.records_read = counts.records_read.max(seen.records_read);
+            counts.bytes_read = counts.bytes_read.max(seen.bytes_read);
+            counts.records_dirty = counts.records_dirty.max(seen.records_dirty);
+        }
+        let done = tasks.iter().filter(|task| task.done.is_some()).count() as u64;
+        Summary {
+            state,
+            counts,
+            tasks: tasks.len() as u32,
+            tasks_resumed: done.saturating_sub(seen.tasks_done) as u32,
+            retries: seen.retries,
+            commit_mode,
+            elapsed: begun.elapsed(),
+            waited_reader: Duration::from_micros(seen.waited_reader_us),
+            waited_writer: Duration::from_micros(seen.waited_writer_us),
+            notes: notes(commit_mode, seen.retries, &tasks),
+            fault,
+        }
+    }
+
+    async fn until_stopped(&self, run: &RunId, mut stop: watch::Receiver<bool>) -> Result<()> {
+        // Dropping the work is safe at every await, so it is also how it stops.
+        tokio::select! {
+            biased;
+            result = self.go_on(run) => result,
+            Ok(_) = stop.wait_for(|stop| *stop) => {
+                Err(Fault::external("run.stopped", "the run was stopped and can be resumed"))
+            }
+        }
+    }
+
+    /// Writes down how the attempt ended, and clears away where the run is broken for good.
+    async fn note(&self, run: &RunId, fault: Fault) -> Fault {
+        let broke = matches!(
+            fault.domain,
+            FaultDomain::User | FaultDomain::Data | FaultDomain::Plugin
+        );
+        let event = if broke { RunEvent::Broke } else { RunEvent::Stopped };
+        let noted = match self.store.happened(run, event, Some(&fault)).await {
+            Ok(record) if record.state == RunState::Clearing => self.finish(&record).await,
+            Ok(_) => Ok(()),
+            Err(unwritten) => Err(unwritten),
+        };
+        if let Err(second) = noted {
+            tracing::warn!("while ending the run: {second}");
+        }
+        fault
+    }
+
+    async fn go_on(&self, run: &RunId) -> Result<()> {
+        let record = self.store.happened(run, RunEvent::Started, None).await?;
+        let record = match record.state {
+            RunState::Running => self.work(record).await?,
+            _ => record,
+        };
+        self.finish(&record).await
+    }
+
+    /// Plans, prepares and moves the rows.
+    async fn work(&self, record: RunRecord) -> Result<RunRecord> {
+        let run = record.new.id.clone();
+        let (plan, planner) = self.plan(&record).await.map_err(|fault| fault.within("reader"))?;
+        let attempt =
+            Attempt { run: run.clone(), epoch: record.epoch, bounded: plan.bounded };
+        let prepared = self.prepare(&record, &attempt, &plan).await?;
+        let context = Arc::new(Context {
+            store: self.store.clone(),
+            settings: self.settings.clone(),
+            progress: self.progress.clone(),
+            mapping: Mapping::new(&plan.datasets, &prepared.datasets, self.settings.casts)?,
+            budget: self.settings.budget(&prepared.wishes),
+            datasets: plan.datasets,
+            attempt,
+            prepared,
+        });
+        let tasks = self.store.tasks(&run).await?;
+        for task in tasks.iter().filter_map(|task| task.done.as_ref()) {
+            self.progress.moved(&Counts::default(), &task.counts);
+        }
+        let waiting: VecDeque<_> = tasks
+            .iter()
+            .filter(|task| task.done.is_none())
+            .map(|task| (task.index, task.split.clone()))
+            .collect();
+        self.progress.tasks_came(waiting.len() as u64);
+        let next = record.splits_next.unwrap_or((plan.start, false));
+        let count = tasks.len() as u32;
+        let pool = Pool::new(context.clone(), self.source.clone(), planner, waiting, count, next);
+        self.run_lanes(&context, Arc::new(pool)).await?;
+        self.add_up(&context).await?;
+        self.store.happened(&run, RunEvent::TasksDone, None).await
+    }
+
+    /// The stored plan, or a new one and the session that made it.
+    async fn plan(&self, record: &RunRecord) -> Result<(Plan, Option<R::Session>)> {
+        if let Some(plan) = &record.plan {
+            return Ok((plan.clone(), None));
+        }
+        let mut tries = Tries::default();
+        let (plan, planner) = loop {
+            match self.try_plan().await {
+                Ok(made) => break made,
+                Err(fault) => self.wait(&mut tries, fault).await?,
+            }
+        };
+        self.store.save_plan(&record.new.id, &plan).await?;
+        Ok((plan, Some(planner)))
+    }
+
+    async fn try_plan(&self) -> Result<(Plan, R::Session)> {
+        let mut planner = self.source.connect().await?;
+        let plan = planner.plan(self.settings.concurrent, &[]).await?;
+        Ok((plan, planner))
+    }
+
+    async fn wait(&self, tries: &mut Tries, fault: Fault) -> Result<()> {
+        let wait = tries.again(fault, &self.settings)?;
+        self.progress.retried();
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// The stored answer of `prepare`, or a new one: asked for until it is stored, then never again.
+    async fn prepare(
+        &self,
+        record: &RunRecord,
+        attempt: &Attempt,
+        plan: &Plan,
+    ) -> Result<Prepared> {
+        if let Some(prepared) = &record.prepared {
+            return Ok(prepared.clone());
+        }
+        let mut tries = Tries::default();
+        let prepared = loop {
+            match self.try_prepare(attempt, plan).await {
+                Ok(prepared) => break prepared,
+                Err(fault) => self.wait(&mut tries, fault).await?,
+            }
+        };
+        self.store.save_prepared(&record.new.id, &prepared).await?;
+        Ok(prepared)
+    }
+
+    /// Looks first, so that a job whose columns don't match changes nothing.
+    async fn try_prepare(&self, attempt: &Attempt, plan: &Plan) -> Result<Prepared> {
+        let within = |fault: Fault| fault.within("writer");
+        let mut writer = self.destination.connect().await.map_err(within)?;
+        let preview = writer.preview(&plan.datasets).await.map_err(within)?;
+        Mapping::new(&plan.datasets, &preview.datasets, self.settings.casts)?;
+        writer.prepare(attempt, &plan.datasets).await.map_err(within)
+    }
+
+    async fn run_lanes(&self, context: &Arc<Context<S>>, pool: Arc<Pool<S, R>>) -> Result<()> {
+        let mut lanes = JoinSet::new();
+        for _ in 0..self.settings.concurrent.max(1) {
+            let lane = Lane {
+                context: context.clone(),
+                source: self.source.clone(),
+                destination: self.destination.clone(),
+                reader: None,
+                writer: None,
+                counted: Counts::default(),
+            };
+            lanes.spawn(lane.run(pool.clone()));
+        }
+        let tending = pool.tend();
+        tokio::pin!(tending);
+        loop {
+            tokio::select! {
+                biased;
+                ended = lanes.join_next() => match ended {
+                    // The first fault ends the others with the set.
+                    Some(Ok(result)) => result?,
+                    Some(Err(error)) => {
+                        return Err(Fault::internal("engine.panic", format!("a lane ended: {error}")));
+                    }
+                    None => return Ok(()),
+                },
+                fault = &mut tending => return Err(fault),
+            }
+        }
+    }
+
+    /// Invariant 5, and the job's limit of dirty records as a share.
+    async fn add_up(&self, context: &Context<S>) -> Result<()> {
+        let mut total = Counts::default();
+        for task in self.store.tasks(&context.attempt.run).await? {
+            let Some(done) = task.done else {
+                return Err(Fault::internal(
+                    "run.task_open",
+                    format!("task {} is not done at the end of the run", task.index),
+                ));
+            };
+            if !done.counts.add_up() {
+                return Err(Fault::internal(
+                    "run.sums",
+                    format!("the sums of task {} do not add up: {:?}", task.index, done.counts),
+                ));
+            }
+            total.add(&done.counts);
+        }
+        if self.settings.error_limit.exceeded_at_end(total.records_dirty, total.records_read) {
+            return Err(context.dirty_limit(total.records_dirty, None));
+        }
+        Ok(())
+    }
+
+    /// Publishes, or clears away, until it is written down that it was done.
+    async fn finish(&self, record: &RunRecord) -> Result<()> {
+        let (run, outcome) = match record.state {
+            RunState::Finishing => (&record.new.id, Outcome::Succeeded),
+            RunState::Clearing => (&record.new.id, Outcome::Failed),
+            _ => return Ok(()),
+        };
+        if record.prepared.is_some() {
+            let tasks = self.store.tasks(run).await?;
+            let receipts = tasks.into_iter().filter_map(|task| task.done);
+            let receipts: Vec<_> = receipts.map(|done| done.receipt).collect();
+            let bounded = record.plan.as_ref().is_none_or(|plan| plan.bounded);
+            let attempt = Attempt { run: run.clone(), epoch: record.epoch, bounded };
+            let mut tries = Tries::default();
+            while let Err(fault) = self.try_finish(&attempt, outcome, &receipts).await {
+                self.wait(&mut tries, fault.within("writer")).await?;
+            }
+        }
+        self.store.happened(run, RunEvent::Finished, None).await?;
+        Ok(())
+    }
+
+    async fn try_finish(
+        &self,
+        attempt: &Attempt,
+        outcome: Outcome,
+        receipts: &[Vec<u8>],
+    ) -> Result<()> {
+        let mut writer = self.destination.connect().await?;
+        let finishing = writer.finish(attempt, outcome, receipts);
+        finishing.await
+    }
+}
+
+fn notes(
+    mode: Option<CommitMode>,
+    retries: u64,
+    tasks: &[domain::port::TaskRecord],
+) -> Vec<String> {
+    let redone = retries > 0 || tasks.iter().any(|task| task.epoch > 1);
+    match mode {
+        Some(CommitMode::AtLeastOnce) if redone => {
+            vec!["tasks were redone, and the destination cannot tell: it may contain duplicates".into()]
+        }
+        _ => Vec::new(),
+    }
+}
+

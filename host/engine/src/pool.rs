@@ -1,0 +1,170 @@
+//! Which task comes next: splits are asked for as lanes need them, and written down before they are
+//! worked on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use domain::port::{Reader, Source, Split, Store};
+use domain::{Fault, Result, TaskIndex};
+use tokio::sync::{Mutex, Notify};
+
+use crate::attempt::Context;
+use crate::retry::Tries;
+
+/// Splits asked for at once, for each lane.
+const SPLITS_PER_LANE: u32 = 2;
+/// A bounded plan that gives no split so often in a row never will.
+const EMPTY_ANSWERS_MAX: u32 = 1000;
+
+/// The tasks of a run that wait for a lane. One lock: whoever finds the queue empty asks the planning
+/// session, the others wait for the same answer.
+pub(crate) struct Pool<S, R: Source> {
+    context: Arc<Context<S>>,
+    source: Arc<R>,
+    inner: Mutex<Inner<R::Session>>,
+    /// A task was done, or splits came.
+    moved: Notify,
+}
+
+struct Inner<P> {
+    /// The session that planned; it lives as long as the run.
+    planner: Option<P>,
+    waiting: VecDeque<(TaskIndex, Split)>,
+    /// Tasks at work, by stage.
+    working: BTreeMap<u32, u32>,
+    /// How many tasks the store has.
+    count: u32,
+    next: Vec<u8>,
+    last: bool,
+    empty: u32,
+}
+
+impl<S: Store, R: Source> Pool<S, R> {
+    /// Goes on with what the store has: `waiting` are its tasks that are not done.
+    pub(crate) fn new(
+        context: Arc<Context<S>>,
+        source: Arc<R>,
+        planner: Option<R::Session>,
+        waiting: VecDeque<(TaskIndex, Split)>,
+        count: u32,
+        (next, last): (Vec<u8>, bool),
+    ) -> Self {
+        let inner =
+            Inner { planner, waiting, working: BTreeMap::new(), count, next, last, empty: 0 };
+        Self { context, source, inner: Mutex::new(inner), moved: Notify::new() }
+    }
+
+    /// The next task that may start, or `None` where no more will come.
+    pub(crate) async fn take(&self) -> Result<Option<(TaskIndex, Split)>> {
+        loop {
+            let moved = self.moved.notified();
+            let mut inner = self.inner.lock().await;
+            if inner.waiting.is_empty() && !inner.last {
+                self.ask(&mut inner).await?;
+                self.moved.notify_waiters();
+            }
+            let Some((_, split)) = inner.waiting.front() else {
+                if inner.last {
+                    return Ok(None);
+                }
+                drop(inner);
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let lower = inner.working.first_key_value().is_some_and(|(stage, _)| *stage < split.stage);
+            if !lower {
+                let task = inner.waiting.pop_front();
+                if let Some((_, split)) = &task {
+                    *inner.working.entry(split.stage).or_default() += 1;
+                }
+                return Ok(task);
+            }
+            drop(inner);
+            moved.await;
+        }
+    }
+
+    /// A task that was taken is done.
+    pub(crate) async fn done(&self, stage: u32) {
+        let mut inner = self.inner.lock().await;
+        if let Some(count) = inner.working.get_mut(&stage) {
+            *count -= 1;
+            if *count == 0 {
+                inner.working.remove(&stage);
+            }
+        }
+        self.context.progress.task_done();
+        self.moved.notify_waiters();
+    }
+
+    async fn ask(&self, inner: &mut Inner<R::Session>) -> Result<()> {
+        let settings = &self.context.settings;
+        let limit = settings.concurrent * SPLITS_PER_LANE;
+        let mut tries = Tries::default();
+        let splits = loop {
+            match self.splits(inner, limit).await {
+                Ok(splits) => break splits,
+                Err(fault) => {
+                    inner.planner = None;
+                    let wait = tries.again(fault, settings)?;
+                    self.context.progress.retried();
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        };
+        inner.empty = if splits.splits.is_empty() { inner.empty + 1 } else { 0 };
+        if inner.empty > EMPTY_ANSWERS_MAX {
+            return Err(Fault::plugin(
+                "plugin.lie.splits",
+                format!("the reader gave no split {EMPTY_ANSWERS_MAX} times and did not say that it has none"),
+            ));
+        }
+        self.context.store.add_splits(&self.context.attempt.run, &splits).await?;
+        for split in splits.splits {
+            inner.waiting.push_back((inner.count, split));
+            inner.count += 1;
+            self.context.progress.tasks_came(1);
+        }
+        inner.next = splits.next;
+        inner.last = splits.last;
+        Ok(())
+    }
+
+    async fn splits(
+        &self,
+        inner: &mut Inner<R::Session>,
+        limit: u32,
+    ) -> Result<domain::port::Splits> {
+        let mut planner = match inner.planner.take() {
+            Some(planner) => planner,
+            None => self.source.connect().await?,
+        };
+        let splits = planner.splits(&inner.next, limit).await?;
+        inner.planner = Some(planner);
+        Ok(splits)
+    }
+
+    /// Tends the planning session for as long as the run goes on; ends only with a fault.
+    pub(crate) async fn tend(&self) -> Fault {
+        loop {
+            let wait = {
+                let mut inner = self.inner.lock().await;
+                match inner.planner.as_mut() {
+                    Some(planner) => match planner.tend().await {
+                        Ok(wait) => wait,
+                        // The next question opens a new session, where there is one.
+                        Err(_) => {
+                            inner.planner = None;
+                            None
+                        }
+                    },
+                    None => None,
+                }
+            };
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => self.moved.notified().await,
+            }
+        }
+    }
+}

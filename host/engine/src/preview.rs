@@ -1,0 +1,89 @@
+//! What a run would do, and what a reader reads: without changing anything.
+
+use domain::port::{Destination, Plan, Prepared, Reader, Source, Split, Step, Store, Writer};
+use domain::{Batch, Dataset, Result};
+
+use crate::attempt::Engine;
+use crate::mapping::{ColumnCast, Mapping};
+use crate::settings::Settings;
+
+/// Splits shown at most.
+const SPLITS_MAX: u32 = 100;
+/// Steps of one split that may bring no row before a sample goes on to the next.
+const IDLE_MAX: u32 = 100;
+
+/// A run that did not happen.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    pub plan: Plan,
+    /// The first splits.
+    pub splits: Vec<Split>,
+    /// Whether `splits` are all.
+    pub splits_complete: bool,
+    pub prepared: Prepared,
+    /// For each dataset its pairs of fields.
+    pub columns: Vec<Vec<ColumnCast>>,
+}
+
+impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
+    /// Plans the run and looks at the destination.
+    pub async fn preview(&self) -> Result<Preview> {
+        let within = |who: &'static str| move |fault: domain::Fault| fault.within(who);
+        let mut reader = self.source.connect().await.map_err(within("reader"))?;
+        let plan = reader.plan(self.settings.concurrent, &[]).await.map_err(within("reader"))?;
+        let splits = reader.splits(&plan.start, SPLITS_MAX).await.map_err(within("reader"))?;
+        let mut writer = self.destination.connect().await.map_err(within("writer"))?;
+        let prepared = writer.preview(&plan.datasets).await.map_err(within("writer"))?;
+        let columns =
+            Mapping::unchecked(&plan.datasets, &prepared.datasets, self.settings.casts)?.columns();
+        Ok(Preview {
+            plan,
+            splits: splits.splits,
+            splits_complete: splits.last,
+            prepared,
+            columns,
+        })
+    }
+}
+
+/// The first rows that a reader gives.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub datasets: Vec<Dataset>,
+    pub batches: Vec<Batch>,
+}
+
+/// Reads `rows` rows at most, from the first splits.
+pub async fn sample<R: Source>(source: &R, rows: usize) -> Result<Sample> {
+    let mut reader = source.connect().await?;
+    let plan = reader.plan(1, &[]).await?;
+    let mut budget = Settings::default().budget(&Default::default());
+    let (mut at, mut left) = (plan.start, rows);
+    let mut batches = Vec::new();
+    loop {
+        let splits = reader.splits(&at, SPLITS_MAX).await?;
+        for split in &splits.splits {
+            reader.open(split, None, &plan.datasets).await?;
+            let mut idle = 0;
+            while left > 0 && idle < IDLE_MAX {
+                budget.rows = left.min(1000) as u32;
+                match reader.next(budget).await? {
+                    Step::Rows(found) => {
+                        for batch in found.batches {
+                            let taken = batch.len().min(left);
+                            left -= taken;
+                            let rows = batch.rows.slice(0, taken);
+                            batches.push(Batch::new(batch.dataset, rows));
+                        }
+                    }
+                    Step::Ended { .. } => break,
+                    Step::Idle | Step::Advanced { .. } => idle += 1,
+                }
+            }
+        }
+        if splits.last || left == 0 || splits.splits.is_empty() {
+            return Ok(Sample { datasets: plan.datasets, batches });
+        }
+        at = splits.next;
+    }
+}

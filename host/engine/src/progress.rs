@@ -1,0 +1,91 @@
+//! What people see of a run while it goes on.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::Counts;
+
+/// Counters of a running attempt; written by lanes, read by whoever shows them.
+#[derive(Debug, Default)]
+pub struct Progress {
+    records_read: AtomicU64,
+    records_written: AtomicU64,
+    records_dirty: AtomicU64,
+    bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
+    tasks_known: AtomicU64,
+    tasks_done: AtomicU64,
+    retries: AtomicU64,
+    waited_reader_us: AtomicU64,
+    waited_writer_us: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub records_read: u64,
+    pub records_written: u64,
+    pub records_dirty: u64,
+    pub bytes_read: u64,
+    pub bytes_written: u64,
+    pub tasks_known: u64,
+    pub tasks_done: u64,
+    pub retries: u64,
+    /// How long writers waited for their readers, over all lanes, in microseconds.
+    pub waited_reader_us: u64,
+    /// How long readers waited for their writers, over all lanes, in microseconds.
+    pub waited_writer_us: u64,
+}
+
+impl Progress {
+    pub fn seen(&self) -> Seen {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Seen {
+            records_read: get(&self.records_read),
+            records_written: get(&self.records_written),
+            records_dirty: get(&self.records_dirty),
+            bytes_read: get(&self.bytes_read),
+            bytes_written: get(&self.bytes_written),
+            tasks_known: get(&self.tasks_known),
+            tasks_done: get(&self.tasks_done),
+            retries: get(&self.retries),
+            waited_reader_us: get(&self.waited_reader_us),
+            waited_writer_us: get(&self.waited_writer_us),
+        }
+    }
+
+    /// A task's counts went from `old` to `new`; back, where it is tried again.
+    pub(crate) fn moved(&self, old: &Counts, new: &Counts) {
+        let add = |counter: &AtomicU64, old: u64, new: u64| {
+            counter.fetch_add(new.wrapping_sub(old), Ordering::Relaxed);
+        };
+        add(&self.records_read, old.records_read, new.records_read);
+        add(&self.records_written, old.records_written, new.records_written);
+        add(&self.records_dirty, old.records_dirty, new.records_dirty);
+        add(&self.bytes_read, old.bytes_read, new.bytes_read);
+        add(&self.bytes_written, old.bytes_written, new.bytes_written);
+    }
+
+    pub(crate) fn dirty(&self) -> u64 {
+        self.records_dirty.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn tasks_came(&self, count: u64) {
+        self.tasks_known.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn task_done(&self) {
+        self.tasks_done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn waited_for_reader(&self, time: std::time::Duration) {
+        self.waited_reader_us.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn waited_for_writer(&self, time: std::time::Duration) {
+        self.waited_writer_us.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,183 @@
+//! The reading half of a task: asks the cursor for steps, maps their rows, and acknowledges.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::port::{Dirty, Reader, Rows, Step, Store};
+use domain::{Batch, Position, Result};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::attempt::Context;
+use crate::dirty;
+
+/// What goes from the reading half to the writing half.
+pub(crate) enum Item {
+    Piece(Piece),
+    Ended { bookmark: Option<Position> },
+}
+
+/// Rows of one batch, mapped, and what was read beside them.
+#[derive(Default)]
+pub(crate) struct Piece {
+    pub(crate) batch: Option<Batch>,
+    pub(crate) records_read: u64,
+    pub(crate) bytes_read: u64,
+    /// Records that could not be decoded or cast; contained in `records_read`.
+    pub(crate) dirty: Vec<Dirty>,
+    /// Where the reader could go on behind this piece.
+    pub(crate) position: Option<Position>,
+}
+
+/// When a session must be tended next.
+pub(crate) struct Tending(Option<Instant>);
+
+impl Tending {
+    pub(crate) fn new(after: Option<Duration>) -> Self {
+        Self(after.map(|after| Instant::now() + after))
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.0.is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Waits until the session must be tended; for ever where it need not.
+    pub(crate) async fn due(&self) {
+        match self.0 {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+pub(crate) struct Reading<S, R> {
+    pub(crate) context: Arc<Context<S>>,
+    pub(crate) reader: R,
+    pub(crate) queue: mpsc::Sender<Item>,
+    /// The newest position that is durable and stored.
+    pub(crate) durable: watch::Receiver<Option<Position>>,
+    pub(crate) tending: Tending,
+}
+
+impl<S: Store, R: Reader> Reading<S, R> {
+    /// Reads the open cursor to its end, then acknowledges until the writing half is done. Answers the
+    /// session for the next task.
+    pub(crate) async fn run(mut self) -> Result<R> {
+        loop {
+            if self.durable.has_changed().unwrap_or(false) {
+                self.acknowledge().await?;
+            }
+            if self.tending.is_due() {
+                self.tend().await?;
+            }
+            match self.reader.next(self.context.budget).await? {
+                Step::Rows(rows) => {
+                    for piece in self.pieces(rows)? {
+                        if !self.send(Item::Piece(piece)).await? {
+                            return Ok(self.reader);
+                        }
+                    }
+                }
+                Step::Advanced { position } => {
+                    let piece = Piece { position: Some(position), ..Piece::default() };
+                    if !self.send(Item::Piece(piece)).await? {
+                        return Ok(self.reader);
+                    }
+                }
+                // A cursor that does not wait by itself must not keep a core busy.
+                Step::Idle => tokio::task::yield_now().await,
+                Step::Ended { bookmark } => {
+                    self.send(Item::Ended { bookmark }).await?;
+                    break;
+                }
+            }
+        }
+        self.rest().await
+    }
+
+    /// After the end: what becomes durable is acknowledged, until nothing more will.
+    async fn rest(mut self) -> Result<R> {
+        loop {
+            tokio::select! {
+                biased;
+                more = self.durable.changed() => match more {
+                    Ok(()) => self.acknowledge().await?,
+                    Err(_) => return Ok(self.reader),
+                },
+                () = self.tending.due() => self.tend().await?,
+            }
+        }
+    }
+
+    /// Hands an item on; false where nobody takes it any more. Waiting, it acknowledges and tends.
+    async fn send(&mut self, item: Item) -> Result<bool> {
+        let waiting = Instant::now();
+        let queue = self.queue.clone();
+        let reserve = queue.reserve();
+        tokio::pin!(reserve);
+        loop {
+            tokio::select! {
+                biased;
+                permit = &mut reserve => {
+                    self.context.progress.waited_for_writer(waiting.elapsed());
+                    return Ok(permit.map(|permit| permit.send(item)).is_ok());
+                }
+                Ok(()) = self.durable.changed() => self.acknowledge().await?,
+                () = self.tending.due() => self.tend().await?,
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self) -> Result<()> {
+        let position = self.durable.borrow_and_update().clone();
+        match position {
+            Some(position) => self.reader.acknowledge(&position).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn tend(&mut self) -> Result<()> {
+        self.tending = Tending::new(self.reader.tend().await?);
+        Ok(())
+    }
+
+    /// One piece a batch; the position stands behind the last.
+    fn pieces(&self, rows: Rows) -> Result<Vec<Piece>> {
+        let context = &self.context;
+        let digest = &context.settings.reader_digest;
+        let mut pieces = Vec::with_capacity(rows.batches.len().max(1));
+        for batch in rows.batches {
+            pieces.push(self.piece(batch)?);
+        }
+        if pieces.is_empty() {
+            pieces.push(Piece::default());
+        }
+        if let Some(last) = pieces.last_mut() {
+            last.position = rows.position;
+            for record in rows.undecodable {
+                last.records_read += 1;
+                last.bytes_read += record.data.len() as u64;
+                last.dirty.push(dirty::of_undecodable(record, &context.datasets, digest));
+            }
+        }
+        Ok(pieces)
+    }
+
+    fn piece(&self, batch: Batch) -> Result<Piece> {
+        let context = &self.context;
+        let dataset = context.datasets.get(batch.dataset as usize);
+        let source = batch.rows.clone();
+        let (records_read, bytes_read) = (batch.len() as u64, batch.value_bytes());
+        let mapped = context.mapping.apply(batch)?;
+        let digest = &context.settings.reader_digest;
+        let dirty = mapped.dirty.into_iter();
+        let dirty = dirty.map(|(row, why)| dirty::of_row(why, dataset, &source, row, digest));
+        Ok(Piece {
+            dirty: dirty.collect(),
+            batch: Some(mapped.batch).filter(|batch| !batch.is_empty()),
+            records_read,
+            bytes_read,
+            position: None,
+        })
+    }
+}

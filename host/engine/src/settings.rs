@@ -1,0 +1,93 @@
+//! What a run may use at most, and its default.
+
+use std::time::Duration;
+
+use domain::job::{Casts, ErrorLimit};
+use domain::port::{Budget, Wishes};
+
+/// How an attempt works. Every queue, batch and retry of the engine has its bound here.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Lanes at most.
+    pub concurrent: u32,
+    pub error_limit: ErrorLimit,
+    pub casts: Casts,
+    /// Digests of the plug-ins, kept with each dirty record.
+    pub reader_digest: String,
+    pub writer_digest: String,
+    /// Rows of a batch where the destination has no wish.
+    pub batch_rows: u32,
+    /// Bytes of a batch where the destination has no wish: batches of this size stay in the
+    /// processor's cache on their way through two sandboxes.
+    pub batch_bytes: u64,
+    /// Batches between the two halves of a task.
+    pub queue_batches: usize,
+    /// Bytes between two commits where the destination has no wish.
+    pub commit_bytes: u64,
+    /// Time between two commits where the destination has no wish.
+    pub commit_every: Duration,
+    /// Bytes that a lane keeps of what the destination has neither taken nor made durable.
+    pub uncommitted_bytes: u64,
+    /// How often a call or a task is tried again in a row without progress.
+    pub retries: u32,
+    /// The first wait of the backoff, which doubles up to `backoff_max`.
+    pub backoff: Duration,
+    pub backoff_max: Duration,
+    /// How long a reader may wait for the first row of a batch.
+    pub wait: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            concurrent: 1,
+            error_limit: ErrorLimit::ZERO,
+            casts: Casts::Exact,
+            reader_digest: String::new(),
+            writer_digest: String::new(),
+            batch_rows: 65_536,
+            batch_bytes: 384 << 10,
+            queue_batches: 2,
+            commit_bytes: 16 << 20,
+            commit_every: Duration::from_secs(5),
+            uncommitted_bytes: 64 << 20,
+            retries: 5,
+            backoff: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(30),
+            wait: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults with what the job says.
+    pub fn new(job: &domain::job::Settings) -> Self {
+        Self {
+            concurrent: job.concurrent.max(1),
+            error_limit: job.error_limit,
+            casts: job.casts,
+            ..Self::default()
+        }
+    }
+
+    /// What one `next` may return; the destination's wishes within four times our own sizes.
+    pub(crate) fn budget(&self, wishes: &Wishes) -> Budget {
+        let or = |wish: u64, own: u64| if wish == 0 { own } else { wish.min(own * 4) };
+        Budget {
+            rows: or(wishes.batch_rows.into(), self.batch_rows.into()).max(1) as u32,
+            bytes: or(wishes.batch_bytes, self.batch_bytes).max(1),
+            wait: self.wait,
+        }
+    }
+
+    pub(crate) fn commit_bytes(&self, wishes: &Wishes) -> u64 {
+        if wishes.commit_bytes == 0 { self.commit_bytes } else { wishes.commit_bytes }
+    }
+
+    pub(crate) fn commit_every(&self, wishes: &Wishes) -> Duration {
+        match wishes.commit_ms {
+            0 => self.commit_every,
+            ms => Duration::from_millis(ms.into()),
+        }
+    }
+}

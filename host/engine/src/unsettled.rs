@@ -1,0 +1,147 @@
+//! What was written and may still be refused.
+
+use std::collections::VecDeque;
+
+use arrow_array::BooleanArray;
+use arrow_select::filter::filter_record_batch;
+use domain::{Batch, Fault, Result};
+
+/// Batches since the last durable mark that the destination has not taken, in the order of their
+/// writes. Bounded by bytes: what does not fit is forgotten, and a later `undone` ends the run.
+#[derive(Debug)]
+pub(crate) struct Unsettled {
+    batches: VecDeque<Sent>,
+    bytes: u64,
+    bytes_max: u64,
+    /// Batches below this number did not fit.
+    forgotten_below: u64,
+    settled_below: u64,
+}
+
+/// One call of `write`.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) number: u64,
+    pub(crate) batch: Batch,
+    bytes: u64,
+    refused: Vec<u32>,
+}
+
+impl Unsettled {
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        Self { batches: VecDeque::new(), bytes: 0, bytes_max, forgotten_below: 0, settled_below: 0 }
+    }
+
+    pub(crate) fn push(&mut self, number: u64, batch: Batch) {
+        let bytes = batch.rows.get_array_memory_size() as u64;
+        self.bytes += bytes;
+        self.batches.push_back(Sent { number, batch, bytes, refused: Vec::new() });
+        // The newest is always kept: its own answer may refuse rows of it.
+        while self.bytes > self.bytes_max && self.batches.len() > 1 {
+            self.forgotten_below = self.batches[0].number + 1;
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(sent) = self.batches.pop_front() {
+            self.bytes -= sent.bytes;
+        }
+    }
+
+    /// Batches below `number` are taken or durable.
+    pub(crate) fn settle_below(&mut self, number: u64) {
+        self.settled_below = self.settled_below.max(number);
+        while self.batches.front().is_some_and(|sent| sent.number < number) {
+            self.pop();
+        }
+    }
+
+    /// Whether it is time for a commit that frees memory.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.bytes > self.bytes_max / 2
+    }
+
+    /// The batch that a remark is about.
+    pub(crate) fn find(&mut self, number: u64) -> Option<&mut Sent> {
+        let first = self.batches.front()?.number;
+        let index = usize::try_from(number.checked_sub(first)?).ok()?;
+        self.batches.get_mut(index).filter(|sent| sent.number == number)
+    }
+
+    /// Takes out all that must be sent again, without the refused rows, with the numbers of before.
+    ///
+    /// # Errors
+    /// `run.refused_too_late` where something was forgotten.
+    pub(crate) fn take_back(&mut self) -> Result<Vec<(u64, Batch)>> {
+        if self.forgotten_below > self.settled_below {
+            return Err(Fault::data(
+                "run.refused_too_late",
+                format!("the destination dropped more than the {} bytes that are kept for a second try", self.bytes_max),
+            )
+            .hint("commit more often, or raise the limit for uncommitted bytes"));
+        }
+        self.bytes = 0;
+        let sent = self.batches.drain(..);
+        sent.map(|sent| Ok((sent.number, sent.without_refused()?))).collect()
+    }
+}
+
+impl Sent {
+    /// Notes that the destination refused `row`.
+    ///
+    /// # Errors
+    /// `plugin.lie.remark` for a row that is not there, or refused already.
+    pub(crate) fn refuse(&mut self, row: u32) -> Result<()> {
+        if row as usize >= self.batch.len() || self.refused.contains(&row) {
+            return Err(Fault::plugin(
+                "plugin.lie.remark",
+                format!("the writer refused row {row} of batch {}, which it cannot", self.number),
+            ));
+        }
+        self.refused.push(row);
+        Ok(())
+    }
+
+    fn without_refused(self) -> Result<Batch> {
+        if self.refused.is_empty() {
+            return Ok(self.batch);
+        }
+        let mut keep = vec![true; self.batch.len()];
+        for row in self.refused {
+            keep[row as usize] = false;
+        }
+        filtered(&self.batch, &keep)
+    }
+}
+
+/// The rows of `batch` that `keep` says.
+pub(crate) fn filtered(batch: &Batch, keep: &[bool]) -> Result<Batch> {
+    let rows = filter_record_batch(&batch.rows, &BooleanArray::from(keep.to_vec()))
+        .map_err(|error| Fault::internal("engine.filter", error.to_string()))?;
+    let operations = batch.operations.as_ref().map(|operations| {
+        let kept = operations.iter().zip(keep).filter(|(_, keep)| **keep);
+        kept.map(|(operation, _)| *operation).collect()
+    });
+    let absent = batch.absent.iter().map(|bitmap| filtered_bitmap(bitmap, keep)).collect();
+    Ok(Batch { dataset: batch.dataset, rows, operations, absent })
+}
+
+fn filtered_bitmap(bitmap: &[u8], keep: &[bool]) -> Vec<u8> {
+    if bitmap.is_empty() {
+        return Vec::new();
+    }
+    let kept = keep.iter().enumerate().filter(|(_, keep)| **keep);
+    let bits: Vec<bool> = kept.map(|(row, _)| bitmap[row / 8] >> (row % 8) & 1 == 1).collect();
+    bits.chunks(8)
+        .map(|chunk| chunk.iter().enumerate().fold(0, |byte, (bit, set)| byte | u8::from(*set) << bit))
+        .collect()
+}
+
+/// The two halves of a batch of at least two rows.
+pub(crate) fn halves(batch: &Batch) -> Result<(Batch, Batch)> {
+    let middle = batch.len() / 2;
+    let first: Vec<bool> = (0..batch.len()).map(|row| row < middle).collect();
+    let second: Vec<bool> = first.iter().map(|first| !first).collect();
+    Ok((filtered(batch, &first)?, filtered(batch, &second)?))
+}

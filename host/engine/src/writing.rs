@@ -1,0 +1,374 @@
+//! The writing half of a task: hands batches to the sink, commits, and keeps the books in order.
+
+use std::collections::VecDeque;
+
+use domain::port::{Answer, Dirty, DirtyStage, Done, Remark, Store, TaskRecord, Writer};
+use domain::{Batch, Counts, Fault, Mark, Position, Result};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::attempt::Context;
+use crate::dirty::{self, Reason};
+use crate::reading::{Item, Piece, Tending};
+use crate::unsettled::{Unsettled, halves};
+
+/// Dirty records in memory at most, before they go to the store.
+const DIRTY_MAX: usize = 1000;
+
+pub(crate) struct Writing<'a, S, W> {
+    context: &'a Context<S>,
+    writer: &'a mut W,
+    task: &'a TaskRecord,
+    tending: Tending,
+    /// Of the whole task, over all its epochs.
+    counts: Counts,
+    /// The newest position that the reader gave.
+    position: Option<Position>,
+    /// Whether the reader could go on just behind what was written last: only there may a commit be.
+    resumable: bool,
+    /// The newest durable mark.
+    durable: Mark,
+    /// The sequence of the newest mark that was given to the sink.
+    sequence: u64,
+    /// Marks given and not known to be durable, and how many writes came before each.
+    given: VecDeque<(Mark, u64)>,
+    /// Calls of `write` so far.
+    writes: u64,
+    unsettled: Unsettled,
+    /// Not in the store yet.
+    dirty: Vec<Dirty>,
+    acknowledge: watch::Sender<Option<Position>>,
+    bytes_since_commit: u64,
+    committed_at: Instant,
+}
+
+impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
+    /// A writing half that goes on behind `start`.
+    pub(crate) fn new(
+        context: &'a Context<S>,
+        writer: &'a mut W,
+        task: &'a TaskRecord,
+        start: Mark,
+        tending: Tending,
+        acknowledge: watch::Sender<Option<Position>>,
+    ) -> Self {
+        context.progress.moved(&Counts::default(), &start.counts);
+        Self {
+            context,
+            writer,
+            task,
+            tending,
+            counts: start.counts,
+            position: start.position.clone(),
+            resumable: false,
+            sequence: start.sequence,
+            durable: start,
+            given: VecDeque::new(),
+            writes: 0,
+            unsettled: Unsettled::new(context.settings.uncommitted_bytes),
+            dirty: Vec::new(),
+            acknowledge,
+            bytes_since_commit: 0,
+            committed_at: Instant::now(),
+        }
+    }
+
+    /// Writes all that comes, to the end of the task. `None`: the reading half ended before its end.
+    /// Answers also what this try has counted, which another try will count again.
+    pub(crate) async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Item>,
+    ) -> (Result<Option<Done>>, Counts) {
+        let result = self.take_all(&mut queue).await;
+        (result, self.counts)
+    }
+
+    async fn take_all(&mut self, queue: &mut mpsc::Receiver<Item>) -> Result<Option<Done>> {
+        loop {
+            match self.next(queue).await? {
+                Some(Item::Piece(piece)) => {
+                    self.take(piece).await?;
+                    self.commit_where_due().await?;
+                }
+                Some(Item::Ended { bookmark }) => return self.close(bookmark).await.map(Some),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    async fn next(&mut self, queue: &mut mpsc::Receiver<Item>) -> Result<Option<Item>> {
+        let waiting = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.tending.due() => {
+                    self.tending = Tending::new(self.writer.tend().await?);
+                }
+                item = queue.recv() => {
+                    self.context.progress.waited_for_reader(waiting.elapsed());
+                    return Ok(item);
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, piece: Piece) -> Result<()> {
+        let dirty = piece.dirty.len() as u64;
+        let batch = piece.batch.filter(|batch| !batch.is_empty());
+        let written = batch.as_ref().map_or(0, |batch| batch.len() as u64);
+        let bytes_written = batch.as_ref().map_or(0, Batch::value_bytes);
+        self.count(|counts| {
+            counts.records_read += piece.records_read;
+            counts.bytes_read += piece.bytes_read;
+            counts.records_dirty += dirty;
+            counts.records_written += written;
+            counts.bytes_written += bytes_written;
+        });
+        self.dirty.extend(piece.dirty);
+        if dirty > 0 {
+            self.within_error_limit().await?;
+        }
+        self.bytes_since_commit += bytes_written;
+        self.write_all(batch.into_iter().collect()).await?;
+        self.resumable = piece.position.is_some();
+        self.position = piece.position.or(self.position.take());
+        Ok(())
+    }
+
+    fn count(&mut self, change: impl FnOnce(&mut Counts)) {
+        let old = self.counts;
+        change(&mut self.counts);
+        self.context.progress.moved(&old, &self.counts);
+    }
+
+    /// Writes batches, the last of `stack` first, and again what the destination dropped.
+    async fn write_all(&mut self, mut stack: Vec<Batch>) -> Result<()> {
+        while let Some(batch) = stack.pop() {
+            if batch.is_empty() {
+                continue;
+            }
+            let number = self.writes;
+            self.writes += 1;
+            self.unsettled.push(number, batch.clone());
+            let answer = self.writer.write(&batch).await?;
+            if let Some(again) = self.hear(answer, Some(number)).await? {
+                stack.extend(again.into_iter().rev());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what the sink says: remarks, what it took, what is durable. Answers the batches that
+    /// must be sent again, in order, where it dropped some.
+    async fn hear(&mut self, answer: Answer, blamed: Option<u64>) -> Result<Option<Vec<Batch>>> {
+        if answer.taken > self.writes {
+            return Err(self.lie("taken", format!("took {} batches of {}", answer.taken, self.writes)));
+        }
+        let mut refused = 0;
+        for remark in answer.remarks {
+            refused += u64::from(!remark.loaded);
+            self.remark(remark)?;
+        }
+        self.unsettled.settle_below(answer.taken);
+        if let Some(mark) = answer.durable {
+            if refused > 0 {
+                return Err(self.lie("late_refusal", "refused rows of a mark that it made durable".into()));
+            }
+            self.settle(mark).await?;
+        }
+        let again = match answer.undone {
+            Some(fault) => {
+                self.given.clear();
+                let mut back = self.unsettled.take_back()?;
+                if refused == 0 {
+                    self.blame(fault, blamed, &mut back)?;
+                    refused = 1;
+                }
+                Some(back.into_iter().map(|(_, batch)| batch).collect())
+            }
+            None => None,
+        };
+        if refused > 0 {
+            self.within_error_limit().await?;
+        }
+        Ok(again)
+    }
+
+    fn remark(&mut self, remark: Remark) -> Result<()> {
+        let lie = self.lie("remark", format!("spoke of batch {}, which is not open", remark.batch));
+        let sent = self.unsettled.find(remark.batch).ok_or(lie)?;
+        if remark.loaded {
+            if remark.row as usize >= sent.batch.len() {
+                return Err(self.lie("remark", format!("spoke of row {}, which is not there", remark.row)));
+            }
+        } else {
+            sent.refuse(remark.row)?;
+        }
+        let batch = sent.batch.clone();
+        let stage = if remark.loaded { DirtyStage::Loaded } else { DirtyStage::Write };
+        let reason =
+            Reason { stage, column: remark.column, code: remark.code, message: remark.message };
+        self.note(reason, &batch, remark.row as usize);
+        Ok(())
+    }
+
+    /// Notes a row that was refused, or loaded with a change.
+    fn note(&mut self, reason: Reason, batch: &Batch, row: usize) {
+        let loaded = reason.stage == DirtyStage::Loaded;
+        let bytes = Batch::new(batch.dataset, batch.rows.slice(row, 1)).value_bytes();
+        self.count(|counts| {
+            if loaded {
+                counts.records_changed += 1;
+            } else {
+                counts.records_written -= 1;
+                counts.records_dirty += 1;
+                counts.bytes_written -= bytes;
+            }
+        });
+        let dataset = self.context.prepared.datasets.get(batch.dataset as usize);
+        let digest = &self.context.settings.writer_digest;
+        self.dirty.push(dirty::of_row(reason, dataset, &batch.rows, row, digest));
+    }
+
+    /// The destination dropped batches and named no row: the batch just written is to blame; where it
+    /// is one row, that row is refused, else it is sent again in halves.
+    fn blame(
+        &mut self,
+        fault: Fault,
+        blamed: Option<u64>,
+        back: &mut Vec<(u64, Batch)>,
+    ) -> Result<()> {
+        let only = (back.len() == 1).then_some(0);
+        let suspect = match blamed {
+            Some(number) => back.iter().position(|(sent, _)| *sent == number),
+            None => only,
+        };
+        let Some(index) = suspect else {
+            return Err(fault.within("the destination refused several batches together and named no row"));
+        };
+        let (number, batch) = back.remove(index);
+        if batch.len() == 1 {
+            let reason = Reason {
+                stage: DirtyStage::Write,
+                column: None,
+                code: fault.code,
+                message: fault.message,
+            };
+            self.note(reason, &batch, 0);
+        } else {
+            let (first, second) = halves(&batch)?;
+            back.splice(index..index, [(number, first), (number, second)]);
+        }
+        Ok(())
+    }
+
+    fn lie(&self, what: &str, message: String) -> Fault {
+        Fault::plugin(format!("plugin.lie.{what}"), format!("the writer {message}"))
+    }
+
+    async fn commit_where_due(&mut self) -> Result<()> {
+        if !self.resumable || self.position == self.durable.position {
+            return Ok(());
+        }
+        let (settings, wishes) = (&self.context.settings, &self.context.prepared.wishes);
+        let now = self.unsettled.is_half_full();
+        let due = now
+            || self.bytes_since_commit >= settings.commit_bytes(wishes)
+            || self.committed_at.elapsed() >= settings.commit_every(wishes);
+        if !due {
+            return Ok(());
+        }
+        loop {
+            let mark = self.give_mark(self.position.clone(), false).await?;
+            let answer = self.writer.commit(&mark, now).await?;
+            match self.hear(answer, None).await? {
+                Some(mut again) => {
+                    again.reverse();
+                    self.write_all(again).await?;
+                }
+                None => break,
+            }
+        }
+        self.bytes_since_commit = 0;
+        self.committed_at = Instant::now();
+        Ok(())
+    }
+
+    /// The next mark. What it counts as dirty is in the store before the destination gets it, so that
+    /// a resume behind it finds both.
+    async fn give_mark(&mut self, position: Option<Position>, end: bool) -> Result<Mark> {
+        self.store_dirty().await?;
+        self.sequence += 1;
+        let mark = Mark { sequence: self.sequence, position, counts: self.counts, end };
+        self.given.push_back((mark.clone(), self.writes));
+        Ok(mark)
+    }
+
+    /// Invariant 1: durable at the destination, then in the store, then acknowledged.
+    async fn settle(&mut self, mark: Mark) -> Result<()> {
+        if mark == self.durable {
+            return Ok(());
+        }
+        let Some(index) = self.given.iter().position(|(given, _)| *given == mark) else {
+            return Err(self.lie("mark", "says that a mark is durable which it was not given".into()));
+        };
+        let writes = self.given.drain(..=index).next_back().map_or(0, |(_, writes)| writes);
+        self.unsettled.settle_below(writes);
+        let (run, task) = (&self.context.attempt.run, self.task);
+        self.context.store.checkpoint(run, task.index, task.epoch, &mark).await?;
+        if !mark.end && mark.position.is_some() {
+            self.acknowledge.send_replace(mark.position.clone());
+        }
+        self.durable = mark;
+        Ok(())
+    }
+
+    async fn close(&mut self, bookmark: Option<Position>) -> Result<Done> {
+        loop {
+            let mark = self.give_mark(bookmark.clone(), true).await?;
+            let closed = self.writer.close(&mark).await?;
+            if let Some(mut again) = self.hear(closed.answer, None).await? {
+                again.reverse();
+                self.write_all(again).await?;
+                continue;
+            }
+            // A sink that closed has made its last mark durable, whether it says so or not.
+            self.settle(mark).await?;
+            self.store_dirty().await?;
+            let done = Done { counts: self.counts, receipt: closed.receipt, bookmark };
+            let (run, task) = (&self.context.attempt.run, self.task);
+            self.context.store.complete(run, task.index, task.epoch, &done).await?;
+            if self.position.is_some() {
+                self.acknowledge.send_replace(self.position.clone());
+            }
+            return Ok(done);
+        }
+    }
+
+    /// Stores dirty records under the next mark's sequence.
+    async fn store_dirty(&mut self) -> Result<()> {
+        if self.dirty.is_empty() {
+            return Ok(());
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        let (run, task) = (&self.context.attempt.run, self.task);
+        let sequence = self.sequence + 1;
+        self.context.store.add_dirty(run, task.index, task.epoch, sequence, &dirty).await
+    }
+
+    /// # Errors
+    /// `run.dirty_limit` where the run has more dirty records than the job allows.
+    async fn within_error_limit(&mut self) -> Result<()> {
+        let limit = self.context.settings.error_limit;
+        let dirty = self.context.progress.dirty();
+        if limit.exceeded(dirty) {
+            let fault = self.context.dirty_limit(dirty, self.dirty.last());
+            self.store_dirty().await?;
+            return Err(fault);
+        }
+        if self.dirty.len() >= DIRTY_MAX {
+            self.store_dirty().await?;
+        }
+        Ok(())
+    }
+}

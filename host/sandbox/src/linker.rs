@@ -1,0 +1,155 @@
+//! Everything that a plug-in can import, interface by interface.
+//!
+//! What is not in this list does not exist for a plug-in; `inspect` refuses it beforehand, by name.
+//! Interfaces that toolchains import whether they are used or not are linked always, and refuse behind
+//! the interface what was not granted.
+
+use std::net::IpAddr;
+use std::vec;
+
+use domain::{Fault, Result};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable, ResourceType};
+use wasmtime::{AsContextMut as _, Engine};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
+use wasmtime_wasi::p2::{DynPollable, Network, Pollable, subscribe};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
+use wasmtime_wasi_io::bindings::wasi::io;
+
+use crate::bindings::airlock::connector;
+use crate::network::NoAddress;
+use crate::state::State;
+
+struct HasIo;
+
+impl HasData for HasIo {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// Makes the linker that all plug-ins share.
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
+    link(engine).map_err(|error| {
+        Fault::internal("sandbox.linker", format!("cannot link the host's functions: {error:#}"))
+    })
+}
+
+fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    connector::types::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
+    connector::log::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
+    io::error::add_to_linker::<State, HasIo>(l, |state| &mut state.table)?;
+    io::poll::add_to_linker::<State, HasIo>(l, |state| &mut state.table)?;
+    io::streams::add_to_linker::<State, HasIo>(l, |state| &mut state.table)?;
+    clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
+    random::random::add_to_linker::<State, WasiRandom>(l, State::random)?;
+    random::insecure::add_to_linker::<State, WasiRandom>(l, State::random)?;
+    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, State::random)?;
+    link_cli(l)?;
+    filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    link_sockets(l)?;
+    link_names(l)?;
+    Ok(linker)
+}
+
+/// Environment and arguments are there and empty; no stream is a terminal.
+fn link_cli(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_input::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_output::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)
+}
+
+/// Sockets, without the lookup of names.
+fn link_sockets(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    let options = sockets::network::LinkOptions::default();
+    sockets::network::add_to_linker::<State, WasiSockets>(l, &options, State::sockets)?;
+    sockets::instance_network::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::tcp::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::udp::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)
+}
+
+/// The answers of one lookup, all there when the guest gets it.
+struct Answers(vec::IntoIter<IpAddr>);
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Answers {
+    async fn ready(&mut self) {}
+}
+
+type Resolved<T> = (std::result::Result<T, ErrorCode>,);
+
+/// The host's own lookup of names: granted names only, answers judged and remembered.
+fn link_names(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut names = l.instance("wasi:sockets/ip-name-lookup@0.2.12")?;
+    names.resource(
+        "resolve-address-stream",
+        ResourceType::host::<Answers>(),
+        |mut cx, rep| {
+            cx.data_mut().table.delete(Resource::<Answers>::new_own(rep))?;
+            Ok(())
+        },
+    )?;
+    names.func_wrap_async(
+        "resolve-addresses",
+        |mut cx: StoreContextMut<'_, State>, (network, name): (Resource<Network>, String)| {
+            Box::new(async move {
+                cx.data_mut().table.get(&network)?;
+                let answers = resolve(cx.as_context_mut(), &name).await;
+                let resolved: Resolved<Resource<Answers>> = match answers {
+                    Ok(ips) => {
+                        (Ok(cx.data_mut().table.push(Answers(ips.into_iter()))?),)
+                    }
+                    Err(code) => (Err(code),),
+                };
+                Ok(resolved)
+            })
+        },
+    )?;
+    names.func_wrap(
+        "[method]resolve-address-stream.resolve-next-address",
+        |mut cx: StoreContextMut<'_, State>, (answers,): (Resource<Answers>,)| {
+            let answers = cx.data_mut().table.get_mut(&answers)?;
+            let next: Resolved<Option<IpAddress>> = (Ok(answers.0.next().map(IpAddress::from)),);
+            Ok(next)
+        },
+    )?;
+    names.func_wrap(
+        "[method]resolve-address-stream.subscribe",
+        |mut cx: StoreContextMut<'_, State>, (answers,): (Resource<Answers>,)| {
+            let pollable: Resource<DynPollable> = subscribe(&mut cx.data_mut().table, answers)?;
+            Ok((pollable,))
+        },
+    )
+}
+
+async fn resolve(
+    cx: StoreContextMut<'_, State>,
+    name: &str,
+) -> std::result::Result<Vec<IpAddr>, ErrorCode> {
+    let network = std::sync::Arc::clone(&cx.data().network);
+    network.resolve(name).await.map_err(|why| {
+        let shown = crate::text::harmless(name, 256);
+        tracing::debug!(name = %shown, ?why, "a plug-in's lookup of a name failed");
+        match why {
+            NoAddress::NotGranted => ErrorCode::AccessDenied,
+            NoAddress::Unknown => ErrorCode::NameUnresolvable,
+            NoAddress::TimedOut => ErrorCode::TemporaryResolverFailure,
+        }
+    })
+}

@@ -1,0 +1,159 @@
+//! The file, its tables, and how older files become newer ones.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use domain::Result;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use crate::fault::{self, Trouble};
+
+/// Under the state folder.
+const FILE_NAME: &str = "runs.sqlite";
+
+/// How long a call waits for another process that writes. A transaction here takes milliseconds, a
+/// checkpoint of the log on a slow disk seconds.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+
+/// Tries to switch a new file to its log, which does not wait for others by itself.
+const LOG_TRIES: u32 = 50;
+const LOG_PAUSE: Duration = Duration::from_millis(20);
+
+/// Each entry brings a file from the format of its index to the next (`PRAGMA user_version`). Entries
+/// are never changed after a release, only added.
+const MIGRATIONS: [&str; 1] = [
+    "
+    CREATE TABLE run (
+        id          TEXT PRIMARY KEY,
+        document    TEXT NOT NULL,
+        text        TEXT NOT NULL,
+        parameters  TEXT NOT NULL,
+        created_ms  INTEGER NOT NULL,
+        state       TEXT NOT NULL,
+        epoch       INTEGER NOT NULL,
+        plan        TEXT,     -- JSON
+        plan_start  BLOB,
+        prepared    TEXT,     -- JSON
+        splits_next BLOB,
+        splits_last INTEGER,
+        fault       TEXT      -- JSON
+    ) STRICT;
+    CREATE INDEX run_by_document ON run (document, created_ms);
+
+    -- Every change of a run's state and its cause.
+    CREATE TABLE event (
+        run    TEXT NOT NULL REFERENCES run,
+        number INTEGER NOT NULL,
+        at_ms  INTEGER NOT NULL,
+        event  TEXT NOT NULL,
+        state  TEXT NOT NULL, -- after the event
+        epoch  INTEGER NOT NULL,
+        fault  TEXT,          -- JSON
+        PRIMARY KEY (run, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE task (
+        run            TEXT NOT NULL REFERENCES run,
+        number         INTEGER NOT NULL,
+        token          BLOB NOT NULL,
+        label          TEXT NOT NULL,
+        stage          INTEGER NOT NULL,
+        rows_estimate  INTEGER,
+        bytes_estimate INTEGER,
+        epoch          INTEGER NOT NULL,
+        mark           BLOB,  -- Mark::encode
+        counts         TEXT,  -- JSON; set when the task is done
+        receipt        BLOB,
+        bookmark       BLOB,
+        PRIMARY KEY (run, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE dirty (
+        number     INTEGER PRIMARY KEY,
+        run        TEXT NOT NULL REFERENCES run,
+        task       INTEGER NOT NULL,
+        sequence   INTEGER NOT NULL, -- of the mark that it belongs to
+        stage      TEXT NOT NULL,
+        code       TEXT NOT NULL,
+        message    TEXT NOT NULL,
+        dataset    TEXT NOT NULL,
+        field      TEXT,
+        plugin     TEXT NOT NULL,
+        origin     TEXT,
+        raw        BLOB,             -- either this
+        named      TEXT              -- or this, JSON
+    ) STRICT;
+    CREATE INDEX dirty_by_mark ON dirty (run, task, sequence);
+    ",
+];
+
+/// Opens the books under `state`; what is missing is made, for its owner alone.
+pub(crate) fn open(state: &Path) -> Result<(PathBuf, Connection)> {
+    let file = state.join(FILE_NAME);
+    make_folder(state)?;
+    // SQLite gives its log and index the permissions of the file.
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&file)
+        .map_err(|error| fault::of_file(&error, &file))?;
+    let connection = connect(&file).map_err(|trouble| trouble.into_fault(&file))?;
+    Ok((file, connection))
+}
+
+/// Makes a folder that nobody but its owner may look into; one that exists is left as it is.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| fault::of_file(&error, folder))
+}
+
+fn connect(file: &Path) -> Result<Connection, Trouble> {
+    let mut connection = Connection::open(file)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    switch_to_log(&connection)?;
+    // A commit is on the disk when it answers, also when the power fails just then.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    migrate(&mut connection, file)?;
+    Ok(connection)
+}
+
+/// A write-ahead log lets people read while a run writes.
+fn switch_to_log(connection: &Connection) -> Result<(), Trouble> {
+    let mut tries = 0;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && tries < LOG_TRIES =>
+            {
+                tries += 1;
+                std::thread::sleep(LOG_PAUSE);
+            }
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+fn migrate(connection: &mut Connection, file: &Path) -> Result<(), Trouble> {
+    let known = MIGRATIONS.len() as i64;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = usize::try_from(version)
+        .map_err(|_| fault::corrupt(file, &format!("their format is {version}")))?;
+    if done > MIGRATIONS.len() {
+        return Err(fault::newer(file, version, known).into());
+    }
+    for migration in &MIGRATIONS[done..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}

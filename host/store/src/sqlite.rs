@@ -1,0 +1,574 @@
+//! The port `Store` on SQLite, and the queries that people ask.
+
+use std::path::Path;
+
+use domain::port::{
+    Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, RunRecord, Split, Splits, Store,
+    TaskRecord,
+};
+use domain::run::{RunEvent, RunState};
+use domain::{Epoch, Fault, Mark, Result, RunId, TaskIndex, books};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
+
+use crate::fault::Trouble;
+use crate::rows::{self, CountsRow, FaultRow, PlanRow, PreparedRow};
+use crate::schema;
+use crate::worker::Worker;
+
+/// The books of one user, in one file.
+pub struct SqliteStore {
+    worker: Worker,
+}
+
+/// A run as a list shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEntry {
+    pub id: RunId,
+    pub document: String,
+    pub created_ms: i64,
+    pub state: RunState,
+    pub epoch: Epoch,
+    pub fault: Option<Fault>,
+}
+
+/// A change of a run's state, and its cause.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventEntry {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    pub event: String,
+    /// After the event.
+    pub state: RunState,
+    pub epoch: Epoch,
+    pub fault: Option<Fault>,
+}
+
+/// A dirty record, and the task and mark that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirtyEntry {
+    pub task: TaskIndex,
+    pub sequence: u64,
+    pub dirty: Dirty,
+}
+
+impl SqliteStore {
+    /// Opens the books under the `state` folder, making both where they are missing.
+    ///
+    /// # Errors
+    /// `store.no_access`, `store.corrupt`, `store.newer`, `store.locked`, `store.disk_full`: domain
+    /// external, with the file and what to do.
+    pub fn open(state: &Path) -> Result<Self> {
+        let (file, connection) = schema::open(state)?;
+        Ok(Self { worker: Worker::start(&file, connection)? })
+    }
+
+    /// The newest runs first.
+    pub async fn runs(&self, limit: u32) -> Result<Vec<RunEntry>> {
+        const SQL: &str = "SELECT id, document, created_ms, state, epoch, fault FROM run
+             ORDER BY created_ms DESC, rowid DESC LIMIT ?1";
+        self.worker.call(move |books| collect(books, SQL, params![limit], run_entry)).await
+    }
+
+    /// What happened to a run, from the beginning.
+    pub async fn events(&self, run: &RunId) -> Result<Vec<EventEntry>> {
+        const SQL: &str =
+            "SELECT at_ms, event, state, epoch, fault FROM event WHERE run = ?1 ORDER BY number";
+        let run = run.clone();
+        self.worker.call(move |books| collect(books, SQL, params![run.0], event_entry)).await
+    }
+
+    /// The first `limit` dirty records of a run, task by task in the order of the source.
+    pub async fn dirty(&self, run: &RunId, limit: u32) -> Result<Vec<DirtyEntry>> {
+        const SQL: &str = "SELECT task, sequence, stage, code, message, dataset, field, plugin,
+                origin, raw, named
+             FROM dirty WHERE run = ?1 ORDER BY task, sequence, number LIMIT ?2";
+        let run = run.clone();
+        self.worker.call(move |books| collect(books, SQL, params![run.0, limit], dirty_entry)).await
+    }
+
+    /// Dirty records of a run; those that were loaded with a changed value are counted too.
+    pub async fn dirty_count(&self, run: &RunId) -> Result<u64> {
+        const SQL: &str = "SELECT count(*) FROM dirty WHERE run = ?1";
+        let run = run.clone();
+        self.worker
+            .call(move |books| {
+                let count: i64 = books.query_row(SQL, params![run.0], |row| row.get(0))?;
+                Ok(rows::unsigned(count)?)
+            })
+            .await
+    }
+
+    /// One transaction, durable when it answers; nothing of it happens where `job` fails.
+    async fn transact<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T> {
+        self.worker
+            .call(move |books| {
+                let behavior = rusqlite::TransactionBehavior::Immediate;
+                let transaction = books.transaction_with_behavior(behavior)?;
+                let answer = job(&transaction)?;
+                transaction.commit()?;
+                Ok(answer)
+            })
+            .await
+    }
+}
+
+impl Store for SqliteStore {
+    async fn record(&self, run: &NewRun) -> Result<()> {
+        let record = RunRecord::new(run.clone());
+        self.transact(move |books| insert_run(books, &record)).await
+    }
+
+    async fn load(&self, run: &RunId) -> Result<RunRecord> {
+        let run = run.clone();
+        self.worker.call(move |books| load_run(books, &run)).await
+    }
+
+    async fn newest_unfinished(&self, document: &str) -> Result<Option<RunId>> {
+        const SQL: &str = "SELECT id FROM run
+             WHERE document = ?1 AND state NOT IN (?2, ?3)
+             ORDER BY created_ms DESC, rowid DESC LIMIT 1";
+        let document = document.to_owned();
+        let ended = [RunState::Succeeded.word(), RunState::Failed.word()];
+        self.worker
+            .call(move |books| {
+                let run = books
+                    .query_row(SQL, params![document, ended[0], ended[1]], |row| row.get(0))
+                    .optional()?;
+                Ok(run.map(RunId))
+            })
+            .await
+    }
+
+    async fn happened(
+        &self,
+        run: &RunId,
+        event: RunEvent,
+        cause: Option<&Fault>,
+    ) -> Result<RunRecord> {
+        let (run, cause) = (run.clone(), cause.cloned());
+        self.transact(move |books| {
+            let mut record = load_run(books, &run)?;
+            record.happen(event, cause.as_ref())?;
+            update_state(books, &record)?;
+            insert_event(books, &record, event, cause.as_ref())?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn save_plan(&self, run: &RunId, plan: &Plan) -> Result<()> {
+        let (run, plan) = (run.clone(), plan.clone());
+        self.transact(move |books| match load_run(books, &run)?.plan {
+            Some(stored) if stored == plan => Ok(()),
+            Some(_) => Err(books::written_once(&run, "plan").into()),
+            None => {
+                let json = rows::to_json(&PlanRow::of(&plan)?)?;
+                books.execute(
+                    "UPDATE run SET plan = ?2, plan_start = ?3 WHERE id = ?1",
+                    params![run.0, json, plan.start],
+                )?;
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    async fn save_prepared(&self, run: &RunId, prepared: &Prepared) -> Result<()> {
+        let (run, prepared) = (run.clone(), prepared.clone());
+        self.transact(move |books| match load_run(books, &run)?.prepared {
+            Some(stored) if stored == prepared => Ok(()),
+            Some(_) => Err(books::written_once(&run, "prepared answer").into()),
+            None => {
+                let json = rows::to_json(&PreparedRow::of(&prepared)?)?;
+                books.execute("UPDATE run SET prepared = ?2 WHERE id = ?1", params![run.0, json])?;
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    async fn add_splits(&self, run: &RunId, splits: &Splits) -> Result<()> {
+        let (run, splits) = (run.clone(), splits.clone());
+        self.transact(move |books| add_splits(books, &run, &splits)).await
+    }
+
+    async fn tasks(&self, run: &RunId) -> Result<Vec<TaskRecord>> {
+        let run = run.clone();
+        self.worker
+            .call(move |books| {
+                let sql = format!("{TASK_SQL} WHERE run = ?1 ORDER BY number");
+                collect(books, &sql, params![run.0], task_record)
+            })
+            .await
+    }
+
+    async fn claim(&self, run: &RunId, task: TaskIndex) -> Result<TaskRecord> {
+        let run = run.clone();
+        self.transact(move |books| {
+            let mut record = load_task(books, &run, task)?;
+            record.epoch += 1;
+            books.execute(
+                "UPDATE task SET epoch = ?3 WHERE run = ?1 AND number = ?2",
+                params![run.0, task, rows::signed(record.epoch)?],
+            )?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn drop_dirty_behind(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        sequence: u64,
+    ) -> Result<()> {
+        let run = run.clone();
+        self.transact(move |books| {
+            load_task(books, &run, task)?.admit(&run, epoch)?;
+            books.execute(
+                "DELETE FROM dirty WHERE run = ?1 AND task = ?2 AND sequence > ?3",
+                params![run.0, task, rows::signed(sequence)?],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add_dirty(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        sequence: u64,
+        dirty: &[Dirty],
+    ) -> Result<()> {
+        let (run, dirty) = (run.clone(), dirty.to_vec());
+        self.transact(move |books| {
+            load_task(books, &run, task)?.admit(&run, epoch)?;
+            insert_dirty(books, &run, task, sequence, &dirty)
+        })
+        .await
+    }
+
+    async fn checkpoint(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        mark: &Mark,
+    ) -> Result<()> {
+        let (run, mark) = (run.clone(), mark.clone());
+        self.transact(move |books| {
+            let mut record = load_task(books, &run, task)?;
+            record.admit(&run, epoch)?;
+            if record.checkpoint(&mark) {
+                books.execute(
+                    "UPDATE task SET mark = ?3 WHERE run = ?1 AND number = ?2",
+                    params![run.0, task, mark.encode()],
+                )?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn complete(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        done: &Done,
+    ) -> Result<()> {
+        let (run, done) = (run.clone(), done.clone());
+        self.transact(move |books| {
+            let mut record = load_task(books, &run, task)?;
+            record.admit(&run, epoch)?;
+            if record.complete(&done) {
+                let counts = rows::to_json(&CountsRow::of(&done.counts))?;
+                books.execute(
+                    "UPDATE task SET counts = ?3, receipt = ?4, bookmark = ?5
+                     WHERE run = ?1 AND number = ?2",
+                    params![run.0, task, counts, done.receipt, done.bookmark],
+                )?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn insert_run(books: &Connection, record: &RunRecord) -> Result<(), Trouble> {
+    let NewRun { id, document, text, parameters, created_ms } = &record.new;
+    let inserted = books.execute(
+        "INSERT INTO run (id, document, text, parameters, created_ms, state, epoch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
+        params![id.0, document, text, parameters, created_ms, record.state.word()],
+    );
+    match inserted {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(books::run_exists(id).into())
+        }
+        other => other.map(|_| ()).map_err(Trouble::from),
+    }
+}
+
+fn load_run(books: &Connection, run: &RunId) -> Result<RunRecord, Trouble> {
+    const SQL: &str = "SELECT id, document, text, parameters, created_ms, state, epoch, plan,
+            plan_start, prepared, splits_next, splits_last, fault
+         FROM run WHERE id = ?1";
+    collect(books, SQL, params![run.0], run_record)?
+        .pop()
+        .ok_or_else(|| books::no_such_run(run).into())
+}
+
+fn run_record(row: &Row<'_>) -> Result<RunRecord, Trouble> {
+    let plan: Option<String> = row.get("plan")?;
+    let plan_start: Option<Vec<u8>> = row.get("plan_start")?;
+    let prepared: Option<String> = row.get("prepared")?;
+    let next: Option<Vec<u8>> = row.get("splits_next")?;
+    let last: Option<bool> = row.get("splits_last")?;
+    Ok(RunRecord {
+        new: NewRun {
+            id: RunId(row.get("id")?),
+            document: row.get("document")?,
+            text: row.get("text")?,
+            parameters: row.get("parameters")?,
+            created_ms: row.get("created_ms")?,
+        },
+        state: state(row)?,
+        epoch: rows::unsigned(row.get("epoch")?)?,
+        plan: plan
+            .map(|json| rows::from_json::<PlanRow>(&json)?.back(plan_start.unwrap_or_default()))
+            .transpose()?,
+        prepared: prepared
+            .map(|json| rows::from_json::<PreparedRow>(&json)?.back())
+            .transpose()?,
+        splits_next: next.zip(last),
+        fault: fault(row)?,
+    })
+}
+
+fn state(row: &Row<'_>) -> Result<RunState, Trouble> {
+    let word: String = row.get("state")?;
+    RunState::parse(&word).ok_or_else(|| rows::unreadable(&format!("state \"{word}\"")).into())
+}
+
+fn fault(row: &Row<'_>) -> Result<Option<Fault>, Trouble> {
+    let json: Option<String> = row.get("fault")?;
+    Ok(json.map(|json| rows::from_json::<FaultRow>(&json)?.back()).transpose()?)
+}
+
+fn fault_json(fault: Option<&Fault>) -> Result<Option<String>> {
+    fault.map(|fault| rows::to_json(&FaultRow::of(fault))).transpose()
+}
+
+fn update_state(books: &Connection, record: &RunRecord) -> Result<(), Trouble> {
+    books.execute(
+        "UPDATE run SET state = ?2, epoch = ?3, fault = ?4 WHERE id = ?1",
+        params![
+            record.new.id.0,
+            record.state.word(),
+            rows::signed(record.epoch)?,
+            fault_json(record.fault.as_ref())?
+        ],
+    )?;
+    Ok(())
+}
+
+/// The time of an event is for people only, nothing is decided by it: so it is the database's clock.
+fn insert_event(
+    books: &Connection,
+    record: &RunRecord,
+    event: RunEvent,
+    cause: Option<&Fault>,
+) -> Result<(), Trouble> {
+    books.execute(
+        "INSERT INTO event (run, number, at_ms, event, state, epoch, fault)
+         VALUES (?1, (SELECT count(*) FROM event WHERE run = ?1),
+             CAST(unixepoch('subsec') * 1000 AS INTEGER), ?2, ?3, ?4, ?5)",
+        params![
+            record.new.id.0,
+            event.word(),
+            record.state.word(),
+            rows::signed(record.epoch)?,
+            fault_json(cause)?
+        ],
+    )?;
+    Ok(())
+}
+
+fn add_splits(books: &Connection, run: &RunId, splits: &Splits) -> Result<(), Trouble> {
+    let known = books.execute(
+        "UPDATE run SET splits_next = ?2, splits_last = ?3 WHERE id = ?1",
+        params![run.0, splits.next, splits.last],
+    )?;
+    if known == 0 {
+        return Err(books::no_such_run(run).into());
+    }
+    let mut number: u32 =
+        books.query_row("SELECT count(*) FROM task WHERE run = ?1", params![run.0], |row| {
+            row.get(0)
+        })?;
+    let mut insert = books.prepare_cached(
+        "INSERT INTO task
+             (run, number, token, label, stage, rows_estimate, bytes_estimate, epoch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
+    )?;
+    for split in &splits.splits {
+        insert.execute(params![
+            run.0,
+            number,
+            split.token,
+            split.label,
+            split.stage,
+            rows::estimate(split.rows_estimate),
+            rows::estimate(split.bytes_estimate)
+        ])?;
+        number += 1;
+    }
+    Ok(())
+}
+
+const TASK_SQL: &str = "SELECT number, token, label, stage, rows_estimate, bytes_estimate, epoch,
+        mark, counts, receipt, bookmark FROM task";
+
+fn load_task(books: &Connection, run: &RunId, task: TaskIndex) -> Result<TaskRecord, Trouble> {
+    let sql = format!("{TASK_SQL} WHERE run = ?1 AND number = ?2");
+    collect(books, &sql, params![run.0, task], task_record)?
+        .pop()
+        .ok_or_else(|| books::no_such_task(run, task).into())
+}
+
+fn task_record(row: &Row<'_>) -> Result<TaskRecord, Trouble> {
+    let mark: Option<Vec<u8>> = row.get("mark")?;
+    let counts: Option<String> = row.get("counts")?;
+    let receipt: Option<Vec<u8>> = row.get("receipt")?;
+    let bookmark = row.get("bookmark")?;
+    let estimate = |column: &str| -> Result<Option<u64>, Trouble> {
+        let number: Option<i64> = row.get(column)?;
+        Ok(number.map(rows::unsigned).transpose()?)
+    };
+    let done = match counts {
+        None => None,
+        Some(json) => Some(Done {
+            counts: rows::from_json::<CountsRow>(&json)?.back(),
+            receipt: receipt.unwrap_or_default(),
+            bookmark,
+        }),
+    };
+    Ok(TaskRecord {
+        index: row.get("number")?,
+        split: Split {
+            token: row.get("token")?,
+            label: row.get("label")?,
+            stage: row.get("stage")?,
+            rows_estimate: estimate("rows_estimate")?,
+            bytes_estimate: estimate("bytes_estimate")?,
+        },
+        epoch: rows::unsigned(row.get("epoch")?)?,
+        mark: mark.map(|bytes| Mark::decode(&bytes)).transpose()?,
+        done,
+    })
+}
+
+fn insert_dirty(
+    books: &Connection,
+    run: &RunId,
+    task: TaskIndex,
+    sequence: u64,
+    dirty: &[Dirty],
+) -> Result<(), Trouble> {
+    let mut insert = books.prepare_cached(
+        "INSERT INTO dirty (run, task, sequence, stage, code, message, dataset, field, plugin,
+             origin, raw, named)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?;
+    for one in dirty {
+        let (raw, named) = match &one.record {
+            DirtyRecord::Raw(bytes) => (Some(bytes), None),
+            DirtyRecord::Values(values) => (None, Some(rows::to_json(values)?)),
+        };
+        insert.execute(params![
+            run.0,
+            task,
+            rows::signed(sequence)?,
+            one.stage.word(),
+            one.code,
+            one.message,
+            one.dataset,
+            one.column,
+            one.plugin,
+            one.origin,
+            raw,
+            named
+        ])?;
+    }
+    Ok(())
+}
+
+fn dirty_entry(row: &Row<'_>) -> Result<DirtyEntry, Trouble> {
+    let stage: String = row.get("stage")?;
+    let raw: Option<Vec<u8>> = row.get("raw")?;
+    let named: Option<String> = row.get("named")?;
+    let record = match (raw, named) {
+        (Some(bytes), _) => DirtyRecord::Raw(bytes),
+        (None, Some(json)) => DirtyRecord::Values(rows::from_json(&json)?),
+        (None, None) => return Err(rows::unreadable("a dirty record without its content").into()),
+    };
+    Ok(DirtyEntry {
+        task: row.get("task")?,
+        sequence: rows::unsigned(row.get("sequence")?)?,
+        dirty: Dirty {
+            stage: DirtyStage::parse(&stage)
+                .ok_or_else(|| rows::unreadable(&format!("stage \"{stage}\"")))?,
+            code: row.get("code")?,
+            message: row.get("message")?,
+            dataset: row.get("dataset")?,
+            column: row.get("field")?,
+            plugin: row.get("plugin")?,
+            origin: row.get("origin")?,
+            record,
+        },
+    })
+}
+
+fn run_entry(row: &Row<'_>) -> Result<RunEntry, Trouble> {
+    Ok(RunEntry {
+        id: RunId(row.get("id")?),
+        document: row.get("document")?,
+        created_ms: row.get("created_ms")?,
+        state: state(row)?,
+        epoch: rows::unsigned(row.get("epoch")?)?,
+        fault: fault(row)?,
+    })
+}
+
+fn event_entry(row: &Row<'_>) -> Result<EventEntry, Trouble> {
+    Ok(EventEntry {
+        at_ms: row.get("at_ms")?,
+        event: row.get("event")?,
+        state: state(row)?,
+        epoch: rows::unsigned(row.get("epoch")?)?,
+        fault: fault(row)?,
+    })
+}
+
+/// All rows of a query, each read by `read`.
+fn collect<T>(
+    books: &Connection,
+    sql: &str,
+    with: impl rusqlite::Params,
+    read: impl Fn(&Row<'_>) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Trouble> {
+    let mut query = books.prepare_cached(sql)?;
+    let mut rows = query.query(with)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
+}

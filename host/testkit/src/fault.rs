@@ -1,0 +1,164 @@
+//! What goes wrong in a simulation, as data: the n-th call of an operation, and how.
+
+/// A call of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    SourceConnect,
+    ReaderPlan,
+    ReaderSplits,
+    ReaderOpen,
+    ReaderNext,
+    ReaderAcknowledge,
+    ReaderTend,
+    DestinationConnect,
+    WriterPrepare,
+    WriterPreview,
+    WriterOpen,
+    WriterWrite,
+    WriterCommit,
+    WriterClose,
+    WriterFinish,
+    WriterTend,
+    StoreRecord,
+    StoreLoad,
+    StoreNewestUnfinished,
+    StoreHappened,
+    StoreSavePlan,
+    StoreSavePrepared,
+    StoreAddSplits,
+    StoreTasks,
+    StoreClaim,
+    StoreDropDirty,
+    StoreAddDirty,
+    StoreCheckpoint,
+    StoreComplete,
+}
+
+use Operation as O;
+
+impl Operation {
+    /// All that an attempt on a recorded run may call.
+    pub const ALL: [Self; 26] = [
+        O::SourceConnect,
+        O::ReaderPlan,
+        O::ReaderSplits,
+        O::ReaderOpen,
+        O::ReaderNext,
+        O::ReaderAcknowledge,
+        O::ReaderTend,
+        O::DestinationConnect,
+        O::WriterPrepare,
+        O::WriterOpen,
+        O::WriterWrite,
+        O::WriterCommit,
+        O::WriterClose,
+        O::WriterFinish,
+        O::WriterTend,
+        O::StoreLoad,
+        O::StoreHappened,
+        O::StoreSavePlan,
+        O::StoreSavePrepared,
+        O::StoreAddSplits,
+        O::StoreTasks,
+        O::StoreClaim,
+        O::StoreDropDirty,
+        O::StoreAddDirty,
+        O::StoreCheckpoint,
+        O::StoreComplete,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            O::SourceConnect => "source.connect",
+            O::ReaderPlan => "reader.plan",
+            O::ReaderSplits => "reader.splits",
+            O::ReaderOpen => "reader.open",
+            O::ReaderNext => "reader.next",
+            O::ReaderAcknowledge => "reader.acknowledge",
+            O::ReaderTend => "reader.tend",
+            O::DestinationConnect => "destination.connect",
+            O::WriterPrepare => "writer.prepare",
+            O::WriterPreview => "writer.preview",
+            O::WriterOpen => "writer.open",
+            O::WriterWrite => "writer.write",
+            O::WriterCommit => "writer.commit",
+            O::WriterClose => "writer.close",
+            O::WriterFinish => "writer.finish",
+            O::WriterTend => "writer.tend",
+            O::StoreRecord => "store.record",
+            O::StoreLoad => "store.load",
+            O::StoreNewestUnfinished => "store.newest_unfinished",
+            O::StoreHappened => "store.happened",
+            O::StoreSavePlan => "store.save_plan",
+            O::StoreSavePrepared => "store.save_prepared",
+            O::StoreAddSplits => "store.add_splits",
+            O::StoreTasks => "store.tasks",
+            O::StoreClaim => "store.claim",
+            O::StoreDropDirty => "store.drop_dirty",
+            O::StoreAddDirty => "store.add_dirty",
+            O::StoreCheckpoint => "store.checkpoint",
+            O::StoreComplete => "store.complete",
+        }
+    }
+
+    pub fn is_store(self) -> bool {
+        self >= O::StoreRecord
+    }
+}
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// A fault of the outside world that would come again.
+    Error,
+    /// A fault of the outside world that may not come again.
+    Retry,
+    /// A fault of the content.
+    DataError,
+    /// Answers after a long simulated time; whether it took effect before is chance.
+    Hang,
+    /// The user asks for a stop while the call is under way.
+    Stop,
+    /// The process dies just before the call takes effect.
+    CrashBefore,
+    /// The process dies just after the call took effect.
+    CrashAfter,
+}
+
+impl FaultKind {
+    pub const ALL: [Self; 7] = [
+        Self::Error,
+        Self::Retry,
+        Self::DataError,
+        Self::Hang,
+        Self::Stop,
+        Self::CrashBefore,
+        Self::CrashAfter,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Retry => "retry",
+            Self::DataError => "data-error",
+            Self::Hang => "hang",
+            Self::Stop => "stop",
+            Self::CrashBefore => "crash-before",
+            Self::CrashAfter => "crash-after",
+        }
+    }
+
+    /// Books have no content to complain about; everything else may happen everywhere.
+    pub fn fits(self, operation: Operation) -> bool {
+        !(self == Self::DataError && operation.is_store())
+    }
+}
+
+/// One thing that goes wrong, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultPlan {
+    pub operation: Operation,
+    /// Counts the calls of the operation over all attempts, from 1.
+    pub nth: u64,
+    pub kind: FaultKind,
+}

@@ -1,0 +1,237 @@
+//! Everything that a simulation depends on.
+
+use std::time::Duration;
+
+use domain::port::CommitMode;
+
+use crate::fault::{FaultKind, FaultPlan, Operation};
+use crate::planted::Planted;
+use crate::prng::Rng;
+use crate::table::{self, Fate, Record, SplitScript};
+
+/// What the engine under test can do; scenarios ask for no more.
+#[derive(Clone, Copy, Debug)]
+pub struct Abilities {
+    /// Casts texts to numbers, and calls those dirty that are none.
+    pub casts: bool,
+    /// Calls `tend` when a session asked for it, also while the other side holds things up.
+    pub tends: bool,
+    /// Halves a batch where `undone` named no row.
+    pub halves: bool,
+    /// Looks at the stop signal.
+    pub stops: bool,
+    /// Fails a run with too many dirty records.
+    pub limits: bool,
+}
+
+impl Abilities {
+    pub const ALL: Self =
+        Self { casts: true, tends: true, halves: true, stops: true, limits: true };
+}
+
+/// A simulation, whole: the same scenario plays the same.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// For what chance decides while it plays: latencies, and where steps are cut.
+    pub seed: u64,
+    pub splits: Vec<SplitScript>,
+    pub reading: Reading,
+    pub writing: Writing,
+    /// Handed to the engine.
+    pub lanes: u32,
+    /// Dirty records that the run may have; handed to the engine.
+    pub error_limit: Option<u64>,
+    /// What the engine may keep of batches that are not taken; handed to it.
+    pub uncommitted_bytes: u64,
+    /// Each call takes up to this long before and after its effect.
+    pub latency_ms_max: u64,
+    pub faults: Vec<FaultPlan>,
+    pub planted: Option<Planted>,
+}
+
+/// How the source behaves.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Records in one step at most.
+    pub step_records: u32,
+    /// A position with every n-th step; `None`: never, a split is redone whole.
+    pub position_every: Option<u32>,
+    pub idle_percent: u64,
+    /// `Advanced` between two steps.
+    pub advance_percent: u64,
+    /// Two batches in a step.
+    pub two_batches_percent: u64,
+    pub bookmark: bool,
+    pub splits_per_call: u32,
+    /// Amounts are texts.
+    pub texts: bool,
+    pub tend: Option<Duration>,
+}
+
+/// How the destination behaves.
+#[derive(Clone, Debug)]
+pub struct Writing {
+    pub mode: CommitMode,
+    /// `open` answers the mark that the destination holds. Always so where redoing would do harm.
+    pub keeps_marks: bool,
+    pub taking: Taking,
+    /// A commit without `now` is durable only after so many more.
+    pub lag: usize,
+    /// `undone` names all rows that are to blame, not only the first.
+    pub names_all: bool,
+    /// Every answer tells the newest durable mark, not only the first that can.
+    pub repeats_durable: bool,
+    pub commit_ms: u32,
+    pub batch_rows: u32,
+    pub tend: Option<Duration>,
+}
+
+/// When the destination takes batches for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    AtOnce,
+    /// As soon as it holds so many.
+    Every(usize),
+    AtCommit,
+}
+
+impl Scenario {
+    pub fn from_seed(seed: u64, can: Abilities) -> Self {
+        let mut rng = Rng::of(&[seed, 1]);
+        let reading = reading(&mut rng, can);
+        let writing = writing(&mut rng, can);
+        let splits = splits(&mut rng, can, &reading, &writing);
+        let dirty = splits.iter().flat_map(|one| &one.records).filter(|one| one.fate.is_dirty());
+        let dirty = dirty.count() as u64;
+        let error_limit = match rng.between(0, 9) {
+            0 if can.limits && dirty > 0 => Some(rng.between(0, dirty - 1)),
+            1 | 2 if can.limits => Some(dirty),
+            _ => None,
+        };
+        Self {
+            seed,
+            splits,
+            reading,
+            writing,
+            lanes: rng.between(1, 4) as u32,
+            error_limit,
+            uncommitted_bytes: rng.pick(&[200, 2_000, 1 << 20]),
+            latency_ms_max: rng.pick(&[0, 1, 5, 200]),
+            faults: faults(&mut rng, can),
+            planted: None,
+        }
+    }
+
+    /// The same with `planted` in it.
+    pub fn with(mut self, planted: Planted) -> Self {
+        self.planted = Some(planted);
+        self
+    }
+
+    /// All records with the split that they stand in.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        self.splits.iter().flat_map(|split| split.records.iter().copied())
+    }
+
+    pub fn fate(&self, id: i64) -> Option<Fate> {
+        let (split, index) = table::place_of(id)?;
+        Some(self.splits.get(split)?.records.get(index)?.fate)
+    }
+
+    pub fn dirty_expected(&self) -> u64 {
+        self.records().filter(|record| record.fate.is_dirty()).count() as u64
+    }
+}
+
+const TEND: Duration = Duration::from_secs(20);
+
+fn reading(rng: &mut Rng, can: Abilities) -> Reading {
+    Reading {
+        step_records: rng.between(1, 12) as u32,
+        position_every: rng.pick(&[Some(1), Some(1), Some(2), Some(5), None]),
+        idle_percent: rng.pick(&[0, 0, 20]),
+        advance_percent: rng.pick(&[0, 0, 20]),
+        two_batches_percent: rng.pick(&[0, 30]),
+        bookmark: rng.chance(50),
+        splits_per_call: rng.between(1, 4) as u32,
+        texts: can.casts && rng.chance(40),
+        tend: (can.tends && rng.chance(25)).then_some(TEND),
+    }
+}
+
+fn writing(rng: &mut Rng, can: Abilities) -> Writing {
+    let mode = rng.pick(&CommitMode::ALL);
+    let may_forget = matches!(mode, CommitMode::Idempotent | CommitMode::AtLeastOnce);
+    Writing {
+        mode,
+        keeps_marks: !may_forget || (mode == CommitMode::Idempotent && rng.chance(50)),
+        taking: rng.pick(&[Taking::AtOnce, Taking::Every(2), Taking::Every(4), Taking::AtCommit]),
+        lag: rng.pick(&[0, 0, 1, 3]),
+        names_all: rng.chance(50),
+        repeats_durable: rng.chance(50),
+        commit_ms: rng.pick(&[0, 0, 10, 1_000]),
+        batch_rows: rng.pick(&[0, 3, 50]),
+        tend: (can.tends && rng.chance(25)).then_some(TEND),
+    }
+}
+
+fn splits(
+    rng: &mut Rng,
+    can: Abilities,
+    reading: &Reading,
+    writing: &Writing,
+) -> Vec<SplitScript> {
+    let mut bad = vec![Fate::Undecodable, Fate::RefusedAtOnce, Fate::RefusedNext, Fate::Changed];
+    bad.push(Fate::RefusedLate);
+    if reading.texts {
+        bad.push(Fate::Uncastable);
+    }
+    // Halving finds the row only where a write says by itself that it went wrong.
+    if can.halves && writing.taking == Taking::AtOnce {
+        bad.push(Fate::RefusedUnnamed);
+    }
+    let bad_percent = rng.pick(&[0, 3, 15]);
+    let stages = rng.pick(&[1, 1, 2]);
+    let count = rng.between(1, 5) as usize;
+    (0..count)
+        .map(|split| {
+            let length = rng.between(0, 60) as usize;
+            let records = (0..length).map(|index| Record {
+                id: table::id(split, index),
+                fate: if rng.chance(bad_percent) { rng.pick(&bad) } else { Fate::Good },
+            });
+            let records = records.collect();
+            SplitScript { stage: (split * stages / count) as u32, records }
+        })
+        .collect()
+}
+
+/// Mostly a few faults, sometimes none, so that the plain way is simulated too.
+fn faults(rng: &mut Rng, can: Abilities) -> Vec<FaultPlan> {
+    let count = rng.pick(&[0, 1, 1, 2, 3, 5]);
+    let mut faults = Vec::new();
+    while faults.len() < count {
+        let operation = rng.pick(&Operation::ALL);
+        let kind = rng.pick(&FaultKind::ALL);
+        let nth = rng.between(1, often(operation));
+        let wanted = kind.fits(operation) && (can.stops || kind != FaultKind::Stop);
+        // A fault of the content ends most runs, so it must not come with every other seed.
+        if wanted && (kind != FaultKind::DataError || rng.chance(20)) {
+            faults.push(FaultPlan { operation, nth, kind });
+        }
+    }
+    faults
+}
+
+/// How often an operation is called in a typical run, roughly: faults beyond never come.
+fn often(operation: Operation) -> u64 {
+    use Operation as O;
+    match operation {
+        O::ReaderNext | O::WriterWrite => 30,
+        O::WriterCommit | O::StoreCheckpoint | O::ReaderAcknowledge => 12,
+        O::StoreAddDirty | O::StoreHappened => 4,
+        O::ReaderOpen | O::WriterOpen | O::WriterClose | O::StoreClaim | O::StoreComplete => 5,
+        O::StoreDropDirty | O::ReaderTend | O::WriterTend => 4,
+        _ => 2,
+    }
+}
