@@ -33,6 +33,7 @@ mod dataset;
 mod face;
 mod fault;
 pub mod log;
+pub mod net;
 pub mod parameters;
 mod plugin;
 

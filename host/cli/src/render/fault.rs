@@ -12,8 +12,7 @@ pub(crate) fn text(fault: &Fault) -> String {
         text += &format!("\n  at {}", place.join(" "));
     }
     if !fault.context.is_empty() {
-        let who: Vec<_> = fault.context.iter().rev().map(String::as_str).collect();
-        text += &format!("\n  in {}", who.join(", "));
+        text += &format!("\n  in {}", fault.context.join(", "));
     }
     if let Some(hint) = &fault.hint {
         // A hint may be a text of several lines, such as a difference.
@@ -33,7 +32,7 @@ pub(crate) fn json(fault: &Fault) -> Value {
         "place": fault.place,
         "file": file,
         "line": line,
-        "context": fault.context.iter().rev().collect::<Vec<_>>(),
+        "context": fault.context,
         "retryable": fault.may_retry(),
     })
 }
@@ -46,8 +45,8 @@ mod tests {
         let mut fault = Fault::user("spec.unknown_key", "key \"pth\" is unknown")
             .hint("did you mean \"path\"?")
             .at("/steps/0/parameter/pth")
-            .within("task 3 (orders-3.csv)")
-            .within("reader \"file\"");
+            .within("reader \"file\"")
+            .within("task 3 (orders-3.csv)");
         fault.line = Some(("tests/x/job.json".into(), 12));
         fault
     }

@@ -1,0 +1,516 @@
+//! What a step and its data source may say, and the checks that need no server.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use sdk::parameters::{self, OneOrMany};
+use sdk::{Configuration, Fault, Result};
+use serde::Deserialize;
+
+use crate::sql;
+
+const PORT: u16 = 5432;
+const SPLIT_FACTOR: u32 = 5;
+const SPLIT_FACTOR_MAX: u32 = 1000;
+
+/// Properties of a PostgreSQL data source.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// Host name or address of the server.
+    #[serde(default)]
+    host: Option<String>,
+    /// Port of the server; 5432 where nothing is said.
+    #[serde(default)]
+    #[schemars(with = "Option<NumberOrText>", extend("default" = 5432))]
+    port: Option<NumberOrText>,
+    /// Name of the database.
+    #[serde(default)]
+    database: Option<String>,
+    /// Name of the role that logs in.
+    #[serde(default)]
+    username: Option<String>,
+    /// Password of the role.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    password: Option<String>,
+    /// Instead of host, port and database: `jdbc:postgresql://host:port/database`.
+    #[serde(default)]
+    jdbc_url: Option<OneOrMany<String>>,
+    /// Encryption of the connection.
+    #[serde(default)]
+    pub ssl: Option<Ssl>,
+    /// Schema of the tables that are named without one.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// Run-time settings of the server for this connection, such as `TimeZone`.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Encryption of the connection.
+#[derive(Deserialize, JsonSchema)]
+pub struct Ssl {
+    /// How much is asked of the server; `verify-full` where there is a `ca`, else `prefer`.
+    #[serde(default)]
+    mode: Option<SslMode>,
+    /// Certificates (PEM) of the authorities that are trusted; usually `{"file": "ca.pem"}`.
+    #[serde(default)]
+    pub ca: Option<String>,
+}
+
+/// How much is asked of the server, as libpq's `sslmode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SslMode {
+    /// No encryption.
+    Disable,
+    /// Encryption where the server offers it; nobody's identity is checked.
+    Prefer,
+    /// Encryption; the certificate is checked only where a `ca` is given.
+    Require,
+    /// The certificate must come from `ca`.
+    VerifyCa,
+    /// The certificate must come from `ca` and be made out for the host.
+    VerifyFull,
+}
+
+/// A number, or the same as text.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NumberOrText {
+    Number(u32),
+    Text(String),
+}
+
+impl NumberOrText {
+    fn number(&self, place: &str) -> Result<u32> {
+        match self {
+            Self::Number(number) => Ok(*number),
+            Self::Text(text) => text.trim().parse().map_err(|_| {
+                Fault::user("parameter.invalid", format!("\"{text}\" is not a number")).at(place)
+            }),
+        }
+    }
+}
+
+/// True or false, or the same as text.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BoolOrText {
+    Bool(bool),
+    Text(String),
+}
+
+impl BoolOrText {
+    fn is_true(&self, place: &str) -> Result<bool> {
+        match self {
+            Self::Bool(bool) => Ok(*bool),
+            Self::Text(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Self::Text(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Self::Text(text) => {
+                let message = format!("\"{text}\" is neither true nor false");
+                Err(Fault::user("parameter.invalid", message).at(place))
+            }
+        }
+    }
+}
+
+/// Where to log in, complete.
+pub struct Login {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub username: String,
+    pub password: String,
+}
+
+impl Connection {
+    pub fn read(configuration: &Configuration) -> Result<Self> {
+        parameters::connection(configuration)
+    }
+
+    /// Host and port.
+    ///
+    /// # Errors
+    /// `connection.invalid` with the place of what is missing or unreadable.
+    pub fn endpoint(&self) -> Result<(String, u16)> {
+        let url = self.url()?;
+        let host = self.host.clone().or(url.host).filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| missing("host"))?;
+        let port = match &self.port {
+            Some(port) => port.number("/connection/port")?,
+            None => u32::from(url.port.unwrap_or(PORT)),
+        };
+        let port = u16::try_from(port).ok().filter(|port| *port > 0);
+        port.map(|port| (host, port)).ok_or_else(|| {
+            Fault::user("connection.invalid", "the port is not between 1 and 65535")
+                .at("/connection/port")
+        })
+    }
+
+    /// # Errors
+    /// `connection.invalid` with the place of what is missing or unreadable.
+    pub fn login(&self) -> Result<Login> {
+        let (host, port) = self.endpoint()?;
+        let database = self.database.clone().or(self.url()?.database);
+        Ok(Login {
+            host,
+            port,
+            database: database.ok_or_else(|| missing("database"))?,
+            username: self.username.clone().ok_or_else(|| missing("username"))?,
+            password: self.password.clone().unwrap_or_default(),
+        })
+    }
+
+    /// # Errors
+    /// `connection.invalid` where certificates are to be checked and no authority is given.
+    pub fn ssl_mode(&self) -> Result<SslMode> {
+        let ca = self.ssl.as_ref().is_some_and(|ssl| ssl.ca.is_some());
+        let mode = self.ssl.as_ref().and_then(|ssl| ssl.mode);
+        match mode {
+            Some(SslMode::VerifyCa | SslMode::VerifyFull) if !ca => {
+                Err(missing("ssl/ca").hint("a plug-in sees no certificate store of the machine; give the authority's certificate, for instance {\"file\": \"ca.pem\"}"))
+            }
+            Some(SslMode::Require) if ca => Ok(SslMode::VerifyCa),
+            Some(mode) => Ok(mode),
+            None if ca => Ok(SslMode::VerifyFull),
+            None => Ok(SslMode::Prefer),
+        }
+    }
+
+    fn url(&self) -> Result<Url> {
+        let urls = self.jdbc_url.as_ref().map(OneOrMany::as_slice).unwrap_or_default();
+        match urls {
+            [] => Ok(Url::default()),
+            [url] => Url::parse(url),
+            _ => Err(bad_url("several URLs")),
+        }
+    }
+}
+
+/// The parts of `jdbc:postgresql://host:port/database?…`; what stands behind `?` is not taken over.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Url {
+    host: Option<String>,
+    port: Option<u16>,
+    database: Option<String>,
+}
+
+impl Url {
+    fn parse(text: &str) -> Result<Self> {
+        let rest = text.strip_prefix("jdbc:postgresql://");
+        let rest = rest.ok_or_else(|| bad_url("it does not begin with \"jdbc:postgresql://\""))?;
+        let rest = rest.split('?').next().unwrap_or_default();
+        let (place, database) = rest.split_once('/').unwrap_or((rest, ""));
+        if place.contains(',') {
+            return Err(bad_url("several hosts"));
+        }
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => {
+                let port = port.parse().map_err(|_| bad_url("the port is not a number"))?;
+                (host, Some(port))
+            }
+            _ => (place, None),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        Ok(Self {
+            host: Some(host.to_owned()),
+            port,
+            database: (!database.is_empty()).then(|| database.to_owned()),
+        })
+    }
+}
+
+fn bad_url(why: &str) -> Fault {
+    Fault::user("connection.invalid", format!("the jdbcUrl can't be used: {why}"))
+        .hint("write jdbc:postgresql://host:port/database")
+        .at("/connection/jdbcUrl")
+}
+
+fn missing(what: &str) -> Fault {
+    let name = what.replace('/', ".");
+    Fault::user("connection.invalid", format!("the connection has no \"{name}\""))
+        .at(format!("/connection/{what}"))
+}
+
+/// Parameters of the reader.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReaderParameter {
+    /// Name of the data source.
+    #[serde(default)]
+    pub datasource: Option<String>,
+    /// The table, as `table` or `schema.table`.
+    #[serde(default)]
+    table: Option<OneOrMany<String>>,
+    /// Columns, constants and expressions in SQL; `["*"]` means all columns.
+    #[serde(default)]
+    column: Option<OneOrMany<String>>,
+    /// Condition in SQL that rows must meet.
+    #[serde(default, rename = "where")]
+    filter: Option<String>,
+    /// A query that is read instead of a table; table, column, where and splitPk are then not looked at.
+    #[serde(default)]
+    query_sql: Option<OneOrMany<String>>,
+    /// Column by whose ranges the table is split; ranges of the table's pages where nothing is said.
+    #[serde(default)]
+    split_pk: Option<String>,
+    /// Splits for each lane, from 1 to 1000.
+    #[serde(default)]
+    #[schemars(extend("default" = 5))]
+    split_factor: Option<NumberOrText>,
+    /// Taken for compatibility; rows are streamed.
+    #[serde(default)]
+    pub fetch_size: Option<NumberOrText>,
+    /// Statements that are run after each login.
+    #[serde(default)]
+    session: Option<OneOrMany<String>>,
+    /// The same for DataX: table or querySql of its first element.
+    #[serde(default)]
+    connection: Vec<DataxConnection>,
+}
+
+/// An element of DataX's `connection`.
+#[derive(Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DataxConnection {
+    /// The table.
+    #[serde(default)]
+    table: Option<OneOrMany<String>>,
+    /// A query that is read instead of a table.
+    #[serde(default)]
+    query_sql: Option<OneOrMany<String>>,
+}
+
+/// What is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    Query(String),
+    Table { table: String, columns: Vec<String>, filter: Option<String>, split_by: Option<String> },
+}
+
+impl ReaderParameter {
+    /// # Errors
+    /// `parameter.invalid` where there is no table or query, or more than one.
+    pub fn selection(&self) -> Result<Selection> {
+        let inner = self.connection.first();
+        let query = self.query_sql.as_ref().or(inner.and_then(|inner| inner.query_sql.as_ref()));
+        if let Some(query) = query {
+            let query = single(query.as_slice(), "querySql")?;
+            return Ok(Selection::Query(sql::without_semicolon(query).to_owned()));
+        }
+        let table = table_of(self.table.as_ref(), &self.connection)?;
+        let columns = columns_of(self.column.as_ref());
+        let filter = self.filter.as_deref().map(sql::without_semicolon);
+        let filter = filter.filter(|filter| !filter.is_empty()).map(str::to_owned);
+        let split_by = self.split_pk.clone().filter(|name| !name.trim().is_empty());
+        Ok(Selection::Table { table, columns, filter, split_by })
+    }
+
+    /// # Errors
+    /// `parameter.invalid` outside 1 to 1000.
+    pub fn split_factor(&self) -> Result<u32> {
+        let place = "/parameter/splitFactor";
+        let Some(factor) = &self.split_factor else { return Ok(SPLIT_FACTOR) };
+        let factor = factor.number(place)?;
+        if (1..=SPLIT_FACTOR_MAX).contains(&factor) {
+            return Ok(factor);
+        }
+        let message = format!("splitFactor is {factor}, not between 1 and {SPLIT_FACTOR_MAX}");
+        Err(Fault::user("parameter.invalid", message).at(place))
+    }
+
+    pub fn session(&self) -> &[String] {
+        list(self.session.as_ref())
+    }
+}
+
+/// Parameters of the writer.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WriterParameter {
+    /// Name of the data source.
+    #[serde(default)]
+    pub datasource: Option<String>,
+    /// The table, as `table` or `schema.table`.
+    #[serde(default)]
+    table: Option<OneOrMany<String>>,
+    /// Columns that are written, in the order of the incoming fields; `["*"]` means all.
+    #[serde(default)]
+    column: Option<OneOrMany<String>>,
+    /// Statements that are run once, in one transaction, before the first row; `@table` is the table.
+    #[serde(default)]
+    pre_sql: Option<OneOrMany<String>>,
+    /// Statements that are run once, in one transaction, after the last row; `@table` is the table.
+    #[serde(default)]
+    post_sql: Option<OneOrMany<String>>,
+    /// `insert` (or `copy`) adds rows, `upsert` (or `update`, `replace`) meets those that are there.
+    #[serde(default)]
+    #[schemars(extend("default" = "insert"))]
+    write_mode: Option<WriteMode>,
+    /// What an upsert does with a row that is there: `update` the written columns, `replace` all
+    /// (those not written get their default), or `ignore` the new row.
+    #[serde(default)]
+    conflict_mode: Option<ConflictMode>,
+    /// Columns of the unique index that decides whether a row is there; the primary key where nothing
+    /// is said.
+    #[serde(default)]
+    unique_index_columns: Option<Vec<OneOrMany<String>>>,
+    /// Columns that an upsert changes; all that are written where nothing is said.
+    #[serde(default)]
+    update_column: Option<OneOrMany<String>>,
+    /// Creates the table where it is absent, from the incoming fields.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    create_table: Option<BoolOrText>,
+    /// Types in SQL by column, for `createTable`.
+    #[serde(default)]
+    pub pg_type: BTreeMap<String, String>,
+    /// Taken for compatibility; batches are cut by bytes.
+    #[serde(default)]
+    pub batch_size: Option<NumberOrText>,
+    /// Empty texts become NULL.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    empty_as_null: Option<BoolOrText>,
+    /// Schema of the table `_airlock_commit` that keeps how far a run has come; that of the table
+    /// where nothing is said.
+    #[serde(default)]
+    pub mark_schema: Option<String>,
+    /// Statements that are run after each login.
+    #[serde(default)]
+    session: Option<OneOrMany<String>>,
+    /// The same for DataX: table of its first element.
+    #[serde(default)]
+    connection: Vec<DataxConnection>,
+}
+
+/// How rows meet those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteMode {
+    /// Adds rows; a row whose key is there is refused.
+    Insert,
+    /// The same as insert.
+    Copy,
+    /// Adds rows, and meets those whose key is there as conflictMode says.
+    Upsert,
+    /// The same as upsert with the conflict mode update.
+    Update,
+    /// The same as upsert with the conflict mode replace.
+    Replace,
+}
+
+/// What an upsert does with a row whose key is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ConflictMode {
+    /// Keeps the row that is there.
+    Ignore,
+    /// Changes the written columns.
+    Update,
+    /// Changes the written columns; the others get their default.
+    Replace,
+}
+
+impl WriterParameter {
+    /// # Errors
+    /// `parameter.invalid` where there is no table, or more than one.
+    pub fn table(&self) -> Result<String> {
+        table_of(self.table.as_ref(), &self.connection)
+    }
+
+    pub fn columns(&self) -> Vec<String> {
+        columns_of(self.column.as_ref())
+    }
+
+    pub fn pre_sql(&self) -> &[String] {
+        list(self.pre_sql.as_ref())
+    }
+
+    pub fn post_sql(&self) -> &[String] {
+        list(self.post_sql.as_ref())
+    }
+
+    pub fn session(&self) -> &[String] {
+        list(self.session.as_ref())
+    }
+
+    pub fn update_columns(&self) -> &[String] {
+        list(self.update_column.as_ref())
+    }
+
+    /// How an upsert meets rows that are there; `None` where rows are only added.
+    pub fn conflict_mode(&self) -> Option<ConflictMode> {
+        match self.write_mode.unwrap_or(WriteMode::Insert) {
+            WriteMode::Insert | WriteMode::Copy => None,
+            WriteMode::Upsert | WriteMode::Update => {
+                Some(self.conflict_mode.unwrap_or(ConflictMode::Update))
+            }
+            WriteMode::Replace => Some(ConflictMode::Replace),
+        }
+    }
+
+    /// The named key of an upsert; `None` means the primary key.
+    ///
+    /// # Errors
+    /// `parameter.invalid` for more than one index: PostgreSQL looks at one.
+    pub fn unique_index(&self) -> Result<Option<Vec<String>>> {
+        let place = "/parameter/uniqueIndexColumns";
+        let lists = self.unique_index_columns.as_deref().unwrap_or_default();
+        match lists {
+            [] => Ok(None),
+            [OneOrMany::Many(columns)] => Ok(Some(columns.clone())),
+            // `["a", "b"]` is one index of two columns.
+            _ if lists.iter().all(|list| matches!(list, OneOrMany::One(_))) => {
+                Ok(Some(lists.iter().flat_map(|list| list.as_slice().to_vec()).collect()))
+            }
+            _ => Err(Fault::user("parameter.invalid", "an upsert goes by one unique index")
+                .hint("name the columns of one index, for instance [[\"id\"]]")
+                .at(place)),
+        }
+    }
+
+    pub fn creates_table(&self) -> Result<bool> {
+        flag(self.create_table.as_ref(), "/parameter/createTable")
+    }
+
+    pub fn empty_as_null(&self) -> Result<bool> {
+        flag(self.empty_as_null.as_ref(), "/parameter/emptyAsNull")
+    }
+}
+
+fn flag(value: Option<&BoolOrText>, place: &str) -> Result<bool> {
+    value.map_or(Ok(false), |value| value.is_true(place))
+}
+
+fn list(texts: Option<&OneOrMany<String>>) -> &[String] {
+    texts.map(OneOrMany::as_slice).unwrap_or_default()
+}
+
+fn columns_of(columns: Option<&OneOrMany<String>>) -> Vec<String> {
+    match list(columns) {
+        [] => vec!["*".to_owned()],
+        columns => columns.to_vec(),
+    }
+}
+
+fn table_of(table: Option<&OneOrMany<String>>, connection: &[DataxConnection]) -> Result<String> {
+    let inner = connection.first().and_then(|inner| inner.table.as_ref());
+    single(list(table.or(inner)), "table").map(str::to_owned)
+}
+
+fn single<'a>(texts: &'a [String], name: &str) -> Result<&'a str> {
+    match texts {
+        [text] if !text.trim().is_empty() => Ok(text.trim()),
+        [] | [_] => Err(Fault::user("parameter.invalid", format!("\"{name}\" is missing"))
+            .at(format!("/parameter/{name}"))),
+        _ => Err(Fault::user("parameter.invalid", format!("\"{name}\" names more than one"))
+            .hint("a step reads or writes one table; use a step for each")
+            .at(format!("/parameter/{name}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

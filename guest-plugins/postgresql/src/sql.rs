@@ -1,0 +1,187 @@
+//! SQL text: names and literals in quotes, names of tables as users write them.
+
+/// `name` as a quoted identifier.
+pub fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Names as a list of quoted identifiers.
+pub fn idents<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().map(ident).collect::<Vec<_>>().join(", ")
+}
+
+/// `text` as a literal; sessions have `standard_conforming_strings` on.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Texts as a list of literals.
+pub fn literals<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    texts.into_iter().map(literal).collect::<Vec<_>>().join(", ")
+}
+
+/// `bytes` as a literal of type bytea.
+pub fn bytea(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2 + 12);
+    text.push_str("'\\x");
+    for byte in bytes {
+        text.push(char::from(HEX[usize::from(byte >> 4)]));
+        text.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+    text.push_str("'::bytea");
+    text
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// The bytes of a bytea in its hexadecimal text form.
+pub fn bytea_bytes(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix("\\x")?.as_bytes();
+    let nibble = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+    digits.chunks(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?)).collect()
+}
+
+/// A name as the user wrote it, and whether it stood in quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub name: String,
+    pub quoted: bool,
+}
+
+impl Written {
+    /// The names that it may mean, the likeliest first: as it stands, and folded as SQL folds.
+    pub fn candidates(&self) -> Vec<String> {
+        let folded = self.name.to_lowercase();
+        if self.quoted || folded == self.name {
+            vec![self.name.clone()]
+        } else {
+            vec![self.name.clone(), folded]
+        }
+    }
+}
+
+/// The parts of `schema.table`, where quotes protect dots; `None` for a text that is no such name.
+pub fn split_name(text: &str) -> Option<Vec<Written>> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim();
+    loop {
+        let (part, behind) = match rest.strip_prefix('"') {
+            Some(inner) => quoted(inner)?,
+            None => {
+                let end = rest.find('.').unwrap_or(rest.len());
+                let name = rest[..end].trim().to_owned();
+                (Written { name, quoted: false }, &rest[end..])
+            }
+        };
+        if part.name.is_empty() {
+            return None;
+        }
+        parts.push(part);
+        match behind.strip_prefix('.') {
+            Some(next) => rest = next.trim_start(),
+            None => return behind.trim().is_empty().then_some(parts),
+        }
+    }
+}
+
+/// A quoted name up to its closing quote, and what stands behind it.
+fn quoted(inner: &str) -> Option<(Written, &str)> {
+    let mut name = String::new();
+    let mut rest = inner;
+    loop {
+        let end = rest.find('"')?;
+        name.push_str(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('"') {
+            Some(more) => {
+                name.push('"');
+                rest = more;
+            }
+            None => return Some((Written { name, quoted: true }, rest)),
+        }
+    }
+}
+
+pub fn without_semicolon(text: &str) -> &str {
+    text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace())
+}
+
+/// The candidate nearest to `name`, where one is near enough to be meant.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let limit = (name.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&name, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Insertions, deletions and replacements from `a` to `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_doubled() {
+        assert_eq!(ident("a\"b"), "\"a\"\"b\"");
+        assert_eq!(literal("it's \\"), "'it''s \\'");
+        assert_eq!(idents(["a", "B"]), "\"a\", \"B\"");
+        assert_eq!(bytea(&[0, 0xab, 255]), "'\\x00abff'::bytea");
+        assert_eq!(bytea_bytes("\\x00abff"), Some(vec![0, 0xab, 255]));
+        assert_eq!(bytea_bytes("\\x0"), None);
+        assert_eq!(bytea_bytes("\\xzz"), None);
+    }
+
+    #[test]
+    fn names_split_at_dots_outside_quotes() {
+        let names = |text: &str| {
+            split_name(text).map(|parts| parts.into_iter().map(|p| p.name).collect::<Vec<_>>())
+        };
+        let some = |parts: &[&str]| Some(parts.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
+        assert_eq!(names("t"), some(&["t"]));
+        assert_eq!(names(" s . t "), some(&["s", "t"]));
+        assert_eq!(names("\"a.b\".\"c\"\"d\""), some(&["a.b", "c\"d"]));
+        assert_eq!(names("db.s.t"), some(&["db", "s", "t"]));
+        for bad in ["", ".", "a.", "\"a", "\"a\"b", "\"\""] {
+            assert_eq!(names(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn unquoted_names_fold() {
+        let written = |name: &str, quoted| Written { name: name.into(), quoted };
+        assert_eq!(written("Orders", false).candidates(), ["Orders", "orders"]);
+        assert_eq!(written("Orders", true).candidates(), ["Orders"]);
+        assert_eq!(written("orders", false).candidates(), ["orders"]);
+    }
+
+    #[test]
+    fn semicolons_at_the_end_go() {
+        assert_eq!(without_semicolon(" select 1 ; ;\n"), "select 1");
+        assert_eq!(without_semicolon("a = ';'"), "a = ';'");
+    }
+
+    #[test]
+    fn near_names_are_found() {
+        assert_eq!(nearest("ordres", ["customers", "orders"]), Some("orders"));
+        assert_eq!(nearest("Orders", ["orders"]), Some("orders"));
+        assert_eq!(nearest("x", ["orders", "customers"]), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! From a plug-in's words to the user's document: which step, which pointer, which line.
+//!
+//! A plug-in says `/parameter/path`; a person wants `job.json:12 /steps/0/parameter/path`.
+
+use domain::configuration::Side;
+use domain::fault::Fault;
+use domain::job::{Job, Step};
+use spec::Lines;
+
+/// Knows where a job's steps stand.
+#[derive(Clone, Debug)]
+pub(crate) struct Locator {
+    /// Reader, then writer; a data source by itself has one.
+    ends: Vec<End>,
+    lines: Lines,
+}
+
+#[derive(Clone, Debug)]
+struct End {
+    side: Side,
+    /// `reader "file"`.
+    title: String,
+    parameter_place: String,
+    connection_place: String,
+}
+
+impl Locator {
+    pub(crate) fn of_job(job: &Job, lines: &Lines) -> Self {
+        let end = |step: &Step| End {
+            side: step.configuration.side,
+            title: title(step.configuration.side, &step.configuration.source_type),
+            parameter_place: step.parameter_place.clone(),
+            connection_place: step.connection_place.clone(),
+        };
+        Self { ends: vec![end(&job.reader), end(&job.writer)], lines: lines.clone() }
+    }
+
+    pub(crate) fn of_source(source: &spec::Source) -> Self {
+        let configuration = &source.configuration;
+        let end = End {
+            side: configuration.side,
+            title: title(configuration.side, &configuration.source_type),
+            // A data source by itself has no step.
+            parameter_place: source.connection_place.clone(),
+            connection_place: source.connection_place.clone(),
+        };
+        Self { ends: vec![end], lines: source.lines.clone() }
+    }
+
+    /// Names the step and the line that a fault is about.
+    pub(crate) fn locate(&self, mut fault: Fault) -> Fault {
+        let end = self.ends.iter().find(|end| is_about(&fault, end.side)).cloned();
+        if let Some(end) = end {
+            for who in fault.context.iter_mut().filter(|who| *who == end.side.word()) {
+                who.clone_from(&end.title);
+            }
+            fault.place = fault.place.map(|place| end.translate(place));
+        }
+        if let (None, Some(place)) = (&fault.line, &fault.place) {
+            fault.line = self.lines.of(place);
+        }
+        fault
+    }
+
+    /// The same for a fault of one side that does not say so itself.
+    pub(crate) fn locate_in(&self, side: Side, fault: Fault) -> Fault {
+        self.locate(match is_about(&fault, side) {
+            true => fault,
+            false => fault.within(side.word()),
+        })
+    }
+}
+
+impl End {
+    fn translate(&self, place: String) -> String {
+        for (word, stands) in
+            [("/parameter", &self.parameter_place), ("/connection", &self.connection_place)]
+        {
+            match place.strip_prefix(word) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                    return format!("{stands}{rest}");
+                }
+                _ => {}
+            }
+        }
+        place
+    }
+}
+
+/// A side is named by its word alone or with the plug-in behind it.
+fn is_about(fault: &Fault, side: Side) -> bool {
+    let named = |who: &String| {
+        who.strip_prefix(side.word()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    fault.context.iter().any(named)
+}
+
+pub(crate) fn title(side: Side, source_type: &str) -> String {
+    format!("{} \"{source_type}\"", side.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locator() -> Locator {
+        let end = |side, parameter: &str, connection: &str| End {
+            side,
+            title: title(side, "file"),
+            parameter_place: parameter.into(),
+            connection_place: connection.into(),
+        };
+        let reader = end(Side::Reader, "/steps/0/parameter", "datasources.json#/a/properties");
+        let writer = end(Side::Writer, "/steps/1/parameter", "/steps/1/parameter/connection/0");
+        Locator { ends: vec![reader, writer], lines: Lines::default() }
+    }
+
+    #[test]
+    fn places_of_plugins_become_places_of_the_document() {
+        let fault = |place: &str, who: &str| Fault::user("x", "y").at(place).within(who);
+        let table = [
+            ("/parameter/path", "reader", "/steps/0/parameter/path"),
+            ("/parameter", "writer", "/steps/1/parameter"),
+            ("/connection/host", "reader \"file\"", "datasources.json#/a/properties/host"),
+            ("/connection/host", "writer", "/steps/1/parameter/connection/0/host"),
+            ("/parameters/path", "reader", "/parameters/path"),
+            ("/steps/0/parameter/path", "reader", "/steps/0/parameter/path"),
+            ("/parameter/path", "readers", "/parameter/path"),
+        ];
+        for (place, who, expected) in table {
+            let located = locator().locate(fault(place, who).within("task 1"));
+            assert_eq!(located.place.as_deref(), Some(expected), "{place} {who}");
+        }
+    }
+
+    #[test]
+    fn the_plugin_is_named() {
+        let located = locator().locate(Fault::user("x", "y").within("reader").within("task 1"));
+        assert_eq!(located.context, ["reader \"file\"", "task 1"]);
+        let located = locator().locate_in(Side::Writer, Fault::user("x", "y").at("/parameter/a"));
+        assert_eq!(located.context, ["writer \"file\""]);
+        assert_eq!(located.place.as_deref(), Some("/steps/1/parameter/a"));
+    }
+}

@@ -1,0 +1,272 @@
+//! What every store must do, one function a promise. Each gets a store without any run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use domain::port::{
+    CommitMode, Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, Split, Splits,
+    Store, Wishes,
+};
+use domain::run::{RunEvent, RunState};
+use domain::{Counts, Dataset, Fault, Mark, Result, RunId};
+
+/// Runs every check on stores that `make` gives, each empty.
+///
+/// # Panics
+/// Where the store breaks a promise.
+pub async fn store_conformance<S: Store>(make: impl Fn() -> S) {
+    records_a_run(&make()).await;
+    finds_the_newest_unfinished_run(&make()).await;
+    changes_states_by_the_step_alone(&make()).await;
+    writes_answers_once(&make()).await;
+    adds_tasks_in_order(&make()).await;
+    fences_older_epochs(&make()).await;
+    keeps_the_furthest_mark(&make()).await;
+    completes_once(&make()).await;
+    drops_dirty_records_behind_a_mark(&make()).await;
+    knows_what_it_does_not_know(&make()).await;
+}
+
+pub fn new_run(id: &str, document: &str, created_ms: i64) -> NewRun {
+    NewRun {
+        id: RunId(id.into()),
+        document: document.into(),
+        text: "{\"type\": \"job\"}".into(),
+        parameters: "{\"bizdate\": \"20251031\"}".into(),
+        created_ms,
+    }
+}
+
+/// A plan with fields of many types, nested ones too.
+pub fn plan() -> Plan {
+    let list = Field::new("item", DataType::Decimal128(15, 2), true);
+    let pair = vec![Field::new("x", DataType::Int64, false), Field::new("y", DataType::Utf8, true)];
+    let zone = Some("UTC".into());
+    let note = [("ARROW:extension:name".to_owned(), "arrow.json".to_owned())];
+    let schema = Schema::new(vec![
+        Field::new("id", DataType::Int64, false),
+        Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, zone), true),
+        Field::new("prices", DataType::List(Arc::new(list)), true),
+        Field::new("pair", DataType::Struct(pair.into()), true),
+        Field::new("json", DataType::Utf8, true).with_metadata(note.into()),
+    ]);
+    let dataset = Dataset {
+        path: vec!["db".into(), "public".into(), "a.b".into()],
+        schema: Arc::new(schema),
+        primary_key: vec!["id".into()],
+        metadata: vec![("k".into(), "v".into())],
+    };
+    Plan { datasets: vec![dataset], bounded: true, start: vec![0, 255, 7] }
+}
+
+pub fn prepared() -> Prepared {
+    Prepared {
+        datasets: plan().datasets,
+        commit_mode: CommitMode::BrokerTransaction,
+        wishes: Wishes {
+            batch_rows: u32::MAX,
+            batch_bytes: u64::MAX,
+            commit_bytes: 1 << 40,
+            commit_ms: 250,
+            sort_by: vec!["id".into()],
+        },
+    }
+}
+
+pub fn splits(numbers: std::ops::Range<u8>, last: bool) -> Splits {
+    let next = vec![numbers.end];
+    let split = |number: u8| Split {
+        token: vec![number, 0],
+        label: format!("part {number}"),
+        stage: u32::from(number / 2),
+        rows_estimate: Some(u64::from(number)),
+        bytes_estimate: None,
+    };
+    Splits { splits: numbers.map(split).collect(), last, next }
+}
+
+pub fn mark(sequence: u64, position: &[u8]) -> Mark {
+    let counts = Counts { records_read: sequence * 10, records_written: sequence * 10, ..Counts::default() };
+    Mark { sequence, position: Some(position.to_vec()), counts, end: false }
+}
+
+fn dirty(code: &str) -> Dirty {
+    Dirty {
+        stage: DirtyStage::Cast,
+        code: code.into(),
+        message: "no number".into(),
+        dataset: "orders".into(),
+        column: Some("amount".into()),
+        plugin: "blake3:00".into(),
+        origin: Some("orders.csv:7".into()),
+        record: DirtyRecord::Values(vec![("id".into(), Some("1".into())), ("n".into(), None)]),
+    }
+}
+
+fn code<T>(answer: Result<T>) -> String {
+    answer.err().map_or_else(|| "no fault".into(), |fault| fault.code)
+}
+
+/// A recorded run that has two tasks.
+async fn with_tasks<S: Store>(store: &S) -> RunId {
+    let new = new_run("r1", "/job.json", 1);
+    store.record(&new).await.expect("recorded");
+    store.happened(&new.id, RunEvent::Started, None).await.expect("started");
+    store.add_splits(&new.id, &splits(0..2, true)).await.expect("added");
+    new.id
+}
+
+async fn records_a_run<S: Store>(store: &S) {
+    let new = new_run("r1", "/job.json", 17);
+    store.record(&new).await.expect("recorded");
+    let record = store.load(&new.id).await.expect("loaded");
+    assert_eq!(record.new, new);
+    assert_eq!((record.state, record.epoch), (RunState::Recorded, 0));
+    assert_eq!((&record.plan, &record.prepared, &record.splits_next), (&None, &None, &None));
+    assert_eq!(record.fault, None);
+    assert_eq!(code(store.record(&new).await), "store.run_exists");
+}
+
+async fn finds_the_newest_unfinished_run<S: Store>(store: &S) {
+    for (id, document, at) in [("r1", "/a", 10), ("r2", "/a", 30), ("r3", "/a", 20), ("r4", "/b", 99)] {
+        store.record(&new_run(id, document, at)).await.expect("recorded");
+    }
+    let newest = || async { store.newest_unfinished("/a").await.expect("asked").map(|run| run.0) };
+    assert_eq!(newest().await, Some("r2".into()));
+    store.happened(&RunId("r2".into()), RunEvent::Broke, None).await.expect("broke");
+    assert_eq!(newest().await, Some("r3".into()));
+    store.happened(&RunId("r3".into()), RunEvent::Started, None).await.expect("started");
+    assert_eq!(newest().await, Some("r3".into()), "a run whose process died is unfinished");
+    assert_eq!(store.newest_unfinished("/none").await, Ok(None));
+}
+
+async fn changes_states_by_the_step_alone<S: Store>(store: &S) {
+    let new = new_run("r1", "/a", 1);
+    store.record(&new).await.expect("recorded");
+    assert_eq!(code(store.happened(&new.id, RunEvent::Finished, None).await), "run.illegal_step");
+    let record = store.happened(&new.id, RunEvent::Started, None).await.expect("started");
+    assert_eq!((record.state, record.epoch), (RunState::Running, 1));
+    let mut fault = Fault::external("net.gone", "the server \"x\" went away")
+        .hint("look at it")
+        .at("/steps/0")
+        .retry_after(Duration::from_millis(1500))
+        .within("task 3");
+    fault.line = Some(("job.json".into(), 12));
+    store.happened(&new.id, RunEvent::Stopped, Some(&fault)).await.expect("stopped");
+    let record = store.load(&new.id).await.expect("loaded");
+    assert_eq!((record.state, record.fault), (RunState::Interrupted, Some(fault)));
+    let record = store.happened(&new.id, RunEvent::Started, None).await.expect("started");
+    assert_eq!((record.state, record.epoch, record.fault), (RunState::Running, 2, None));
+    store.happened(&new.id, RunEvent::TasksDone, None).await.expect("done");
+    let record = store.happened(&new.id, RunEvent::Finished, None).await.expect("finished");
+    assert_eq!((record.state, record.epoch), (RunState::Succeeded, 2));
+    assert_eq!(store.load(&new.id).await, Ok(record));
+}
+
+async fn writes_answers_once<S: Store>(store: &S) {
+    let new = new_run("r1", "/a", 1);
+    store.record(&new).await.expect("recorded");
+    for _ in 0..2 {
+        store.save_plan(&new.id, &plan()).await.expect("the same plan again");
+        store.save_prepared(&new.id, &prepared()).await.expect("the same answer again");
+    }
+    let record = store.load(&new.id).await.expect("loaded");
+    assert_eq!((record.plan, record.prepared), (Some(plan()), Some(prepared())));
+    let other = Plan { bounded: false, ..plan() };
+    assert_eq!(code(store.save_plan(&new.id, &other).await), "store.written_once");
+    let other = Prepared { commit_mode: CommitMode::Staged, ..prepared() };
+    assert_eq!(code(store.save_prepared(&new.id, &other).await), "store.written_once");
+    let record = store.load(&new.id).await.expect("loaded");
+    assert_eq!((record.plan, record.prepared), (Some(plan()), Some(prepared())));
+}
+
+async fn adds_tasks_in_order<S: Store>(store: &S) {
+    let new = new_run("r1", "/a", 1);
+    store.record(&new).await.expect("recorded");
+    assert_eq!(store.tasks(&new.id).await, Ok(Vec::new()));
+    store.add_splits(&new.id, &splits(0..2, false)).await.expect("added");
+    let record = store.load(&new.id).await.expect("loaded");
+    assert_eq!(record.splits_next, Some((vec![2], false)));
+    store.add_splits(&new.id, &splits(2..2, false)).await.expect("none added");
+    store.add_splits(&new.id, &splits(2..5, true)).await.expect("added");
+    let record = store.load(&new.id).await.expect("loaded");
+    assert_eq!(record.splits_next, Some((vec![5], true)));
+    let tasks = store.tasks(&new.id).await.expect("tasks");
+    let wanted = splits(0..5, true).splits;
+    assert_eq!(tasks.len(), wanted.len());
+    for (index, (task, split)) in tasks.iter().zip(wanted).enumerate() {
+        assert_eq!((task.index, &task.split), (index as u32, &split));
+        assert_eq!((task.epoch, &task.mark, &task.done), (0, &None, &None));
+    }
+}
+
+async fn fences_older_epochs<S: Store>(store: &S) {
+    let run = with_tasks(store).await;
+    let old = store.claim(&run, 0).await.expect("claimed").epoch;
+    let new = store.claim(&run, 0).await.expect("claimed again").epoch;
+    assert_eq!((old, new), (1, 2));
+    assert_eq!(store.claim(&run, 1).await.expect("another task").epoch, 1);
+    let done = Done { counts: Counts::default(), receipt: vec![1], bookmark: None };
+    for (epoch, wanted) in [(old, "store.fenced"), (new + 1, "store.unclaimed")] {
+        let refused = [
+            code(store.drop_dirty_behind(&run, 0, epoch, 0).await),
+            code(store.add_dirty(&run, 0, epoch, 1, &[dirty("a")]).await),
+            code(store.checkpoint(&run, 0, epoch, &mark(1, b"p")).await),
+            code(store.complete(&run, 0, epoch, &done).await),
+        ];
+        assert_eq!(refused, [wanted; 4].map(str::to_owned), "epoch {epoch}");
+    }
+    let fenced = store.checkpoint(&run, 0, old, &mark(1, b"p")).await.expect_err("fenced");
+    assert!(!fenced.may_retry(), "the same again is refused again");
+    let task = store.tasks(&run).await.expect("tasks").remove(0);
+    assert_eq!((task.epoch, task.mark, task.done), (2, None, None), "nothing took effect");
+}
+
+async fn keeps_the_furthest_mark<S: Store>(store: &S) {
+    let run = with_tasks(store).await;
+    let epoch = store.claim(&run, 1).await.expect("claimed").epoch;
+    for (sequence, position) in [(1, b"a"), (3, b"c"), (2, b"b"), (3, b"x")] {
+        store.checkpoint(&run, 1, epoch, &mark(sequence, position)).await.expect("stored");
+    }
+    let task = store.claim(&run, 1).await.expect("claimed");
+    assert_eq!(task.mark, Some(mark(3, b"c")));
+    let end = Mark { sequence: 4, position: None, counts: task.mark.expect("a mark").counts, end: true };
+    store.checkpoint(&run, 1, task.epoch, &end).await.expect("stored");
+    let tasks = store.tasks(&run).await.expect("tasks");
+    assert_eq!((&tasks[0].mark, &tasks[1].mark), (&None, &Some(end)));
+}
+
+async fn completes_once<S: Store>(store: &S) {
+    let run = with_tasks(store).await;
+    let counts = Counts { records_read: 3, records_written: 3, bytes_read: u64::MAX, ..Counts::default() };
+    let done = Done { counts, receipt: vec![0, 9], bookmark: Some(vec![7]) };
+    let epoch = store.claim(&run, 0).await.expect("claimed").epoch;
+    store.complete(&run, 0, epoch, &done).await.expect("done");
+    let other = Done { receipt: vec![1], ..done.clone() };
+    store.complete(&run, 0, epoch, &other).await.expect("done before");
+    let tasks = store.tasks(&run).await.expect("tasks");
+    assert_eq!((&tasks[0].done, &tasks[1].done), (&Some(done), &None), "the first counts");
+}
+
+/// The port cannot list dirty records, so this shows only that the calls are taken.
+async fn drops_dirty_records_behind_a_mark<S: Store>(store: &S) {
+    let run = with_tasks(store).await;
+    let epoch = store.claim(&run, 0).await.expect("claimed").epoch;
+    store.add_dirty(&run, 0, epoch, 1, &[]).await.expect("none added");
+    store.add_dirty(&run, 0, epoch, 1, &[dirty("a"), dirty("b")]).await.expect("added");
+    store.drop_dirty_behind(&run, 0, epoch, 0).await.expect("dropped");
+    store.drop_dirty_behind(&run, 0, epoch, 0).await.expect("dropped again");
+}
+
+async fn knows_what_it_does_not_know<S: Store>(store: &S) {
+    let nobody = RunId("nobody".into());
+    let missing = store.load(&nobody).await.expect_err("missing");
+    assert_eq!((missing.code.as_str(), missing.domain.word()), ("store.no_such_run", "user"));
+    assert_eq!(code(store.happened(&nobody, RunEvent::Started, None).await), "store.no_such_run");
+    assert_eq!(code(store.save_plan(&nobody, &plan()).await), "store.no_such_run");
+    assert_eq!(code(store.save_prepared(&nobody, &prepared()).await), "store.no_such_run");
+    assert_eq!(code(store.add_splits(&nobody, &splits(0..1, true)).await), "store.no_such_run");
+    let run = with_tasks(store).await;
+    assert_eq!(code(store.claim(&run, 2).await), "store.no_such_task");
+}

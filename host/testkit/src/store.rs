@@ -1,0 +1,318 @@
+//! The port `Store` in memory. It outlives the engine that uses it, as a file would.
+
+use std::sync::Arc;
+
+use domain::port::{
+    Dirty, DirtyStage, Done, NewRun, Plan, Prepared, RunRecord, Splits, Store, TaskRecord,
+};
+use domain::run::RunEvent;
+use domain::{Epoch, Fault, Mark, Result, RunId, TaskIndex, books};
+
+use crate::fault::Operation;
+use crate::planted::Planted;
+use crate::scenario::{Abilities, Scenario};
+use crate::world::{State, World};
+
+/// The books of a [`World`].
+pub struct MemStore {
+    world: Arc<World>,
+}
+
+#[derive(Default)]
+pub(crate) struct Books {
+    runs: Vec<Book>,
+}
+
+/// One run.
+pub(crate) struct Book {
+    pub(crate) record: RunRecord,
+    pub(crate) tasks: Vec<TaskRecord>,
+    pub(crate) dirty: Vec<DirtyLine>,
+}
+
+pub(crate) struct DirtyLine {
+    pub(crate) task: TaskIndex,
+    pub(crate) sequence: u64,
+    pub(crate) dirty: Dirty,
+}
+
+impl Books {
+    fn book(&mut self, run: &RunId) -> Result<&mut Book> {
+        self.runs
+            .iter_mut()
+            .find(|book| book.record.new.id == *run)
+            .ok_or_else(|| books::no_such_run(run))
+    }
+
+    /// The run that a simulation plays: the first.
+    pub(crate) fn only(&self) -> Option<&Book> {
+        self.runs.first()
+    }
+
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.only().is_some_and(|book| book.record.prepared.is_some())
+    }
+}
+
+impl Book {
+    fn task(&mut self, task: TaskIndex) -> Result<&mut TaskRecord> {
+        let run = &self.record.new.id;
+        self.tasks.get_mut(task as usize).ok_or_else(|| books::no_such_task(run, task))
+    }
+
+    fn admitted(&mut self, task: TaskIndex, epoch: Epoch) -> Result<&mut TaskRecord> {
+        let run = self.record.new.id.clone();
+        let record = self.task(task)?;
+        record.admit(&run, epoch)?;
+        Ok(record)
+    }
+
+    /// Records of a task that are dirty, up to a mark; those that were loaded are not counted.
+    pub(crate) fn dirty_up_to(&self, task: TaskIndex, sequence: u64) -> u64 {
+        let counts = |line: &&DirtyLine| {
+            line.task == task
+                && line.sequence <= sequence
+                && line.dirty.stage != DirtyStage::Loaded
+        };
+        self.dirty.iter().filter(counts).count() as u64
+    }
+}
+
+impl MemStore {
+    pub fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+
+    /// A store by itself: nothing goes wrong, nothing is checked.
+    pub fn alone() -> Self {
+        let mut scenario = Scenario::from_seed(0, Abilities::ALL);
+        scenario.faults.clear();
+        scenario.latency_ms_max = 0;
+        Self::new(Arc::new(World::with_strictness(scenario, false)))
+    }
+
+    async fn change<T>(
+        &self,
+        operation: Operation,
+        run: &RunId,
+        what: String,
+        effect: impl FnOnce(&mut Book) -> Result<T>,
+    ) -> Result<T> {
+        let what = if what.is_empty() { run.to_string() } else { what };
+        self.world.call(operation, what, |state| effect(state.books.book(run)?)).await
+    }
+}
+
+impl Store for MemStore {
+    async fn record(&self, run: &NewRun) -> Result<()> {
+        self.world
+            .call(Operation::StoreRecord, run.id.to_string(), |state| {
+                if state.books.book(&run.id).is_ok() {
+                    return Err(books::run_exists(&run.id));
+                }
+                let record = RunRecord::new(run.clone());
+                state.books.runs.push(Book { record, tasks: Vec::new(), dirty: Vec::new() });
+                Ok(())
+            })
+            .await
+    }
+
+    async fn load(&self, run: &RunId) -> Result<RunRecord> {
+        self.world
+            .call(Operation::StoreLoad, run.to_string(), |state| {
+                let mut record = state.books.book(run)?.record.clone();
+                if state.is_planted(Planted::ForgetAnswers) {
+                    (record.plan, record.prepared) = (None, None);
+                }
+                Ok(record)
+            })
+            .await
+    }
+
+    async fn newest_unfinished(&self, document: &str) -> Result<Option<RunId>> {
+        self.world
+            .call(Operation::StoreNewestUnfinished, document.into(), |state| {
+                let records = state.books.runs.iter().map(|book| &book.record);
+                let newest = records
+                    .filter(|run| run.new.document == document && !run.state.is_ended())
+                    .max_by_key(|run| run.new.created_ms);
+                Ok(newest.map(|run| run.new.id.clone()))
+            })
+            .await
+    }
+
+    async fn happened(
+        &self,
+        run: &RunId,
+        event: RunEvent,
+        cause: Option<&Fault>,
+    ) -> Result<RunRecord> {
+        let why = cause.map(|cause| format!(" by {}", cause.code)).unwrap_or_default();
+        let what = format!("{}{why}", event.word());
+        self.world
+            .call(Operation::StoreHappened, what, |state| {
+                let book = state.books.book(run)?;
+                book.record.happen(event, cause)?;
+                let mut record = book.record.clone();
+                if state.is_planted(Planted::ForgetAnswers) {
+                    (record.plan, record.prepared) = (None, None);
+                }
+                Ok(record)
+            })
+            .await
+    }
+
+    async fn save_plan(&self, run: &RunId, plan: &Plan) -> Result<()> {
+        self.change(Operation::StoreSavePlan, run, String::new(), |book| match &book.record.plan {
+            Some(stored) if stored == plan => Ok(()),
+            Some(_) => Err(books::written_once(run, "plan")),
+            None => {
+                book.record.plan = Some(plan.clone());
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    async fn save_prepared(&self, run: &RunId, prepared: &Prepared) -> Result<()> {
+        let save = |book: &mut Book| match &book.record.prepared {
+            Some(stored) if stored == prepared => Ok(()),
+            Some(_) => Err(books::written_once(run, "prepared answer")),
+            None => {
+                book.record.prepared = Some(prepared.clone());
+                Ok(())
+            }
+        };
+        self.change(Operation::StoreSavePrepared, run, String::new(), save).await
+    }
+
+    async fn add_splits(&self, run: &RunId, splits: &Splits) -> Result<()> {
+        let what = format!("{}", splits.splits.len());
+        let add = |book: &mut Book| {
+            book.record.splits_next = Some((splits.next.clone(), splits.last));
+            for split in &splits.splits {
+                let index = book.tasks.len() as TaskIndex;
+                let split = split.clone();
+                book.tasks.push(TaskRecord { index, split, epoch: 0, mark: None, done: None });
+            }
+            Ok(())
+        };
+        self.change(Operation::StoreAddSplits, run, what, add).await
+    }
+
+    async fn tasks(&self, run: &RunId) -> Result<Vec<TaskRecord>> {
+        // Also for a run that nobody recorded: it has none.
+        self.world
+            .call(Operation::StoreTasks, run.to_string(), |state| {
+                Ok(state.books.book(run).map(|book| book.tasks.clone()).unwrap_or_default())
+            })
+            .await
+    }
+
+    async fn claim(&self, run: &RunId, task: TaskIndex) -> Result<TaskRecord> {
+        let claim = |book: &mut Book| {
+            let record = book.task(task)?;
+            record.epoch += 1;
+            Ok(record.clone())
+        };
+        self.change(Operation::StoreClaim, run, format!("task {task}"), claim).await
+    }
+
+    async fn drop_dirty_behind(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        sequence: u64,
+    ) -> Result<()> {
+        let what = format!("task {task} behind {sequence}");
+        self.world
+            .call(Operation::StoreDropDirty, what, |state| {
+                let keeps = state.is_planted(Planted::KeepDirtyOnResume);
+                let book = state.books.book(run)?;
+                book.admitted(task, epoch)?;
+                if !keeps {
+                    book.dirty.retain(|line| line.task != task || line.sequence <= sequence);
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn add_dirty(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        sequence: u64,
+        dirty: &[Dirty],
+    ) -> Result<()> {
+        let what = format!("task {task} mark {sequence}: {}", dirty.len());
+        self.world
+            .call(Operation::StoreAddDirty, what, |state| {
+                let forgets = state.is_planted(Planted::ForgetDirty);
+                let book = state.books.book(run)?;
+                book.admitted(task, epoch)?;
+                if !forgets {
+                    let line = |dirty: &Dirty| DirtyLine { task, sequence, dirty: dirty.clone() };
+                    book.dirty.extend(dirty.iter().map(line));
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn checkpoint(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        mark: &Mark,
+    ) -> Result<()> {
+        let what = format!("task {task} mark {}", mark.sequence);
+        self.world
+            .call(Operation::StoreCheckpoint, what, |state| {
+                state.books.book(run)?.admitted(task, epoch)?.checkpoint(mark);
+                check_durable(state, task, mark);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn complete(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        done: &Done,
+    ) -> Result<()> {
+        let what = format!("task {task}");
+        self.world
+            .call(Operation::StoreComplete, what, |state| {
+                state.books.book(run)?.admitted(task, epoch)?.complete(done);
+                check_done(state, task, done);
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Invariant 1: what the books hold, the destination holds.
+fn check_durable(state: &mut State, task: TaskIndex, mark: &Mark) {
+    let durable = state.destination.durable.get(&task).map_or(0, |durable| durable.sequence);
+    state.ensure(mark.sequence <= durable, || {
+        format!("invariant 1: task {task} mark {} stored, {durable} is durable", mark.sequence)
+    });
+}
+
+fn check_done(state: &mut State, task: TaskIndex, done: &Done) {
+    let receipt = state.destination.receipts.get(&task) == Some(&done.receipt);
+    state.ensure(receipt, || format!("task {task} is stored as done without its receipt"));
+    state.ensure(done.counts.add_up(), || {
+        format!("invariant 5: task {task} is done with sums that do not add up: {:?}", done.counts)
+    });
+    let told = state.destination.durable.get(&task).map(|mark| mark.counts);
+    state.ensure(told == Some(done.counts), || {
+        format!("task {task} is done with {:?}, the destination was told {told:?}", done.counts)
+    });
+}
