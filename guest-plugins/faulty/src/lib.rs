@@ -66,6 +66,7 @@ pub static DESCRIBE_ACT: [u8; 48] = *b"faulty-describe-act:                     
 /// The plug-in.
 struct Faulty;
 
+#[cfg(target_arch = "wasm32")]
 #[allow(unsafe_code, reason = "the canonical ABI's entry points")]
 mod component {
     use super::Faulty;

@@ -64,11 +64,19 @@ pub type Result<T, E = Fault> = std::result::Result<T, E>;
 macro_rules! export {
     ($plugin:ty) => {
         #[doc(hidden)]
+        #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code, reason = "the canonical ABI's entry points")]
         mod component {
             use super::*;
             type Exported = $crate::Face<$plugin>;
             $crate::bindings::export_component!(Exported with_types_in $crate::bindings);
+        }
+
+        /// Unit tests run natively, where the names of a component's exports are no symbols.
+        #[doc(hidden)]
+        #[cfg(not(target_arch = "wasm32"))]
+        pub fn component() -> $crate::Description {
+            <$plugin as $crate::Plugin>::describe()
         }
     };
 }

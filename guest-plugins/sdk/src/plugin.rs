@@ -125,6 +125,26 @@ pub struct Prepared {
     pub wishes: Wishes,
 }
 
+/// Has no wish.
+impl Default for Wishes {
+    fn default() -> Self {
+        Self {
+            batch_rows: 0,
+            batch_bytes: 0,
+            commit_bytes: 0,
+            commit_ms: 0,
+            sort_by: Vec::new(),
+        }
+    }
+}
+
+/// Nothing to remark, nothing durable yet.
+impl Default for Answer {
+    fn default() -> Self {
+        Self { remarks: Vec::new(), undone: None, durable: None, taken: 0 }
+    }
+}
+
 /// The reader of a plug-in that only writes.
 pub enum NoReader {}
 

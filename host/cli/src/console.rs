@@ -1,6 +1,6 @@
 //! Where output goes: results to standard output, everything else to standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use domain::fault::Fault;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ impl Console {
     /// A result for people: `text`, or one object with `-o json`.
     pub(crate) fn result(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> io::Result<()> {
         match self.format {
-            Format::Text => print(&text()),
+            Format::Text => terminal::print(&text()),
             Format::Json => print_json(&json()),
         }
     }
@@ -76,12 +76,6 @@ impl Console {
     }
 }
 
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
 fn print_json(value: &Value) -> io::Result<()> {
-    print(&format!("{value}\n"))
+    terminal::print(&format!("{value}\n"))
 }

@@ -40,6 +40,16 @@ impl DocumentFile {
         Ok(Self { name, text, folder, identity: absolute.display().to_string() })
     }
 
+    /// How the document is named to a shell.
+    pub(crate) fn argument(&self) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=+,@%".contains(c);
+        match self.name.as_str() {
+            STANDARD_INPUT => "-".into(),
+            name if name.chars().all(plain) => name.into(),
+            name => format!("'{}'", name.replace('\'', "'\\''")),
+        }
+    }
+
     fn read_standard_input() -> Result<Self> {
         let refused = |error| unreadable("document", STANDARD_INPUT, &error);
         let text = read_bounded(std::io::stdin().lock()).map_err(refused)?;

@@ -14,9 +14,27 @@ pub(crate) fn bars() -> &'static MultiProgress {
 
 /// Writes to standard error. That it may be closed is no reason to fail.
 pub(crate) fn say(text: &str) {
+    match BARS.get() {
+        Some(bars) => bars.suspend(|| say_raw(text)),
+        None => say_raw(text),
+    }
+}
+
+/// The same without regard to bars, for a process that may be in any state.
+pub(crate) fn say_raw(text: &str) {
+    // Where it cannot be written nobody is left to be told.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes to standard output between two drawings of the bars.
+///
+/// # Errors
+/// Those of standard output.
+pub(crate) fn print(text: &str) -> io::Result<()> {
     let write = || {
-        // Nobody is left to be told.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
     };
     match BARS.get() {
         Some(bars) => bars.suspend(write),

@@ -10,7 +10,7 @@ use domain::port::{
 };
 use domain::run::{RunEvent, RunState};
 use domain::{Counts, Dataset, Fault, FaultDomain, Result, RunId};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -63,6 +63,8 @@ pub(crate) struct Context<S> {
     pub(crate) prepared: Prepared,
     pub(crate) mapping: Mapping,
     pub(crate) budget: Budget,
+    /// Whoever works for the attempt holds the context, and so this.
+    pub(crate) _alive: mpsc::Sender<()>,
 }
 
 impl<S> Context<S> {
@@ -129,14 +131,18 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     }
 
     async fn until_stopped(&self, run: &RunId, mut stop: watch::Receiver<bool>) -> Result<()> {
+        let (alive, mut gone) = mpsc::channel(1);
         // Dropping the work is safe at every await, so it is also how it stops.
-        tokio::select! {
+        let result = tokio::select! {
             biased;
-            result = self.go_on(run) => result,
+            result = self.go_on(run, alive) => result,
             Ok(_) = stop.wait_for(|stop| *stop) => {
                 Err(Fault::external("run.stopped", "the run was stopped and can be resumed"))
             }
-        }
+        };
+        // No lane may touch the destination any more when what comes next clears it away.
+        gone.recv().await;
+        result
     }
 
     /// Writes down how the attempt ended, and clears away where the run is broken for good.
@@ -157,17 +163,17 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         fault
     }
 
-    async fn go_on(&self, run: &RunId) -> Result<()> {
+    async fn go_on(&self, run: &RunId, alive: mpsc::Sender<()>) -> Result<()> {
         let record = self.store.happened(run, RunEvent::Started, None).await?;
         let record = match record.state {
-            RunState::Running => self.work(record).await?,
+            RunState::Running => self.work(record, alive).await?,
             _ => record,
         };
         self.finish(&record).await
     }
 
     /// Plans, prepares and moves the rows.
-    async fn work(&self, record: RunRecord) -> Result<RunRecord> {
+    async fn work(&self, record: RunRecord, alive: mpsc::Sender<()>) -> Result<RunRecord> {
         let run = record.new.id.clone();
         let (plan, planner) = self.plan(&record).await.map_err(|fault| fault.within("reader"))?;
         let attempt =
@@ -182,6 +188,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             datasets: plan.datasets,
             attempt,
             prepared,
+            _alive: alive,
         });
         let tasks = self.store.tasks(&run).await?;
         for task in tasks.iter().filter_map(|task| task.done.as_ref()) {
@@ -286,7 +293,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
                     }
                     None => return Ok(()),
                 },
-                fault = &mut tending => return Err(fault),
+                never = &mut tending => match never {},
             }
         }
     }

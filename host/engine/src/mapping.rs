@@ -3,7 +3,7 @@
 //! A cast keeps every value or makes its row dirty; one that cannot keep values in general is refused
 //! when the run is planned, unless the job allows DataX's conversions (invariant 9).
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
 use domain::job::Casts;
@@ -318,14 +318,29 @@ fn cast_column(pair: &ColumnCast, column: &ArrayRef, casts: Casts) -> Result<Arr
     }
     if let (DataType::Utf8, Casts::Exact, true) = (column.data_type(), casts, target.is_decimal()) {
         // Arrow rounds texts with too many decimals; through the widest type they can be compared.
-        return cast_with_options(&widest(column)?, target, &SAFE).map_err(cast_fault);
+        return cast_all(&widest(column)?, target);
     }
-    cast_with_options(column, target, &SAFE).map_err(cast_fault)
+    cast_all(column, target)
+}
+
+/// Some kernels give up a whole column for one value that they cannot show; then each row goes alone.
+fn cast_all(column: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    if let Ok(cast) = cast_with_options(column, target, &SAFE) {
+        return Ok(cast);
+    }
+    let rows: Vec<ArrayRef> = (0..column.len())
+        .map(|row| {
+            let one = column.slice(row, 1);
+            cast_with_options(&one, target, &SAFE).unwrap_or_else(|_| new_null_array(target, 1))
+        })
+        .collect();
+    let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+    arrow_select::concat::concat(&rows).map_err(cast_fault)
 }
 
 /// A text as a decimal with more decimals than any that is kept.
 fn widest(texts: &ArrayRef) -> Result<ArrayRef> {
-    cast_with_options(texts, &DataType::Decimal256(76, 38), &SAFE).map_err(cast_fault)
+    cast_all(texts, &DataType::Decimal256(76, 38))
 }
 
 #[derive(Clone, Copy)]
@@ -384,7 +399,7 @@ fn changed(before: &ArrayRef, after: &ArrayRef) -> Result<Vec<usize>> {
         kind if kind.equals_datatype(after.data_type()) => return Ok(Vec::new()),
         _ => before.clone(),
     };
-    let back = cast_with_options(after, before.data_type(), &SAFE).map_err(cast_fault)?;
+    let back = cast_all(after, before.data_type())?;
     let mut rows = Vec::new();
     let equal = arrow_ord::cmp::not_distinct(&back, &before).map_err(cast_fault)?;
     for row in 0..after.len() {

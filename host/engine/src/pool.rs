@@ -2,6 +2,7 @@
 //! worked on.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::port::{Reader, Source, Split, Store};
@@ -144,8 +145,8 @@ impl<S: Store, R: Source> Pool<S, R> {
         Ok(splits)
     }
 
-    /// Tends the planning session for as long as the run goes on; ends only with a fault.
-    pub(crate) async fn tend(&self) -> Fault {
+    /// Tends the planning session for as long as the run goes on.
+    pub(crate) async fn tend(&self) -> Infallible {
         loop {
             let wait = {
                 let mut inner = self.inner.lock().await;

@@ -83,8 +83,7 @@ impl std::fmt::Display for Version {
 impl Version {
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(|part| part.parse().ok());
-        let version =
-            Self { major: parts.next()??, minor: parts.next()??, patch: parts.next()?? };
+        let version = Self { major: parts.next()??, minor: parts.next()??, patch: parts.next()?? };
         parts.next().is_none().then_some(version)
     }
 
@@ -205,7 +204,10 @@ impl Look<'_> {
             if count > max {
                 return Err(Fault::plugin(
                     "plugin.too_complex",
-                    format!("plug-in \"{}\" has {count} {what}, at most {max} are compiled", self.title),
+                    format!(
+                        "plug-in \"{}\" has {count} {what}, at most {max} are compiled",
+                        self.title
+                    ),
                 ));
             }
         }

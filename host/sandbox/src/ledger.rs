@@ -31,7 +31,13 @@ impl Ledger {
         std::mem::take(&mut self.refused)
     }
 
-    fn charge(&mut self, current: usize, desired: usize, maximum: Option<usize>, unit: usize) -> bool {
+    fn charge(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+        unit: usize,
+    ) -> bool {
         let more = desired.saturating_sub(current).saturating_mul(unit);
         let fits = self.used.checked_add(more).filter(|sum| *sum <= self.cap);
         let within = maximum.is_none_or(|maximum| desired <= maximum);

@@ -1,2 +1,126 @@
-//! sandbox
+//! The only crate that knows WebAssembly: plug-ins from their bytes to the ports of `domain`.
+//!
+//! [`Sandbox::load`] makes a [`Component`] of bytes: looked over, compiled (or taken from the cache),
+//! linked. A component answers what it is and what it needs without reaching anything; with a
+//! [`Configuration`] and a [`Reach`] it becomes a [`GuestSource`] or [`GuestDestination`], whose
+//! sessions each own one instance and its memory.
+//!
+//! What holds here (invariants 3 and 4): a guest reaches what its `Reach` names and nothing else; every
+//! call has limits on time, processor, memory and size ([`Limits`]); after a trap, a passed limit or a
+//! lie its session is dead; what it says is checked once, at this border, and made harmless.
+//!
+//! What is not here: which grants a job has (`domain::grant`), what to do about a fault (`engine`).
+//! Types of the engine and of the contract's bindings never leave the crate.
+//!
+//! Begin with `component`, then `instance` (how a call is made), `linker` (what a guest can import),
+//! `batch` (how rows cross).
+
+mod address;
+mod batch;
 mod bindings;
+mod cache;
+mod call;
+mod compile;
+mod component;
+mod convert;
+mod destination;
+mod engine;
+mod inspect;
+mod instance;
+mod ledger;
+mod limits;
+mod linker;
+mod network;
+mod reach;
+mod source;
+mod state;
+mod stdio;
+mod stored;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::{Fault, Result};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+pub use compile::Compiled;
+pub use component::Component;
+pub use destination::{GuestDestination, GuestWriter};
+pub use inspect::Faces;
+pub use limits::{LimitRow, Limits, Unit};
+pub use reach::Reach;
+pub use source::{GuestReader, GuestSource};
+pub use stdio::{Discard, Output};
+
+use cache::Cache;
+use state::State;
+
+/// What a sandbox is set up with.
+pub struct Settings {
+    /// Where compiled code is kept; `None` compiles anew in each process.
+    pub cache_dir: Option<PathBuf>,
+    pub limits: Limits,
+    /// Where the standard output of guests goes.
+    pub output: Arc<dyn Output>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { cache_dir: None, limits: Limits::default(), output: Arc::new(Discard) }
+    }
+}
+
+/// The engine and everything that plug-ins share. Cheap to clone; one for a process.
+#[derive(Clone)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    linker: Linker<State>,
+    cache: Option<Cache>,
+    limits: Arc<Limits>,
+    output: Arc<dyn Output>,
+    slots: Arc<Semaphore>,
+}
+
+impl Sandbox {
+    /// Starts the engine. A cache that cannot be used is done without, with a warning.
+    ///
+    /// # Errors
+    /// `sandbox.engine`, `sandbox.clock`, `sandbox.linker`, domain internal.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let limits = Arc::new(settings.limits);
+        let engine = engine::engine(&limits)?;
+        let linker = linker::linker(&engine)?;
+        let cache = settings.cache_dir.as_deref().and_then(|folder| {
+            Cache::open(folder)
+                .inspect_err(|error| {
+                    tracing::warn!("no compile cache in \"{}\": {error}", folder.display());
+                })
+                .ok()
+        });
+        let slots = Arc::new(Semaphore::new(limits.instances as usize));
+        let output = settings.output;
+        Ok(Self { shared: Arc::new(Shared { engine, linker, cache, limits, output, slots }) })
+    }
+
+    /// Makes a plug-in of the bytes of a component. `title` names it in messages.
+    ///
+    /// # Errors
+    /// `plugin.not_a_component`, `plugin.not_a_plugin`, domain user, for other files;
+    /// `plugin.import`, `plugin.contract_version`, `plugin.too_complex`, `plugin.limit.*`,
+    /// `plugin.invalid`, domain plugin, for components that this host cannot take.
+    pub async fn load(&self, bytes: Vec<u8>, title: &str) -> Result<Component> {
+        let (shared, title) = (Arc::clone(&self.shared), title.to_owned());
+        // Compiling takes seconds of processor time.
+        let loading = tokio::task::spawn_blocking(move || Component::load(&shared, &bytes, &title));
+        loading.await.map_err(|error| {
+            Fault::internal("sandbox.load", format!("loading a plug-in failed: {error}"))
+        })?
+    }
+}

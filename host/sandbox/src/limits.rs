@@ -268,8 +268,15 @@ mod tests {
     fn bad_settings_say_what_is_allowed() {
         let mut limits = Limits::default();
         let bad = [
-            "memory", "memory=", "memory=1TiB", "memory=0", "memory=9999999999GiB",
-            "short-call=5", "short-call=-1s", "batch-rows=1MiB", "batch-rows=0",
+            "memory",
+            "memory=",
+            "memory=1TiB",
+            "memory=0",
+            "memory=9999999999GiB",
+            "short-call=5",
+            "short-call=-1s",
+            "batch-rows=1MiB",
+            "batch-rows=0",
         ];
         for text in bad {
             assert_eq!(limits.set(text).unwrap_err().code, "limits.value", "{text}");

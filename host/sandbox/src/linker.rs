@@ -97,14 +97,10 @@ type Resolved<T> = (std::result::Result<T, ErrorCode>,);
 /// The host's own lookup of names: granted names only, answers judged and remembered.
 fn link_names(l: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut names = l.instance("wasi:sockets/ip-name-lookup@0.2.12")?;
-    names.resource(
-        "resolve-address-stream",
-        ResourceType::host::<Answers>(),
-        |mut cx, rep| {
-            cx.data_mut().table.delete(Resource::<Answers>::new_own(rep))?;
-            Ok(())
-        },
-    )?;
+    names.resource("resolve-address-stream", ResourceType::host::<Answers>(), |mut cx, rep| {
+        cx.data_mut().table.delete(Resource::<Answers>::new_own(rep))?;
+        Ok(())
+    })?;
     names.func_wrap_async(
         "resolve-addresses",
         |mut cx: StoreContextMut<'_, State>, (network, name): (Resource<Network>, String)| {
@@ -112,9 +108,7 @@ fn link_names(l: &mut Linker<State>) -> wasmtime::Result<()> {
                 cx.data_mut().table.get(&network)?;
                 let answers = resolve(cx.as_context_mut(), &name).await;
                 let resolved: Resolved<Resource<Answers>> = match answers {
-                    Ok(ips) => {
-                        (Ok(cx.data_mut().table.push(Answers(ips.into_iter()))?),)
-                    }
+                    Ok(ips) => (Ok(cx.data_mut().table.push(Answers(ips.into_iter()))?),),
                     Err(code) => (Err(code),),
                 };
                 Ok(resolved)

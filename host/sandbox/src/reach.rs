@@ -47,11 +47,13 @@ impl Reach {
         let mut reach = Self::default();
         for grant in grants {
             match &grant.requirement {
-                Requirement::Tcp { host, first_port, last_port } => reach.endpoints.push(Endpoint {
-                    host: Host::parse(host),
-                    first_port: *first_port,
-                    last_port: *last_port,
-                }),
+                Requirement::Tcp { host, first_port, last_port } => {
+                    reach.endpoints.push(Endpoint {
+                        host: Host::parse(host),
+                        first_port: *first_port,
+                        last_port: *last_port,
+                    })
+                }
                 Requirement::Directory { path, access } => {
                     let text = folder_text(path).to_owned();
                     let path = base.join(&text);
@@ -98,8 +100,8 @@ impl Folder {
             }
             Err(error) => return Err(self.fault(&error)),
         };
-        let dir =
-            Dir::open_ambient_dir(&path, ambient_authority()).map_err(|error| self.fault(&error))?;
+        let dir = Dir::open_ambient_dir(&path, ambient_authority())
+            .map_err(|error| self.fault(&error))?;
         Ok(OpenFolder { dir, name, access: self.access })
     }
 

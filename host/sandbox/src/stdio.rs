@@ -283,7 +283,9 @@ mod tests {
         err.take(b"loading\nthread 'main' panicked at src/lib.rs:1:2:\nindex out of bo");
         err.take(b"unds\n\x1b[0mnote: run with RUST_BACKTRACE\nmore\n");
         let words = err.last_words().unwrap();
-        assert!(words.starts_with("thread 'main' panicked at src/lib.rs:1:2: / index out of bounds / "));
+        assert!(
+            words.starts_with("thread 'main' panicked at src/lib.rs:1:2: / index out of bounds / ")
+        );
         assert!(!words.contains('\u{1b}') && !words.contains("more"), "{words}");
         err.new_call();
         assert_eq!(err.last_words(), None);

@@ -45,10 +45,6 @@ impl Properties {
         self.entries.iter().find(|property| property.name == name)
     }
 
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)?.value.as_str()
-    }
-
     pub(crate) fn take(&mut self, name: &str) -> Option<Property> {
         let index = self.entries.iter().position(|property| property.name == name)?;
         Some(self.entries.remove(index))

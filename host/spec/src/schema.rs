@@ -7,10 +7,10 @@
 //! texts (exports do that) are taken and normalised; enums are compared without case; null where null
 //! is not a type counts as absent. Nothing is filled in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::fault::{Fault, Result};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use crate::document::kind_of;
@@ -19,7 +19,10 @@ use crate::nearest;
 
 /// Single checks of one document at most: a schema comes from a plug-in, and alternatives within
 /// lists multiply.
-const CHECKS_MAX: u32 = 4_000_000;
+const CHECKS_MAX: u64 = 400_000;
+/// Patterns of a schema at most, and the size of one when compiled.
+const PATTERNS_MAX: usize = 1000;
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Findings of one document at most; more help nobody.
 const FINDINGS_MAX: usize = 1000;
 /// A shown value at most, in characters.
@@ -38,29 +41,33 @@ pub struct Finding {
 
 /// A parsed schema.
 #[derive(Clone, Debug)]
-pub struct Schema(Value);
+pub struct Schema {
+    root: Value,
+    patterns: BTreeMap<String, Regex>,
+}
 
 impl Schema {
     /// # Errors
     /// `contract.schema`, domain plugin, for a text that is no schema.
     pub fn parse(text: &str) -> Result<Self> {
         if text.trim().is_empty() {
-            return Ok(Self(Value::Object(Map::new())));
+            return Self::parse("{}");
         }
         let bad = |why: String| Fault::plugin("contract.schema", format!("a schema is unreadable: {why}"));
         let value: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
         if !value.is_object() {
             return Err(bad(format!("it is {}", kind_of(&value))));
         }
-        check_patterns(&value).map_err(bad)?;
-        Ok(Self(value))
+        let mut patterns = BTreeMap::new();
+        compile_patterns(&value, &mut patterns).map_err(bad)?;
+        Ok(Self { root: value, patterns })
     }
 
     /// Names of the properties on the first level, those of alternatives included.
     pub fn property_names(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();
-        let alternatives = ["oneOf", "anyOf"].into_iter().filter_map(|word| self.0.get(word)?.as_array());
-        for schema in std::iter::once(&self.0).chain(alternatives.flatten()) {
+        let alternatives = ["oneOf", "anyOf"].into_iter().filter_map(|word| self.root.get(word)?.as_array());
+        for schema in std::iter::once(&self.root).chain(alternatives.flatten()) {
             let properties = schema.get("properties").and_then(Value::as_object);
             names.extend(properties.into_iter().flat_map(Map::keys).map(String::as_str));
         }
@@ -69,23 +76,23 @@ impl Schema {
 
     /// Whether a key is required on the first level.
     pub fn requires_anything(&self) -> bool {
-        let required = self.0.get("required").and_then(Value::as_array);
+        let required = self.root.get("required").and_then(Value::as_array);
         required.is_some_and(|names| !names.is_empty())
-            || self.0.get("oneOf").is_some()
-            || self.0.get("anyOf").is_some()
+            || self.root.get("oneOf").is_some()
+            || self.root.get("anyOf").is_some()
     }
 
     /// Names of the properties that are `writeOnly`, on any level.
     pub fn secret_names(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
-        secret_names(&self.0, &mut names);
+        secret_names(&self.root, &mut names);
         names
     }
 
     /// Checks `value` and normalises it. Values at the pointers in `hidden`, and secrets, are not shown.
     pub fn check(&self, value: &mut Value, hidden: &BTreeSet<String>) -> Vec<Finding> {
-        let mut checker = Checker { hidden, checks: 0, findings: Vec::new() };
-        checker.value(&self.0, value, "", false);
+        let mut checker = Checker { schema: self, hidden, checks: 0, findings: Vec::new() };
+        checker.value(&self.root, value, "", false);
         if checker.checks > CHECKS_MAX {
             let message = format!("the schema needs more than {CHECKS_MAX} checks for this value");
             checker.findings.push(Finding {
@@ -117,23 +124,41 @@ fn secret_names(schema: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Every `pattern` that stands in a schema's place is a regular expression.
-fn check_patterns(schema: &Value) -> std::result::Result<(), String> {
+/// Compiles every `pattern`, so that no value waits for it.
+fn compile_patterns(
+    schema: &Value,
+    patterns: &mut BTreeMap<String, Regex>,
+) -> std::result::Result<(), String> {
     match schema {
         Value::Object(members) => {
             if let Some(pattern) = members.get("pattern").and_then(Value::as_str) {
-                Regex::new(pattern).map_err(|_| format!("the pattern \"{pattern}\" is no regular expression"))?;
+                let regex = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
+                let regex = regex.map_err(|_| format!("the pattern \"{pattern}\" is no regular expression"))?;
+                patterns.insert(pattern.to_owned(), regex);
             }
-            members.values().try_for_each(check_patterns)
+            if patterns.len() > PATTERNS_MAX {
+                return Err(format!("it has more than {PATTERNS_MAX} patterns"));
+            }
+            members.values().try_for_each(|value| compile_patterns(value, patterns))
         }
-        Value::Array(items) => items.iter().try_for_each(check_patterns),
+        Value::Array(items) => items.iter().try_for_each(|item| compile_patterns(item, patterns)),
         _ => Ok(()),
     }
 }
 
+/// How many values a value is made of.
+fn size(value: &Value) -> u64 {
+    match value {
+        Value::Object(members) => 1 + members.values().map(size).sum::<u64>(),
+        Value::Array(items) => 1 + items.iter().map(size).sum::<u64>(),
+        _ => 1,
+    }
+}
+
 struct Checker<'a> {
+    schema: &'a Schema,
     hidden: &'a BTreeSet<String>,
-    checks: u32,
+    checks: u64,
     findings: Vec<Finding>,
 }
 
@@ -303,7 +328,7 @@ impl Checker<'_> {
             return;
         }
         let pattern = schema.get("pattern").and_then(Value::as_str);
-        let regex = pattern.and_then(|pattern| Regex::new(pattern).ok());
+        let regex = pattern.and_then(|pattern| self.schema.patterns.get(pattern));
         if let (Some(pattern), Some(regex)) = (pattern, regex)
             && !regex.is_match(text)
         {
@@ -325,6 +350,11 @@ impl Checker<'_> {
     ) {
         let mut tried = Vec::new();
         for branch in branches {
+            // Each branch copies the value.
+            self.checks = self.checks.saturating_add(size(value));
+            if self.checks > CHECKS_MAX {
+                return;
+            }
             let mut candidate = value.clone();
             let before = std::mem::take(&mut self.findings);
             self.value(branch, &mut candidate, pointer, secret);
@@ -361,15 +391,19 @@ impl Checker<'_> {
 
 /// Whether a branch is about values of this kind.
 fn takes(branch: &Value, value: &Value) -> bool {
-    let kind = match value {
+    allows(branch, type_of(value))
+}
+
+/// The schema's word for a value's type.
+fn type_of(value: &Value) -> &'static str {
+    match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
-    };
-    allows(branch, kind)
+    }
 }
 
 fn allows(schema: &Value, kind: &str) -> bool {
@@ -390,7 +424,7 @@ fn normalise(schema: &Map<String, Value>, value: &mut Value) -> bool {
     let types = names(schema.get("type"));
     let is = |kind: &&str| match (*kind, &*value) {
         ("integer", Value::Number(number)) => whole(number).is_some(),
-        (kind, value) => takes(&serde_json::json!({ "type": kind }), value),
+        (kind, value) => kind == type_of(value),
     };
     if types.is_empty() || types.iter().any(is) {
         if let (true, Value::Number(number)) = (types.contains(&"integer"), &*value)

@@ -97,7 +97,7 @@ impl<'a> Substituted<'a> {
             Ok(value) => self.text.push_str(&value),
             Err(fault) => {
                 let line = document::position(self.source, &self.starts, at).0;
-                let key = variable.name.to_owned();
+                let key = self.source[at..at + variable.length].to_owned();
                 self.problems.push(Problem { at: start, line, key, fault });
                 // Something that parses, so that the other faults are found too.
                 self.text.push_str(if in_text { "?" } else { "null" });

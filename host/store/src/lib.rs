@@ -15,6 +15,8 @@ mod lock;
 mod rows;
 mod schema;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use lock::RunLock;

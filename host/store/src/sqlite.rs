@@ -17,7 +17,7 @@ use crate::worker::Worker;
 
 /// The books of one user, in one file.
 pub struct SqliteStore {
-    worker: Worker,
+    pub(crate) worker: Worker,
 }
 
 /// A run as a list shows it.

@@ -49,7 +49,7 @@ pub fn plan() -> Plan {
         Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, zone), true),
         Field::new("prices", DataType::List(Arc::new(list)), true),
         Field::new("pair", DataType::Struct(pair.into()), true),
-        Field::new("json", DataType::Utf8, true).with_metadata(note.into()),
+        Field::new("json", DataType::Utf8, true).with_metadata(note),
     ]);
     let dataset = Dataset {
         path: vec!["db".into(), "public".into(), "a.b".into()],

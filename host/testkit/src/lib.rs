@@ -38,3 +38,4 @@ pub use scenario::{Abilities, Reading, Scenario, Taking, Writing};
 pub use source::ScriptedSource;
 pub use store::MemStore;
 pub use world::World;
+pub mod guest;

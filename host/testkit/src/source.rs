@@ -153,7 +153,10 @@ impl Reader for ScriptedReader {
             })
             .await?;
         if step == Step::Idle {
+            // Dropped while it waits, it is a call that was left half-way.
+            self.dead = true;
             tokio::time::sleep(budget.wait).await;
+            self.dead = false;
             self.tending.rest(None);
         }
         Ok(step)

@@ -102,7 +102,9 @@ impl World {
 
     /// Answers when the process of this attempt died.
     pub(crate) async fn died(&self) {
-        self.died.notified().await;
+        while !self.lock().dead {
+            self.died.notified().await;
+        }
     }
 
     pub(crate) async fn call<T>(

@@ -45,7 +45,7 @@ pub(crate) struct Summary {
     pub(crate) tasks: u32,
     /// Done by an attempt before this one.
     pub(crate) tasks_resumed: u32,
-    pub(crate) retries: u32,
+    pub(crate) retries: u64,
     pub(crate) commit_mode: Option<CommitMode>,
     /// By side: `reader` and `writer`.
     pub(crate) grants: Vec<(&'static str, Grant)>,
@@ -135,7 +135,7 @@ fn tasks(summary: &Summary) -> String {
     }
     if summary.retries > 0 {
         let retries = if summary.retries == 1 { "retry" } else { "retries" };
-        text += &format!(", {} {retries}", human::count(summary.retries.into()));
+        text += &format!(", {} {retries}", human::count(summary.retries));
     }
     text
 }

@@ -115,10 +115,7 @@ fn alternatives_take_the_branch_that_fits_best() {
     fails(
         column.clone(),
         json!([{"index": 0, "type": "lang"}]),
-        &["/0/type: \"type\" is \"lang\", none of \"long\"".replace(", none of", ", not").as_str()]
-            .map(|line| line.to_owned() + " (did you mean \"long\"?)")
-            .each_ref()
-            .map(String::as_str),
+        &["/0/type: \"type\" is \"lang\", not \"long\" (did you mean \"long\"?)"],
     );
     fails(
         column.clone(),
@@ -150,7 +147,7 @@ fn a_schema_cannot_keep_the_host_busy() {
     }
     let schema = json!({"items": schema});
     let mut value = json!(vec!["x"; 100]);
-    let parsed = Schema(schema);
+    let parsed = Schema { root: schema, patterns: BTreeMap::new() };
     let findings = parsed.check(&mut value, &BTreeSet::new());
     assert_eq!(findings.last().unwrap().code, "contract.schema");
 }

@@ -1,0 +1,397 @@
+//! Delimited text: CSV with quotes, and plain text without.
+//!
+//! A field that begins with a quote ends at the next quote that is not doubled; delimiters and line ends
+//! in it are text. A quote anywhere else is text. `\n` ends a record, a `\r` before it belongs to the
+//! line end.
+
+use memchr::memchr;
+
+use crate::cells::{Cell, Cells, Form, Record};
+
+/// How fields and records are told apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dialect {
+    pub delimiter: u8,
+    /// `None`: quotes are text.
+    pub quote: Option<u8>,
+    /// A character that takes the meaning from the next one; else a quote is doubled.
+    pub escape: Option<u8>,
+    /// Ends a record. `\n` also takes a `\r` before it.
+    pub line_end: u8,
+    /// This text, unquoted, is NULL.
+    pub null: Vec<u8>,
+    /// An empty text of a type other than string is NULL.
+    pub empty_is_null: bool,
+    /// Blanks around unquoted fields are no part of them.
+    pub trim: bool,
+    /// A line that begins with it is passed over.
+    pub comment: Option<u8>,
+    /// `None`: lines without any text are passed over where a record has several fields.
+    pub skip_empty: Option<bool>,
+    /// The longest field.
+    pub field_bytes_max: Option<usize>,
+}
+
+impl Dialect {
+    pub fn csv() -> Self {
+        Self {
+            delimiter: b',',
+            quote: Some(b'"'),
+            escape: None,
+            line_end: b'\n',
+            null: Vec::new(),
+            empty_is_null: false,
+            trim: false,
+            comment: None,
+            skip_empty: None,
+            field_bytes_max: None,
+        }
+    }
+
+    /// Without quotes, where `\N` is NULL and an empty field an empty text.
+    pub fn text() -> Self {
+        Self { quote: None, null: b"\\N".to_vec(), empty_is_null: true, ..Self::csv() }
+    }
+
+    /// Whether records can be found from the bytes alone, without parsing from the beginning: line ends
+    /// never stand in a field.
+    pub(crate) fn lines_are_records(&self) -> bool {
+        self.quote.is_none() && self.escape.is_none()
+    }
+
+    /// Whether quotes alone say where records end, as `bounds` needs it.
+    pub(crate) fn can_be_cut(&self) -> bool {
+        self.lines_are_records() || self.escape.is_none() && self.comment.is_none()
+    }
+}
+
+/// How many fields a record must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fields {
+    Exactly(usize),
+    AtLeast(usize),
+}
+
+/// What came of reading one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// It is the last of the cells.
+    Record,
+    /// No record up to `next`: an empty line or a comment.
+    Skipped { next: usize, lines: u32 },
+    /// It does not end in the window.
+    Incomplete,
+}
+
+/// Takes records of delimited text apart.
+pub(crate) struct Tokenizer {
+    dialect: Dialect,
+    fields: Fields,
+    /// True for the bytes that end an unquoted field.
+    stops: [bool; 256],
+}
+
+/// A field's end, and what stands there.
+struct Field {
+    cell: Cell,
+    /// Of its delimiter, its line end, or the end of the window.
+    end: usize,
+    /// Line ends inside quotes.
+    lines: u32,
+    flaw: Option<FieldFlaw>,
+}
+
+/// Code and message.
+type FieldFlaw = (&'static str, &'static str);
+
+/// Text stands behind the closing quote, or there is none.
+const BROKEN_QUOTE: FieldFlaw = ("format.quote", "a quoted field does not end with a quote");
+const TOO_LONG: FieldFlaw =
+    ("format.field_too_long", "a field is longer than \"safetySwitch\" allows");
+
+impl Tokenizer {
+    pub(crate) fn new(dialect: Dialect, fields: Fields) -> Self {
+        let mut stops = [false; 256];
+        stops[usize::from(dialect.delimiter)] = true;
+        stops[usize::from(dialect.line_end)] = true;
+        if let Some(escape) = dialect.escape {
+            stops[usize::from(escape)] = true;
+        }
+        Self { dialect, fields, stops }
+    }
+
+    /// Reads the record at `at` into `cells`. `ended`: nothing comes behind the window.
+    pub(crate) fn record(
+        &self,
+        window: &[u8],
+        at: usize,
+        ended: bool,
+        cells: &mut Cells,
+    ) -> Scan {
+        if at >= window.len() {
+            return Scan::Incomplete;
+        }
+        if self.dialect.comment == Some(window[at]) {
+            return self.skipped_line(window, at, ended);
+        }
+        let (first_cell, scratch) = (cells.cells.len(), cells.scratch.len());
+        let (mut position, mut count, mut lines, mut flaw) = (at, 0, 0, None);
+        loop {
+            let Some(field) = self.field(window, position, ended, cells) else {
+                cells.cells.truncate(first_cell);
+                cells.scratch.truncate(scratch);
+                return Scan::Incomplete;
+            };
+            if count < cells.width {
+                cells.cells.push(field.cell);
+            }
+            count += 1;
+            lines += field.lines;
+            flaw = flaw.or(field.flaw);
+            position = field.end;
+            if window.get(position) != Some(&self.dialect.delimiter) {
+                break;
+            }
+            position += 1;
+        }
+        let next = (position + 1).min(window.len());
+        let end = self.without_return(window, at, position);
+        lines += u32::from(position < window.len());
+        if end == at && self.skips_empty() {
+            cells.cells.truncate(first_cell);
+            return Scan::Skipped { next, lines };
+        }
+        for _ in count..cells.width {
+            cells.cells.push(Cell::NULL);
+        }
+        self.judge(count, flaw, cells);
+        cells.records.push(Record {
+            start: at as u32,
+            end: end as u32,
+            next: next as u32,
+            lines,
+        });
+        Scan::Record
+    }
+
+    fn skips_empty(&self) -> bool {
+        let several = !matches!(self.fields, Fields::Exactly(0 | 1) | Fields::AtLeast(0 | 1));
+        self.dialect.skip_empty.unwrap_or(several)
+    }
+
+    fn skipped_line(&self, window: &[u8], at: usize, ended: bool) -> Scan {
+        match memchr(self.dialect.line_end, &window[at..]) {
+            Some(length) => Scan::Skipped { next: at + length + 1, lines: 1 },
+            None if ended => Scan::Skipped { next: window.len(), lines: 0 },
+            None => Scan::Incomplete,
+        }
+    }
+
+    fn judge(&self, count: usize, flaw: Option<FieldFlaw>, cells: &mut Cells) {
+        let record = cells.records.len();
+        if let Some((code, message)) = flaw {
+            cells.flaw(record, code, message.to_owned());
+        }
+        let wanted = match self.fields {
+            Fields::Exactly(wanted) if count != wanted => wanted.to_string(),
+            Fields::AtLeast(wanted) if count < wanted => format!("at least {wanted}"),
+            _ => return,
+        };
+        let message = format!("the record has {count} fields and not {wanted}");
+        cells.flaw(record, "format.fields", message);
+    }
+
+    /// The end of a text at `end` without a `\r` of the line end.
+    fn without_return(&self, window: &[u8], start: usize, end: usize) -> usize {
+        let strips = self.dialect.line_end == b'\n' && window.get(end) != Some(&self.dialect.delimiter);
+        if strips && end > start && window[end - 1] == b'\r' { end - 1 } else { end }
+    }
+
+    /// The field at `start`; `None` where it does not end in the window.
+    fn field(
+        &self,
+        window: &[u8],
+        start: usize,
+        ended: bool,
+        cells: &mut Cells,
+    ) -> Option<Field> {
+        if let Some(quote) = self.dialect.quote
+            && window.get(start) == Some(&quote)
+        {
+            return self.quoted(window, start, quote, ended, cells);
+        }
+        let stop = window[start..].iter().position(|byte| self.stops[usize::from(*byte)]);
+        let end = match stop {
+            Some(length) => start + length,
+            None if ended => window.len(),
+            None => return None,
+        };
+        if self.dialect.escape.is_some() && window.get(end) == self.dialect.escape.as_ref() {
+            return self.escaped(window, start, ended, cells);
+        }
+        let (mut from, mut to) = (start, self.without_return(window, start, end));
+        if self.dialect.trim {
+            (from, to) = trimmed(window, from, to);
+        }
+        let cell = if window[from..to] == self.dialect.null[..] {
+            Cell::NULL
+        } else {
+            Cell { start: from as u32, end: to as u32, form: Form::Plain }
+        };
+        Some(Field { cell, end, lines: 0, flaw: self.too_long(to - from) })
+    }
+
+    fn quoted(
+        &self,
+        window: &[u8],
+        start: usize,
+        quote: u8,
+        ended: bool,
+        cells: &mut Cells,
+    ) -> Option<Field> {
+        let from = start + 1;
+        let (mut at, mut resolve, mut closed) = (from, false, true);
+        loop {
+            let found = match self.dialect.escape {
+                Some(escape) => memchr::memchr2(quote, escape, &window[at..]),
+                None => memchr(quote, &window[at..]),
+            };
+            let Some(length) = found else {
+                if !ended {
+                    return None;
+                }
+                (at, closed) = (window.len(), false);
+                break;
+            };
+            at += length;
+            let doubled = self.dialect.escape.is_none_or(|escape| escape == quote)
+                && window.get(at + 1) == Some(&quote);
+            if at + 1 >= window.len() && !ended {
+                return None;
+            }
+            if window[at] == quote && !doubled {
+                break;
+            }
+            resolve = true;
+            at = (at + 2).min(window.len());
+        }
+        let behind = (at + 1).min(window.len());
+        let stop = window[behind..]
+            .iter()
+            .position(|byte| *byte == self.dialect.delimiter || *byte == self.dialect.line_end);
+        let end = match stop {
+            Some(length) => behind + length,
+            None if ended => window.len(),
+            None => return None,
+        };
+        let rest = behind..self.without_return(window, behind, end);
+        let is_blank = |text: &[u8]| text.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+        let clean = rest.is_empty() || self.dialect.trim && is_blank(&window[rest]);
+        let cell = match resolve {
+            false => Cell { start: from as u32, end: at as u32, form: Form::Plain },
+            true => self.resolved(&window[from..at], quote, cells),
+        };
+        let inner = &window[from..at];
+        let lines = memchr::memchr_iter(self.dialect.line_end, inner).count() as u32;
+        let flaw = if clean && closed { self.too_long(at - from) } else { Some(BROKEN_QUOTE) };
+        Some(Field { cell, end, lines, flaw })
+    }
+
+    fn too_long(&self, length: usize) -> Option<FieldFlaw> {
+        self.dialect.field_bytes_max.is_some_and(|most| length > most).then_some(TOO_LONG)
+    }
+
+    /// A copy of a quoted text in which two quotes are one, and escapes what they stand for.
+    fn resolved(&self, text: &[u8], quote: u8, cells: &mut Cells) -> Cell {
+        let start = cells.scratch.len();
+        let mut bytes = text.iter();
+        while let Some(byte) = bytes.next() {
+            let byte = match self.dialect.escape {
+                Some(escape) if escape == *byte && escape != quote => {
+                    bytes.next().map_or(escape, |next| unescaped(*next))
+                }
+                _ => {
+                    if *byte == quote {
+                        bytes.next();
+                    }
+                    *byte
+                }
+            };
+            cells.scratch.push(byte);
+        }
+        Cell { start: start as u32, end: cells.scratch.len() as u32, form: Form::Resolved }
+    }
+
+    /// An unquoted field with escapes in it.
+    fn escaped(
+        &self,
+        window: &[u8],
+        start: usize,
+        ended: bool,
+        cells: &mut Cells,
+    ) -> Option<Field> {
+        let escape = self.dialect.escape?;
+        let mut text = Vec::new();
+        let mut at = start;
+        let mut lines = 0;
+        loop {
+            match window.get(at) {
+                None if !ended => return None,
+                None => break,
+                Some(byte) if *byte == escape => {
+                    match window.get(at + 1) {
+                        Some(next) => {
+                            lines += u32::from(*next == self.dialect.line_end);
+                            text.push(unescaped(*next));
+                        }
+                        None if !ended => return None,
+                        None => text.push(escape),
+                    }
+                    at += 2;
+                }
+                Some(byte) if self.stops[usize::from(*byte)] => break,
+                Some(byte) => {
+                    text.push(*byte);
+                    at += 1;
+                }
+            }
+        }
+        let end = at.min(window.len());
+        let written = &window[start..self.without_return(window, start, end)];
+        if written == self.dialect.null {
+            return Some(Field { cell: Cell::NULL, end, lines, flaw: None });
+        }
+        if written.len() < end - start {
+            text.pop();
+        }
+        let from = cells.scratch.len();
+        cells.scratch.extend_from_slice(&text);
+        let to = cells.scratch.len();
+        let cell = Cell { start: from as u32, end: to as u32, form: Form::Resolved };
+        Some(Field { cell, end, lines, flaw: self.too_long(to - from) })
+    }
+}
+
+fn trimmed(window: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {
+    let blank = |byte: u8| matches!(byte, b' ' | b'\t');
+    while from < to && blank(window[from]) {
+        from += 1;
+    }
+    while to > from && blank(window[to - 1]) {
+        to -= 1;
+    }
+    (from, to)
+}
+
+/// What a character behind a backslash stands for.
+fn unescaped(byte: u8) -> u8 {
+    match byte {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'b' => 8,
+        b'f' => 12,
+        b'0' => 0,
+        other => other,
+    }
+}

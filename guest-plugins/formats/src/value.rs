@@ -1,0 +1,303 @@
+//! Single values as text: why one does not fit its type, and numbers from and to digits.
+
+use arrow_buffer::i256;
+
+/// Why a text is not a value of its column's type. Never holds the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// Not written like a value of the type.
+    Form,
+    /// Beyond the largest or smallest value.
+    Range,
+    /// Digits would be lost.
+    Precision,
+    /// A zone is missing, or there is one too many.
+    Zone,
+    /// Not UTF-8.
+    Text,
+}
+
+impl Misfit {
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Form => "format.value",
+            Self::Range => "format.range",
+            Self::Precision => "format.precision",
+            Self::Zone => "format.zone",
+            Self::Text => "format.utf8",
+        }
+    }
+
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Form => "the text is not written like one",
+            Self::Range => "the value is out of its range",
+            Self::Precision => "digits would be lost",
+            Self::Zone => {
+                "a timestamp has no zone and a timestamptz has one, and the text is the other"
+            }
+            Self::Text => "the bytes are not UTF-8",
+        }
+    }
+}
+
+/// Digits that always fit a 64-bit integer.
+const SAFE_DIGITS: usize = 18;
+
+/// Sign and digits apart; `None` without digits.
+fn signed(text: &[u8]) -> Option<(bool, &[u8])> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    (!digits.is_empty()).then_some((negative, digits))
+}
+
+fn fold(digits: &[u8]) -> Option<i64> {
+    let mut number = 0_i64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    Some(number)
+}
+
+pub(crate) fn parse_i64(text: &[u8]) -> Result<i64, Misfit> {
+    let (negative, digits) = signed(text).ok_or(Misfit::Form)?;
+    if digits.len() <= SAFE_DIGITS {
+        let number = fold(digits).ok_or(Misfit::Form)?;
+        return Ok(if negative { -number } else { number });
+    }
+    i64::try_from(wide(negative, digits)?).map_err(|_| Misfit::Range)
+}
+
+fn wide(negative: bool, digits: &[u8]) -> Result<i128, Misfit> {
+    let mut number = 0_i128;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(Misfit::Form);
+        }
+        number = number
+            .checked_mul(10)
+            .and_then(|number| number.checked_add(i128::from(digit - b'0')))
+            .ok_or(Misfit::Range)?;
+    }
+    Ok(if negative { -number } else { number })
+}
+
+pub(crate) fn parse_f64(text: &[u8]) -> Result<f64, Misfit> {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Misfit::Form)
+}
+
+pub(crate) fn parse_f32(text: &[u8]) -> Result<f32, Misfit> {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Misfit::Form)
+}
+
+pub(crate) fn parse_bool(text: &[u8]) -> Result<bool, Misfit> {
+    if text.eq_ignore_ascii_case(b"true") {
+        Ok(true)
+    } else if text.eq_ignore_ascii_case(b"false") {
+        Ok(false)
+    } else {
+        Err(Misfit::Form)
+    }
+}
+
+/// A decimal number with `scale` decimals, exactly.
+pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, Misfit> {
+    if let Some(number) = short_decimal(text, scale) {
+        let fits = precision as usize >= SAFE_DIGITS
+            || number.unsigned_abs() < 10_u64.pow(u32::from(precision));
+        return if fits { Ok(i128::from(number)) } else { Err(Misfit::Range) };
+    }
+    let (negative, digits) = scaled_digits(text, scale)?;
+    if digits.len() > usize::from(precision) {
+        return Err(Misfit::Range);
+    }
+    wide(negative, &digits)
+}
+
+/// The common case: digits, a point, exactly `scale` digits, all of it in 64 bits.
+fn short_decimal(text: &[u8], scale: i8) -> Option<i64> {
+    let scale = usize::try_from(scale).ok()?;
+    let (negative, digits) = signed(text)?;
+    if digits.len() > SAFE_DIGITS {
+        return None;
+    }
+    let number = if scale == 0 {
+        fold(digits)?
+    } else {
+        let point = digits.len().checked_sub(scale + 1)?;
+        if digits[point] != b'.' || point == 0 {
+            return None;
+        }
+        fold(&digits[..point])? * 10_i64.pow(scale as u32) + fold(&digits[point + 1..])?
+    };
+    Some(if negative { -number } else { number })
+}
+
+/// As [`parse_decimal`], for more than 38 digits.
+pub(crate) fn parse_decimal256(text: &[u8], precision: u8, scale: i8) -> Result<i256, Misfit> {
+    let (negative, digits) = scaled_digits(text, scale)?;
+    if digits.len() > usize::from(precision) {
+        return Err(Misfit::Range);
+    }
+    let ten = i256::from_i128(10);
+    let number = digits.iter().try_fold(i256::ZERO, |number, digit| {
+        number.checked_mul(ten)?.checked_add(i256::from_i128(i128::from(digit - b'0')))
+    });
+    let number = number.ok_or(Misfit::Range)?;
+    Ok(if negative { number.wrapping_neg() } else { number })
+}
+
+/// An exponent that no number needs; above it lies only nonsense.
+const EXPONENT_MAX: i32 = 400;
+
+/// Sign, and the digits of the value times 10^scale without leading zeros.
+fn scaled_digits(text: &[u8], scale: i8) -> Result<(bool, Vec<u8>), Misfit> {
+    let number = Number::parse(text).ok_or(Misfit::Form)?;
+    let mut digits = [number.whole, number.fraction].concat();
+    let shift = i32::from(scale) - number.fraction.len() as i32 + number.exponent;
+    if shift >= 0 {
+        let zeros = if digits.iter().all(|digit| *digit == b'0') { 0 } else { shift as usize };
+        digits.resize(digits.len() + zeros, b'0');
+    } else {
+        let kept = digits.len().saturating_sub(shift.unsigned_abs() as usize);
+        if digits[kept..].iter().any(|digit| *digit != b'0') {
+            return Err(Misfit::Precision);
+        }
+        digits.truncate(kept);
+    }
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    digits.drain(..zeros);
+    Ok((number.negative, digits))
+}
+
+/// A number taken apart: `-12.50e3`.
+pub(crate) struct Number<'a> {
+    pub(crate) negative: bool,
+    pub(crate) whole: &'a [u8],
+    pub(crate) fraction: &'a [u8],
+    pub(crate) exponent: i32,
+    pub(crate) has_point: bool,
+    pub(crate) has_exponent: bool,
+}
+
+impl<'a> Number<'a> {
+    /// `None` for what is no decimal number.
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
+        let (negative, rest) = signed(text)?;
+        let (whole, rest) = digits(rest);
+        let (has_point, fraction, rest) = match rest {
+            [b'.', rest @ ..] => {
+                let (fraction, rest) = digits(rest);
+                (true, fraction, rest)
+            }
+            rest => (false, &rest[..0], rest),
+        };
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let (has_exponent, exponent) = match rest {
+            [] => (false, 0),
+            [b'e' | b'E', rest @ ..] => (true, parse_i64(rest).ok()?),
+            _ => return None,
+        };
+        let exponent = i32::try_from(exponent).ok().filter(|e| e.abs() <= EXPONENT_MAX)?;
+        Some(Self { negative, whole, fraction, exponent, has_point, has_exponent })
+    }
+}
+
+fn digits(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count())
+}
+
+const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
+2021222324252627282930313233343536373839\
+4041424344454647484950515253545556575859\
+6061626364656667686970717273747576777879\
+8081828384858687888990919293949596979899";
+
+pub(crate) fn push_u64(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    while number >= 100 {
+        let pair = (number % 100) as usize * 2;
+        number /= 100;
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+    }
+    if number >= 10 {
+        at -= 2;
+        let pair = number as usize * 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+    } else {
+        at -= 1;
+        digits[at] = b'0' + number as u8;
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+pub(crate) fn push_i64(number: i64, out: &mut Vec<u8>) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    push_u64(number.unsigned_abs(), out);
+}
+
+/// A decimal with all its digits: `-0.50`.
+pub(crate) fn push_decimal(number: i128, scale: i8, out: &mut Vec<u8>) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    let from = out.len();
+    match u64::try_from(number.unsigned_abs()) {
+        Ok(short) => push_u64(short, out),
+        Err(_) => out.extend_from_slice(number.unsigned_abs().to_string().as_bytes()),
+    }
+    set_point(from, scale, out);
+}
+
+pub(crate) fn push_decimal256(number: i256, scale: i8, out: &mut Vec<u8>) {
+    let text = number.to_string();
+    let digits = text.strip_prefix('-').unwrap_or(&text);
+    if digits.len() < text.len() {
+        out.push(b'-');
+    }
+    let from = out.len();
+    out.extend_from_slice(digits.as_bytes());
+    set_point(from, scale, out);
+}
+
+/// Makes a decimal of the digits from `from` on.
+fn set_point(from: usize, scale: i8, out: &mut Vec<u8>) {
+    let Ok(scale) = usize::try_from(scale) else {
+        if &out[from..] != b"0" {
+            out.resize(out.len() + usize::from(scale.unsigned_abs()), b'0');
+        }
+        return;
+    };
+    if scale == 0 {
+        return;
+    }
+    let missing = (scale + 1).saturating_sub(out.len() - from);
+    out.splice(from..from, std::iter::repeat_n(b'0', missing));
+    out.insert(out.len() - scale, b'.');
+}
+
+/// The shortest text that reads back as the same number.
+pub(crate) fn push_float(number: impl std::fmt::Debug, out: &mut Vec<u8>) {
+    use std::io::Write;
+    let from = out.len();
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "{number:?}");
+    match &out[from..] {
+        b"inf" => out.splice(from.., *b"Infinity").for_each(drop),
+        b"-inf" => out.splice(from.., *b"-Infinity").for_each(drop),
+        _ => {}
+    }
+}

@@ -1,0 +1,540 @@
+//! A connection to the server: PostgreSQL's protocol, version 3, over a blocking stream.
+//!
+//! Blocking, because one session does one thing at a time and the host suspends a guest that waits;
+//! the framing is here, because a COPY is read best in place, straight from the buffer of the socket.
+//! `postgres-protocol` writes the messages and does the arithmetic of the logins.
+//!
+//! After an [`Error::Fault`] the connection is of no more use; after an [`Error::Server`] it is.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use postgres_protocol::authentication::{md5_hash, sasl};
+use postgres_protocol::message::frontend;
+use sdk::Fault;
+
+use crate::error::{Error, Result, ServerError, broken, lost};
+use crate::settings::{Connection, SslMode};
+use crate::tls::{self, TlsStream};
+
+/// Reaching the server, and each answer while logging in.
+const LOGIN_WAIT: Duration = Duration::from_secs(20);
+/// An answer in the middle of a task: shorter than the host's limit of a call, so that the user gets a
+/// sentence.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(50);
+/// An answer to statements of the user, DDL and commits, which the host lets take as long as a run.
+pub const STATEMENT_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// Space for what the server sends; many rows fit.
+const INBOX_BYTES: usize = 256 << 10;
+/// One message of the server at most; a row beyond it doesn't fit into a guest either.
+const MESSAGE_BYTES_MAX: usize = 256 << 20;
+/// Rows of a catalog query at most, so that no answer fills the memory.
+const QUERY_ROWS_MAX: usize = 100_000;
+
+/// A row of a query, as text.
+pub type TextRow = Vec<Option<String>>;
+
+/// A column of a statement's result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    pub name: String,
+    /// The table and the column in it that the value comes from; 0 for an expression.
+    pub table: u32,
+    pub attribute: i16,
+    pub type_oid: u32,
+    pub typmod: i32,
+}
+
+/// What comes next in a COPY from the server.
+pub enum CopyStep {
+    /// Bytes of the inbox; see [`Client::bytes`].
+    Data(Range<usize>),
+    /// The COPY is complete.
+    Done,
+    /// Nothing came within the wait.
+    Idle,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref(),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes),
+            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+}
+
+/// A connection that is logged in.
+pub struct Client {
+    stream: Stream,
+    inbox: Vec<u8>,
+    /// The unread part of the inbox.
+    unread: Range<usize>,
+    outbox: BytesMut,
+    read_timeout: Option<Duration>,
+    /// The server's word for where it is: `I` idle, `T` in a transaction, `E` in a failed one.
+    status: u8,
+    /// The server's version as a number, such as 150004.
+    version: u32,
+    /// How long an answer may take.
+    pub patience: Duration,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // A farewell keeps the server's log clean; the kernel takes so few bytes without waiting.
+        self.outbox.clear();
+        frontend::terminate(&mut self.outbox);
+        let _ = self.stream.write_all(&self.outbox);
+    }
+}
+
+impl Client {
+    /// Reaches the server, begins TLS as the data source says, and logs in.
+    ///
+    /// # Errors
+    /// Those of `sdk::net::connect`, `postgresql.tls_*`, `postgresql.authentication_failed`,
+    /// `postgresql.database_not_found` and other words of the server.
+    pub fn connect(connection: &Connection) -> Result<Self, Fault> {
+        let login = connection.login()?;
+        let mode = connection.ssl_mode()?;
+        let stream = sdk::net::connect(&login.host, login.port, LOGIN_WAIT)?;
+        stream.set_read_timeout(Some(LOGIN_WAIT)).map_err(lost)?;
+        stream.set_write_timeout(Some(ANSWER_WAIT)).map_err(lost)?;
+        let ca = connection.ssl.as_ref().and_then(|ssl| ssl.ca.as_deref());
+        let stream = encrypted(stream, &login.host, mode, ca)?;
+        let mut client = Self {
+            stream,
+            inbox: vec![0; INBOX_BYTES],
+            unread: 0..0,
+            outbox: BytesMut::new(),
+            read_timeout: Some(LOGIN_WAIT),
+            status: b'I',
+            version: 0,
+            patience: LOGIN_WAIT,
+        };
+        let mut parameters = BTreeMap::from([("application_name", "airlock")]);
+        let own = connection.properties.iter();
+        parameters.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
+        parameters.extend([
+            ("user", login.username.as_str()),
+            ("database", login.database.as_str()),
+            ("client_encoding", "UTF8"),
+        ]);
+        client.send(|out| frontend::startup_message(parameters, out))?;
+        client.log_in(&login.username, &login.password)?;
+        client.settle(connection.schema.as_deref())?;
+        client.patience = ANSWER_WAIT;
+        Ok(client)
+    }
+
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Whether a transaction is open, failed or not.
+    pub fn in_transaction(&self) -> bool {
+        self.status != b'I'
+    }
+
+    /// The bytes that a [`CopyStep::Data`] means, until the next call.
+    pub fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.inbox[range]
+    }
+
+    /// Runs statements and answers the rows of the last that has any, as text.
+    pub fn query(&mut self, sql: &str) -> Result<Vec<TextRow>> {
+        Ok(self.run(sql)?.0)
+    }
+
+    /// Runs statements and answers how many rows the last one touched.
+    pub fn execute(&mut self, sql: &str) -> Result<u64> {
+        Ok(self.run(sql)?.1)
+    }
+
+    fn run(&mut self, sql: &str) -> Result<(Vec<TextRow>, u64)> {
+        self.send(|out| frontend::query(sql, out))?;
+        let (mut rows, mut touched, mut error) = (Vec::new(), 0, None);
+        loop {
+            let (tag, body) = self.answer()?;
+            match tag {
+                b'T' => rows.clear(),
+                b'D' if rows.len() >= QUERY_ROWS_MAX => {
+                    let message = format!("a query answered more than {QUERY_ROWS_MAX} rows");
+                    return Err(Fault::external("postgresql.too_many_rows", message).into());
+                }
+                b'D' => rows.push(text_row(&self.inbox[body])?),
+                b'C' => touched = touched_rows(&self.inbox[body]),
+                b'E' => error = error.or(Some(ServerError::parse(&self.inbox[body]))),
+                b'G' => self.send(|out| frontend::copy_fail("there are no rows here", out))?,
+                b'Z' => break,
+                _ => {}
+            }
+        }
+        match error {
+            Some(error) => Err(Error::Server(Box::new(error))),
+            None => Ok((rows, touched)),
+        }
+    }
+
+    /// The columns that `sql` would answer; it is not run.
+    pub fn describe(&mut self, sql: &str) -> Result<Vec<Described>> {
+        self.send(|out| {
+            frontend::parse("", sql, [], out)?;
+            frontend::describe(b'S', "", out)?;
+            frontend::sync(out);
+            Ok(())
+        })?;
+        let (mut columns, mut error) = (Vec::new(), None);
+        loop {
+            let (tag, body) = self.answer()?;
+            match tag {
+                b'T' => columns = described(&self.inbox[body])?,
+                b'E' => error = error.or(Some(ServerError::parse(&self.inbox[body]))),
+                b'Z' => break,
+                _ => {}
+            }
+        }
+        match error {
+            Some(error) => Err(Error::Server(Box::new(error))),
+            None => Ok(columns),
+        }
+    }
+
+    /// Runs `statements`, of which the last is a `COPY … FROM STDIN`, and sends it `data`.
+    pub fn copy_in(&mut self, statements: &str, data: &[u8]) -> Result<()> {
+        self.send(|out| frontend::query(statements, out))?;
+        let mut error = None;
+        loop {
+            let (tag, body) = self.answer()?;
+            match tag {
+                b'G' => self.send_copy(data)?,
+                b'E' => error = error.or(Some(ServerError::parse(&self.inbox[body]))),
+                b'Z' => break,
+                _ => {}
+            }
+        }
+        error.map_or(Ok(()), |error| Err(Error::Server(Box::new(error))))
+    }
+
+    fn send_copy(&mut self, data: &[u8]) -> Result<()> {
+        /// A COPY needs no alignment of its messages; large ones are buffered whole by the server.
+        const CHUNK_BYTES: usize = 64 << 10;
+        for chunk in data.chunks(CHUNK_BYTES) {
+            self.outbox.clear();
+            self.outbox.extend_from_slice(b"d");
+            self.outbox.extend_from_slice(&(chunk.len() as u32 + 4).to_be_bytes());
+            self.outbox.extend_from_slice(chunk);
+            self.stream.write_all(&self.outbox).map_err(lost)?;
+        }
+        self.send(|out| {
+            frontend::copy_done(out);
+            Ok(())
+        })
+    }
+
+    /// Begins a `COPY … TO STDOUT`; [`Self::copy_next`] answers its bytes.
+    pub fn copy_out(&mut self, statement: &str) -> Result<()> {
+        self.send(|out| frontend::query(statement, out))
+    }
+
+    /// The next bytes of the COPY, within `wait`.
+    pub fn copy_next(&mut self, wait: Duration) -> Result<CopyStep> {
+        let mut error = None;
+        let mut wait = wait;
+        loop {
+            let Some((tag, body)) = self.message(wait)? else { return Ok(CopyStep::Idle) };
+            match tag {
+                b'd' => return Ok(CopyStep::Data(body)),
+                b'E' => error = Some(ServerError::parse(&self.inbox[body])),
+                b'Z' => break,
+                // The end is on its way; it must not be lost between two calls.
+                b'c' | b'C' => wait = self.patience,
+                _ => {}
+            }
+        }
+        error.map_or(Ok(CopyStep::Done), |error| Err(Error::Server(Box::new(error))))
+    }
+
+    fn send(
+        &mut self,
+        fill: impl FnOnce(&mut BytesMut) -> std::io::Result<()>,
+    ) -> Result<()> {
+        self.outbox.clear();
+        fill(&mut self.outbox).map_err(|_| {
+            Fault::user("postgresql.statement_invalid", "a statement holds a zero byte or is too long")
+        })?;
+        self.stream.write_all(&self.outbox).map_err(|error| Error::Fault(lost(error)))
+    }
+
+    /// The next message that belongs to the conversation, within the client's patience.
+    fn answer(&mut self) -> Result<(u8, Range<usize>)> {
+        let patience = self.patience;
+        self.message(patience)?.ok_or_else(|| {
+            let message = format!("the server did not answer within {} s", patience.as_secs());
+            let fault = Fault::external("postgresql.timed_out", message);
+            Error::Fault(fault.hint("the server is overloaded, waits for a lock, or the network drops packets").retry_after(0))
+        })
+    }
+
+    /// The next message that belongs to the conversation, or `None` after `wait`. Its range is good
+    /// until the next call.
+    fn message(&mut self, wait: Duration) -> Result<Option<(u8, Range<usize>)>> {
+        const HEAD: usize = 5;
+        let deadline = Instant::now() + wait;
+        loop {
+            let unread = &self.inbox[self.unread.clone()];
+            let mut needed = HEAD;
+            if let [tag, length @ ..] = unread
+                && let Some(length) = length.first_chunk::<4>()
+            {
+                let (tag, length) = (*tag, u32::from_be_bytes(*length) as usize);
+                if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
+                    return Err(broken("a message of impossible length").into());
+                }
+                needed = 1 + length;
+                if unread.len() >= needed {
+                    let body = self.unread.start + HEAD..self.unread.start + needed;
+                    self.unread.start += needed;
+                    match tag {
+                        b'S' | b'N' | b'A' => continue,
+                        b'Z' => self.status = self.inbox[body.clone()].first().copied().unwrap_or(b'I'),
+                        _ => {}
+                    }
+                    return Ok(Some((tag, body)));
+                }
+            }
+            if !self.fill(needed, deadline)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads more, with room for `needed` unread bytes; false where nothing came until `deadline`.
+    fn fill(&mut self, needed: usize, deadline: Instant) -> Result<bool> {
+        if self.unread.is_empty() {
+            self.unread = 0..0;
+        }
+        if self.inbox.len() - self.unread.start < needed || self.unread.end == self.inbox.len() {
+            self.inbox.copy_within(self.unread.clone(), 0);
+            self.unread = 0..self.unread.len();
+        }
+        if self.inbox.len() < needed {
+            self.inbox.resize(needed.next_multiple_of(INBOX_BYTES), 0);
+        }
+        // A timeout of zero would mean none.
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        self.set_read_timeout(left)?;
+        match self.stream.read(&mut self.inbox[self.unread.end..]) {
+            Ok(0) => Err(lost("the server closed it").into()),
+            Ok(count) => {
+                self.unread.end += count;
+                Ok(true)
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(Instant::now() < deadline),
+                ErrorKind::Interrupted => Ok(true),
+                _ => Err(lost(error).into()),
+            },
+        }
+    }
+
+    /// Sets the time-out where it differs by enough to matter: each setting costs a call.
+    fn set_read_timeout(&mut self, wait: Duration) -> Result<()> {
+        let near = |now: Duration| now <= wait && wait - now <= wait / 8;
+        if self.read_timeout.is_some_and(near) {
+            return Ok(());
+        }
+        self.stream.socket().set_read_timeout(Some(wait)).map_err(lost)?;
+        self.read_timeout = Some(wait);
+        Ok(())
+    }
+
+    fn log_in(&mut self, username: &str, password: &str) -> Result<()> {
+        loop {
+            let (tag, body) = self.answer()?;
+            match tag {
+                b'R' => {
+                    let body = self.inbox[body].to_vec();
+                    self.authenticate(&body, username, password)?;
+                }
+                b'E' => return Err(Error::Server(Box::new(ServerError::parse(&self.inbox[body])))),
+                b'K' | b'v' => {}
+                b'Z' => return Ok(()),
+                _ => return Err(broken("an unexpected answer to the login").into()),
+            }
+        }
+    }
+
+    fn authenticate(&mut self, body: &[u8], username: &str, password: &str) -> Result<()> {
+        let short = || Error::Fault(broken("a login message is too short"));
+        let (kind, rest) = body.split_first_chunk::<4>().ok_or_else(short)?;
+        match u32::from_be_bytes(*kind) {
+            0 => Ok(()),
+            3 => {
+                if matches!(self.stream, Stream::Plain(_)) {
+                    let message = "the server asks for the password in clear text on a connection without encryption";
+                    return Err(Fault::external("postgresql.authentication_failed", message)
+                        .hint("use ssl, or let the server ask for scram-sha-256")
+                        .into());
+                }
+                self.send(|out| frontend::password_message(password.as_bytes(), out))
+            }
+            5 => {
+                let salt = *rest.first_chunk::<4>().ok_or_else(short)?;
+                let hash = md5_hash(username.as_bytes(), password.as_bytes(), salt);
+                self.send(|out| frontend::password_message(hash.as_bytes(), out))
+            }
+            10 => self.scram(rest, password),
+            kind => {
+                let message = format!("the server asks for a kind of login that is not supported ({kind})");
+                Err(Fault::external("postgresql.authentication_failed", message)
+                    .hint("scram-sha-256 and md5 are")
+                    .into())
+            }
+        }
+    }
+
+    fn scram(&mut self, mechanisms: &[u8], password: &str) -> Result<()> {
+        const MECHANISM: &str = "SCRAM-SHA-256";
+        if !mechanisms.split(|byte| *byte == 0).any(|name| name == MECHANISM.as_bytes()) {
+            let message = "the server offers no login by SCRAM-SHA-256";
+            return Err(Fault::external("postgresql.authentication_failed", message).into());
+        }
+        let refused = |error: std::io::Error| {
+            Error::Fault(Fault::external("postgresql.authentication_failed", format!("the login failed: {error}")))
+        };
+        let binding = sasl::ChannelBinding::unsupported();
+        let mut scram = sasl::ScramSha256::new(password.as_bytes(), binding);
+        self.send(|out| frontend::sasl_initial_response(MECHANISM, scram.message(), out))?;
+        let body = self.sasl_answer(11)?;
+        scram.update(&body).map_err(refused)?;
+        self.send(|out| frontend::sasl_response(scram.message(), out))?;
+        let body = self.sasl_answer(12)?;
+        scram.finish(&body).map_err(refused)
+    }
+
+    fn sasl_answer(&mut self, expected: u32) -> Result<Vec<u8>> {
+        let (tag, body) = self.answer()?;
+        let body = &self.inbox[body];
+        match (tag, body.split_first_chunk::<4>()) {
+            (b'E', _) => Err(Error::Server(Box::new(ServerError::parse(body)))),
+            (b'R', Some((kind, rest))) if u32::from_be_bytes(*kind) == expected => Ok(rest.to_vec()),
+            _ => Err(broken("an unexpected answer to the login").into()),
+        }
+    }
+
+    /// Settings on which texts depend, so that they read the same everywhere.
+    fn settle(&mut self, schema: Option<&str>) -> Result<()> {
+        let rows = self.query("SHOW server_version_num")?;
+        let version = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+        self.version = version.ok_or_else(|| broken("the server has no version"))?;
+        let mut settings = String::from(
+            "SET standard_conforming_strings = on; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; \
+             SET bytea_output = 'hex'; SET extra_float_digits = 3; SET xmloption = 'content'; SET client_min_messages = 'error'; \
+             SET lc_monetary = 'C'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0",
+        );
+        if self.version >= 140_000 {
+            // A server that waits for a lock notices that its client is gone, and lets go.
+            settings += "; SET client_connection_check_interval = '5s'";
+        }
+        if let Some(schema) = schema {
+            settings += &format!("; SET search_path = {}", crate::sql::ident(schema));
+        }
+        self.execute(&settings).map(|_| ())
+    }
+}
+
+/// Asks for TLS as the mode says, and begins it.
+fn encrypted(
+    mut stream: TcpStream,
+    host: &str,
+    mode: SslMode,
+    ca: Option<&str>,
+) -> Result<Stream, Fault> {
+    if mode == SslMode::Disable {
+        return Ok(Stream::Plain(stream));
+    }
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    stream.write_all(&request).map_err(lost)?;
+    // One byte and no more: what follows an `S` is already TLS.
+    let mut answer = [0];
+    stream.read_exact(&mut answer).map_err(lost)?;
+    match (answer[0], mode) {
+        (b'S', _) => Ok(Stream::Tls(Box::new(tls::begin(stream, host, mode, ca)?))),
+        (b'N', SslMode::Prefer) => Ok(Stream::Plain(stream)),
+        (b'N', _) => Err(Fault::external("postgresql.tls_not_offered", "the server offers no TLS")
+            .hint("switch ssl on at the server, or use the mode \"prefer\" or \"disable\" where the network is trusted")
+            .at("/connection/ssl/mode")),
+        _ => Err(broken("an unexpected answer to the request for TLS")),
+    }
+}
+
+fn text_row(body: &[u8]) -> Result<TextRow> {
+    let short = || Error::Fault(broken("a row is too short"));
+    let (count, mut rest) = body.split_first_chunk::<2>().ok_or_else(short)?;
+    let mut row = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+        rest = behind;
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            row.push(None);
+            continue;
+        };
+        let (text, behind) = rest.split_at_checked(length).ok_or_else(short)?;
+        row.push(Some(String::from_utf8_lossy(text).into_owned()));
+        rest = behind;
+    }
+    Ok(row)
+}
+
+fn described(body: &[u8]) -> Result<Vec<Described>> {
+    let short = || Error::Fault(broken("a description is too short"));
+    let (count, mut rest) = body.split_first_chunk::<2>().ok_or_else(short)?;
+    let mut columns = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let end = rest.iter().position(|byte| *byte == 0).ok_or_else(short)?;
+        let name = String::from_utf8_lossy(&rest[..end]).into_owned();
+        let (fixed, behind) = rest[end + 1..].split_first_chunk::<18>().ok_or_else(short)?;
+        rest = behind;
+        let [t0, t1, t2, t3, a0, a1, o0, o1, o2, o3, _, _, m0, m1, m2, m3, _, _] = *fixed;
+        columns.push(Described {
+            name,
+            table: u32::from_be_bytes([t0, t1, t2, t3]),
+            attribute: i16::from_be_bytes([a0, a1]),
+            type_oid: u32::from_be_bytes([o0, o1, o2, o3]),
+            typmod: i32::from_be_bytes([m0, m1, m2, m3]),
+        });
+    }
+    Ok(columns)
+}
+
+/// The number at the end of a command's tag, such as `INSERT 0 5`.
+fn touched_rows(body: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(body);
+    text.trim_end_matches('\0').rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,348 @@
+//! PostgreSQL's types as Arrow fields.
+//!
+//! A type that Arrow has exactly is a [`Kind`] of its own and travels in its binary form. Every other
+//! type is [`Kind::Opaque`]: it travels as the text that the server prints and reads, and its field
+//! says so with the extension `arrow.opaque`. Values that lie outside the range of the Arrow type
+//! take an extreme of it, which the field's metadata announces ([`EXTREMES`]).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, TimeUnit};
+
+/// Metadata of a field: the column's type in the server's own words, for `createTable`.
+pub const PG_TYPE: &str = "pg:type";
+/// Metadata of a field: what its extreme values mean. `infinity`: the largest integer is infinity, the
+/// smallest minus infinity (dates, timestamps). `24:00`: 86,400,000,000 µs is the end of the day
+/// (times). `nan`: the largest integer is not a number (decimals).
+pub const EXTREMES: &str = "airlock:extremes";
+const EXTENSION_NAME: &str = "ARROW:extension:name";
+const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
+
+/// Digits that a 128-bit decimal holds, and a 256-bit one.
+pub const DECIMAL128_DIGITS: u8 = 38;
+const DECIMAL256_DIGITS: u8 = 76;
+/// What the server adds to the length in a modifier of a text or numeric type.
+const TYPMOD_HEAD: i32 = 4;
+
+/// How values of a type travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Numeric { precision: u8, scale: i8 },
+    Text,
+    Json,
+    Jsonb,
+    Uuid,
+    Bytea,
+    Date,
+    Time,
+    Timestamp,
+    TimestampTz,
+    Oid,
+    /// One dimension, numbered from 1; with the element's OID for the binary form.
+    Array(Box<Kind>, u32),
+    /// As the server's text.
+    Opaque,
+}
+
+/// The type of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PgType {
+    pub kind: Kind,
+    /// As the server writes it: `numeric(10,2)`.
+    pub name: String,
+    /// What the column cuts or rounds to.
+    pub limit: Limit,
+}
+
+/// Where the server would cut or round a value without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    None,
+    /// Characters of a varchar: blanks beyond them would be cut.
+    Characters(u32),
+    /// Decimals of a second: those beyond them would be rounded.
+    SecondDecimals(u32),
+}
+
+/// What the catalog says about a type.
+#[derive(Clone, Debug)]
+pub struct TypeFacts {
+    pub oid: u32,
+    pub typmod: i32,
+    /// As `format_type` writes it.
+    pub name: String,
+    /// The type of an array's elements; 0 for no array.
+    pub element: u32,
+    /// Declared dimensions; 0 where they are not known.
+    pub dimensions: u32,
+}
+
+impl PgType {
+    pub fn of(facts: &TypeFacts) -> Self {
+        let kind = kind_of(facts);
+        let limit = limit_of(facts.oid, facts.typmod);
+        Self { kind, name: facts.name.clone(), limit }
+    }
+
+    /// The Arrow field for a column of this type.
+    pub fn field(&self, name: &str, nullable: bool) -> Field {
+        let mut metadata = HashMap::from([(PG_TYPE.to_owned(), self.name.clone())]);
+        if let Some((extension, text)) = extension(&self.kind, &self.name) {
+            metadata.insert(EXTENSION_NAME.to_owned(), extension.to_owned());
+            metadata.insert(EXTENSION_METADATA.to_owned(), text);
+        }
+        if let Some(extremes) = extremes(&self.kind) {
+            metadata.insert(EXTREMES.to_owned(), extremes.to_owned());
+        }
+        Field::new(name, data_type(&self.kind), nullable).with_metadata(metadata)
+    }
+}
+
+fn kind_of(facts: &TypeFacts) -> Kind {
+    if facts.element != 0 {
+        let element = scalar_kind(facts.element, facts.typmod);
+        return match element {
+            // Several dimensions have no shape that every row shares.
+            _ if facts.dimensions > 1 => Kind::Opaque,
+            Kind::Opaque => Kind::Opaque,
+            element => Kind::Array(Box::new(element), facts.element),
+        };
+    }
+    scalar_kind(facts.oid, facts.typmod)
+}
+
+fn scalar_kind(oid: u32, typmod: i32) -> Kind {
+    match oid {
+        16 => Kind::Bool,
+        17 => Kind::Bytea,
+        19 | 25 | 1042 | 1043 => Kind::Text,
+        20 => Kind::Int8,
+        21 => Kind::Int2,
+        23 => Kind::Int4,
+        26 => Kind::Oid,
+        114 => Kind::Json,
+        700 => Kind::Float4,
+        701 => Kind::Float8,
+        1082 => Kind::Date,
+        1083 => Kind::Time,
+        1114 => Kind::Timestamp,
+        1184 => Kind::TimestampTz,
+        1700 => numeric_kind(typmod),
+        2950 => Kind::Uuid,
+        3802 => Kind::Jsonb,
+        _ => Kind::Opaque,
+    }
+}
+
+/// A numeric whose scale Arrow allows; others (without precision, or with a scale below zero or beyond
+/// the precision) are opaque.
+fn numeric_kind(typmod: i32) -> Kind {
+    if typmod < TYPMOD_HEAD {
+        return Kind::Opaque;
+    }
+    let bits = typmod - TYPMOD_HEAD;
+    let precision = bits >> 16 & 0xffff;
+    // Eleven bits with a sign.
+    let scale = ((bits & 0x7ff) ^ 0x400) - 0x400;
+    match (u8::try_from(precision), i8::try_from(scale)) {
+        (Ok(precision @ 1..=DECIMAL256_DIGITS), Ok(scale @ 0..))
+            if scale as u8 <= precision =>
+        {
+            Kind::Numeric { precision, scale }
+        }
+        _ => Kind::Opaque,
+    }
+}
+
+fn limit_of(oid: u32, typmod: i32) -> Limit {
+    match oid {
+        1043 if typmod >= TYPMOD_HEAD => Limit::Characters((typmod - TYPMOD_HEAD) as u32),
+        1083 | 1114 | 1184 if (0..6).contains(&typmod) => Limit::SecondDecimals(typmod as u32),
+        _ => Limit::None,
+    }
+}
+
+pub fn data_type(kind: &Kind) -> DataType {
+    match kind {
+        Kind::Bool => DataType::Boolean,
+        Kind::Int2 => DataType::Int16,
+        Kind::Int4 => DataType::Int32,
+        Kind::Int8 => DataType::Int64,
+        Kind::Float4 => DataType::Float32,
+        Kind::Float8 => DataType::Float64,
+        Kind::Numeric { precision, scale } if *precision <= DECIMAL128_DIGITS => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        Kind::Numeric { precision, scale } => DataType::Decimal256(*precision, *scale),
+        Kind::Text | Kind::Json | Kind::Jsonb | Kind::Opaque => DataType::Utf8,
+        Kind::Uuid => DataType::FixedSizeBinary(16),
+        Kind::Bytea => DataType::Binary,
+        Kind::Date => DataType::Date32,
+        Kind::Time => DataType::Time64(TimeUnit::Microsecond),
+        Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        Kind::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Kind::Oid => DataType::UInt32,
+        Kind::Array(element, _) => DataType::List(Arc::new(element_field(element))),
+    }
+}
+
+/// The field of a list's elements.
+pub fn element_field(element: &Kind) -> Field {
+    let mut metadata = HashMap::new();
+    if let Some((extension, text)) = extension(element, "") {
+        metadata.insert(EXTENSION_NAME.to_owned(), extension.to_owned());
+        metadata.insert(EXTENSION_METADATA.to_owned(), text);
+    }
+    if let Some(extremes) = extremes(element) {
+        metadata.insert(EXTREMES.to_owned(), extremes.to_owned());
+    }
+    Field::new("item", data_type(element), true).with_metadata(metadata)
+}
+
+fn extension(kind: &Kind, name: &str) -> Option<(&'static str, String)> {
+    match kind {
+        Kind::Json | Kind::Jsonb => Some(("arrow.json", String::new())),
+        Kind::Uuid => Some(("arrow.uuid", String::new())),
+        Kind::Opaque => {
+            let metadata = serde_json::json!({"type_name": name, "vendor_name": "PostgreSQL"});
+            Some(("arrow.opaque", metadata.to_string()))
+        }
+        _ => None,
+    }
+}
+
+fn extremes(kind: &Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Date | Kind::Timestamp | Kind::TimestampTz => Some("infinity"),
+        Kind::Time => Some("24:00"),
+        Kind::Numeric { .. } => Some("nan"),
+        _ => None,
+    }
+}
+
+/// The type in SQL for a new table's column; `None` where PostgreSQL has none for it. The first word
+/// is what the field's metadata say, where they do.
+pub fn sql_type(field: &Field) -> Option<String> {
+    sql_of(field.data_type(), field.metadata())
+}
+
+/// The type that the field's metadata name, of this server's kind.
+pub fn named_type(field: &Field) -> Option<String> {
+    let metadata = field.metadata();
+    if let Some(name) = metadata.get(PG_TYPE) {
+        return Some(name.clone());
+    }
+    if metadata.get(EXTENSION_NAME).map(String::as_str) != Some("arrow.opaque") {
+        return None;
+    }
+    let opaque: serde_json::Value = serde_json::from_str(metadata.get(EXTENSION_METADATA)?).ok()?;
+    (opaque["vendor_name"] == "PostgreSQL").then(|| opaque["type_name"].as_str().map(str::to_owned))?
+}
+
+fn sql_of(data_type: &DataType, metadata: &HashMap<String, String>) -> Option<String> {
+    let extension = metadata.get(EXTENSION_NAME).map(String::as_str);
+    let name = match data_type {
+        DataType::Boolean => "boolean",
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint",
+        DataType::Int32 | DataType::UInt16 => "integer",
+        DataType::Int64 | DataType::UInt32 => "bigint",
+        DataType::UInt64 => "numeric(20,0)",
+        DataType::Float16 | DataType::Float32 => "real",
+        DataType::Float64 => "double precision",
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            // A negative scale stands for zeros before the point.
+            let (precision, scale) = (i16::from(*precision), i16::from(*scale));
+            return Some(format!("numeric({},{})", precision - scale.min(0), scale.max(0)));
+        }
+        DataType::Utf8 if extension == Some("arrow.json") => "json",
+        DataType::Utf8 | DataType::Null => "text",
+        DataType::FixedSizeBinary(16) if extension == Some("arrow.uuid") => "uuid",
+        DataType::Binary | DataType::FixedSizeBinary(_) => "bytea",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Time32(_) | DataType::Time64(_) => "time",
+        DataType::Timestamp(_, None) => "timestamp",
+        DataType::Timestamp(_, Some(_)) => "timestamptz",
+        DataType::List(item) if !matches!(item.data_type(), DataType::List(_)) => {
+            return sql_of(item.data_type(), item.metadata()).map(|element| element + "[]");
+        }
+        _ => return None,
+    };
+    Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(oid: u32, typmod: i32, element: u32, dimensions: u32) -> TypeFacts {
+        TypeFacts { oid, typmod, name: "x".into(), element, dimensions }
+    }
+
+    fn numeric(precision: i32, scale: i32) -> i32 {
+        (precision << 16 | scale & 0x7ff) + 4
+    }
+
+    #[test]
+    fn types_become_arrow_types() {
+        let cases = [
+            (facts(20, -1, 0, 0), DataType::Int64),
+            (facts(1700, numeric(15, 2), 0, 0), DataType::Decimal128(15, 2)),
+            (facts(1700, numeric(38, 38), 0, 0), DataType::Decimal128(38, 38)),
+            (facts(1700, numeric(39, 0), 0, 0), DataType::Decimal256(39, 0)),
+            (facts(1700, numeric(76, 10), 0, 0), DataType::Decimal256(76, 10)),
+            (facts(1700, numeric(77, 10), 0, 0), DataType::Utf8),
+            (facts(1700, numeric(5, -2), 0, 0), DataType::Utf8),
+            (facts(1700, numeric(2, 4), 0, 0), DataType::Utf8),
+            (facts(1700, -1, 0, 0), DataType::Utf8),
+            (facts(1186, -1, 0, 0), DataType::Utf8),
+            (facts(1007, -1, 23, 2), DataType::Utf8),
+        ];
+        for (facts, expected) in cases {
+            assert_eq!(data_type(&PgType::of(&facts).kind), expected, "{facts:?}");
+        }
+        let list = PgType::of(&facts(1007, -1, 23, 1));
+        assert_eq!(list.kind, Kind::Array(Box::new(Kind::Int4), 23));
+        // An array of a type without a binary form here is text as a whole.
+        assert_eq!(PgType::of(&facts(1187, -1, 1186, 1)).kind, Kind::Opaque);
+    }
+
+    #[test]
+    fn opaque_types_name_themselves() {
+        let of = TypeFacts { name: "interval".into(), ..facts(1186, -1, 0, 0) };
+        let field = PgType::of(&of).field("i", true);
+        assert_eq!(field.metadata()["ARROW:extension:name"], "arrow.opaque");
+        let opaque: serde_json::Value =
+            serde_json::from_str(&field.metadata()["ARROW:extension:metadata"]).unwrap();
+        assert_eq!(opaque, serde_json::json!({"type_name": "interval", "vendor_name": "PostgreSQL"}));
+        assert_eq!(named_type(&field).as_deref(), Some("interval"));
+        let mut metadata = field.metadata().clone();
+        metadata.remove(PG_TYPE);
+        assert_eq!(named_type(&field.with_metadata(metadata)).as_deref(), Some("interval"));
+    }
+
+    #[test]
+    fn limits_are_known() {
+        assert_eq!(limit_of(1043, 7), Limit::Characters(3));
+        assert_eq!(limit_of(1043, -1), Limit::None);
+        assert_eq!(limit_of(1114, 3), Limit::SecondDecimals(3));
+        assert_eq!(limit_of(1114, -1), Limit::None);
+    }
+
+    #[test]
+    fn new_tables_get_exact_types() {
+        let sql = |data_type| sql_type(&Field::new("f", data_type, true));
+        assert_eq!(sql(DataType::Decimal128(15, 2)).as_deref(), Some("numeric(15,2)"));
+        assert_eq!(sql(DataType::Decimal128(5, -2)).as_deref(), Some("numeric(7,0)"));
+        assert_eq!(sql(DataType::UInt64).as_deref(), Some("numeric(20,0)"));
+        let item = Arc::new(Field::new("item", DataType::Int64, true));
+        assert_eq!(sql(DataType::List(item)).as_deref(), Some("bigint[]"));
+        assert_eq!(sql(DataType::Struct(Default::default())), None);
+    }
+}

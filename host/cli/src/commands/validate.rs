@@ -1,0 +1,36 @@
+//! `airlock validate JOB`: every error and warning of a document, reaching nothing.
+
+use serde_json::json;
+
+use crate::arguments::{JobArguments, LimitArguments};
+use crate::document::DocumentFile;
+use crate::failure::Ending;
+use crate::host::{Host, clock_text};
+use crate::job::{self, Given};
+use crate::render::fault;
+
+pub(crate) async fn validate(host: &Host, arguments: &JobArguments) -> Ending {
+    let document = DocumentFile::read(&arguments.job)?;
+    let given = Given::from_arguments(host, &arguments.input)?;
+    let limits = LimitArguments::default();
+    let catalogue = job::catalogue(host, &limits, &arguments.input.plugins).await?;
+    let sources = arguments.input.sources.as_deref();
+    let read = job::read(host, &catalogue, &document, sources, &given)?;
+    let clock = clock_text(&given.clock, &host.zone());
+    let text = || {
+        read.warnings.iter().for_each(|warning| host.console.warn(warning));
+        let count = crate::human::plural(read.warnings.len() as u64, "warning");
+        format!("\"{}\" is valid, {count}\nclock: {clock}\n", document.name)
+    };
+    let json = || {
+        json!({
+            "status": "succeeded",
+            "errors": [],
+            "warnings": read.warnings.iter().map(fault::json).collect::<Vec<_>>(),
+            "clock": clock,
+            "error": null,
+        })
+    };
+    host.console.result(text, json)?;
+    Ok(0)
+}

@@ -1,0 +1,69 @@
+//! What every command needs of this process: how to speak, where its files are, what time it is.
+
+use std::path::PathBuf;
+
+use domain::fault::Result;
+use jiff::Zoned;
+use spec::Clock;
+
+use crate::arguments::Common;
+use crate::console::Console;
+use crate::environment::Environment;
+use crate::folders::Folders;
+use crate::signals::Stop;
+
+/// One process of the command line.
+pub(crate) struct Host {
+    pub(crate) console: Console,
+    pub(crate) environment: Environment,
+    state_dir: Option<PathBuf>,
+    /// When the process began, in the machine's zone.
+    pub(crate) now: Zoned,
+    pub(crate) stop: Stop,
+}
+
+impl Host {
+    pub(crate) fn new(
+        common: Common,
+        console: Console,
+        environment: Environment,
+        stop: Stop,
+    ) -> Self {
+        Self { console, environment, state_dir: common.state_dir, now: Zoned::now(), stop }
+    }
+
+    /// # Errors
+    /// As [`Folders::find`].
+    pub(crate) fn folders(&self) -> Result<Folders> {
+        Folders::find(self.state_dir.as_deref(), &self.environment)
+    }
+
+    /// The machine's zone: its name, or its offset now where it has none.
+    pub(crate) fn zone(&self) -> String {
+        match self.now.time_zone().iana_name() {
+            Some(name) => name.to_owned(),
+            None => self.now.offset().to_string(),
+        }
+    }
+}
+
+/// A run's clock for people.
+pub(crate) fn clock_text(clock: &Clock, zone: &str) -> String {
+    let cyctime = clock.cyctime.strftime("%Y-%m-%d %H:%M:%S");
+    let bizdate = clock.bizdate.strftime("%Y%m%d");
+    format!("{cyctime} ({zone}), business date {bizdate}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_shows_its_zone() {
+        let clock: Clock = "20251101023045 20251031".parse().unwrap();
+        assert_eq!(
+            clock_text(&clock, "Asia/Shanghai"),
+            "2025-11-01 02:30:45 (Asia/Shanghai), business date 20251031"
+        );
+    }
+}

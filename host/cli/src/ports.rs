@@ -1,0 +1,38 @@
+//! What stands between the engine and its ports: nothing in `airlock` itself, stop points in the
+//! second program that tests build.
+
+use domain::port::{Destination, Source, Store};
+use store::SqliteStore;
+
+/// Wraps each port before the engine gets it.
+pub trait Ports: Send + Sync + 'static {
+    type Store: Store;
+    type Source: Source;
+    type Destination: Destination;
+
+    fn store(&self, store: SqliteStore) -> Self::Store;
+    fn source(&self, source: sandbox::Source) -> Self::Source;
+    fn destination(&self, destination: sandbox::Destination) -> Self::Destination;
+}
+
+/// Leaves every port as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl Ports for Plain {
+    type Store = SqliteStore;
+    type Source = sandbox::Source;
+    type Destination = sandbox::Destination;
+
+    fn store(&self, store: SqliteStore) -> SqliteStore {
+        store
+    }
+
+    fn source(&self, source: sandbox::Source) -> sandbox::Source {
+        source
+    }
+
+    fn destination(&self, destination: sandbox::Destination) -> sandbox::Destination {
+        destination
+    }
+}

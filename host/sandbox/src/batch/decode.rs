@@ -1,0 +1,230 @@
+//! Buffers to record batches, validated once.
+
+use std::vec;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Decimal128Type, Decimal256Type};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_data::ArrayData;
+use arrow_schema::{DataType, Field};
+use domain::{Batch, Dataset};
+
+use crate::bindings::airlock::connector::types;
+use crate::limits::Limits;
+
+/// Elements of a child (of lists, maps) at most: those of type null carry no bytes that bound them.
+const CHILD_ROWS_MAX: usize = 1 << 26;
+
+/// Why a batch was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It passes the limit of this name.
+    Limit(&'static str),
+    /// It is not what the contract says; without values of rows.
+    Lie(String),
+}
+
+type Checked<T> = std::result::Result<T, Refused>;
+
+fn lie<T>(what: impl Into<String>) -> Checked<T> {
+    Err(Refused::Lie(what.into()))
+}
+
+/// Makes a batch of one of `datasets` from a guest's buffers.
+pub(crate) fn decode(batch: types::Batch, datasets: &[Dataset], limits: &Limits) -> Checked<Batch> {
+    if u64::from(batch.rows) > limits.batch_rows {
+        return Err(Refused::Limit("batch-rows"));
+    }
+    let bytes: u64 = batch.buffers.iter().map(|buffer| buffer.len() as u64).sum();
+    if bytes > limits.batch_bytes {
+        return Err(Refused::Limit("batch-bytes"));
+    }
+    let Some(dataset) = datasets.get(batch.dataset as usize) else {
+        return lie(format!(
+            "a batch of dataset {}, of {} datasets",
+            batch.dataset,
+            datasets.len()
+        ));
+    };
+    let rows = batch.rows as usize;
+    let schema = &dataset.schema;
+    let mut buffers = Buffers { rest: batch.buffers.into_iter() };
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        columns.push(buffers.top(field, rows)?);
+    }
+    let too_many = buffers.rest.len();
+    if too_many > 0 {
+        return lie(format!("{too_many} buffers more than its fields have"));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let record = RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+        .or_else(|error| lie(error.to_string()))?;
+    Ok(Batch {
+        dataset: batch.dataset,
+        rows: record,
+        operations: operations(batch.operations, rows)?,
+        absent: absent(batch.absent, schema.fields().len(), rows)?,
+    })
+}
+
+fn operations(operations: Option<Vec<u8>>, rows: usize) -> Checked<Option<Vec<u8>>> {
+    let Some(mut operations) = operations else { return Ok(None) };
+    if operations.len() < rows {
+        return lie(format!("{} operations for {rows} rows", operations.len()));
+    }
+    operations.truncate(rows);
+    if operations.iter().any(|operation| *operation > 3) {
+        return lie("an operation that is none of 0 to 3");
+    }
+    let before_stands_alone = operations
+        .iter()
+        .enumerate()
+        .any(|(row, operation)| *operation == 1 && operations.get(row + 1) != Some(&2));
+    if before_stands_alone {
+        return lie("an update-before without its update-after");
+    }
+    Ok(Some(operations))
+}
+
+fn absent(mut absent: Vec<Vec<u8>>, fields: usize, rows: usize) -> Checked<Vec<Vec<u8>>> {
+    if !absent.is_empty() && absent.len() != fields {
+        return lie(format!("bitmaps of absent values for {} of {fields} fields", absent.len()));
+    }
+    for bitmap in &mut absent {
+        if !bitmap.is_empty() && bitmap.len() < rows.div_ceil(8) {
+            return lie(format!(
+                "a bitmap of absent values with {} bytes for {rows} rows",
+                bitmap.len()
+            ));
+        }
+        bitmap.truncate(rows.div_ceil(8));
+    }
+    Ok(absent)
+}
+
+/// The buffers that are not used yet, in the order of the fields.
+struct Buffers {
+    rest: vec::IntoIter<Vec<u8>>,
+}
+
+impl Buffers {
+    fn top(&mut self, field: &Field, rows: usize) -> Checked<ArrayRef> {
+        let data = self.column(field, rows)?;
+        if !field.is_nullable() && data.null_count() > 0 && *field.data_type() != DataType::Null {
+            return lie(format!("nulls in field \"{}\", which has none", field.name()));
+        }
+        Ok(make_array(data))
+    }
+
+    fn next(&mut self, field: &Field) -> Checked<Buffer> {
+        match self.rest.next() {
+            Some(bytes) => Ok(Buffer::from_vec(bytes)),
+            None => lie(format!("no buffers for field \"{}\"", field.name())),
+        }
+    }
+
+    fn column(&mut self, field: &Field, rows: usize) -> Checked<ArrayData> {
+        use DataType as T;
+        let data_type = field.data_type();
+        if *data_type == T::Null {
+            return Ok(ArrayData::new_null(data_type, rows));
+        }
+        let nulls = self.validity(field, rows)?;
+        let mut buffers = Vec::new();
+        let mut children = Vec::new();
+        match data_type {
+            T::Utf8 | T::Binary => {
+                buffers.push(self.next(field)?);
+                buffers.push(self.next(field)?);
+            }
+            T::List(child) | T::Map(child, _) => {
+                let offsets = self.next(field)?;
+                let child_rows = last_offset(field, &offsets, rows)?;
+                buffers.push(offsets);
+                children.push(self.column(child, child_rows)?);
+            }
+            T::FixedSizeList(child, width) => {
+                let child_rows = rows.saturating_mul(usize::try_from(*width).unwrap_or(usize::MAX));
+                if child_rows > CHILD_ROWS_MAX {
+                    return Err(Refused::Limit("batch-rows"));
+                }
+                children.push(self.column(child, child_rows)?);
+            }
+            T::Struct(fields) => {
+                for child in fields {
+                    children.push(self.column(child, rows)?);
+                }
+            }
+            _ => buffers.push(self.next(field)?),
+        }
+        let data = ArrayData::builder(data_type.clone())
+            .len(rows)
+            .nulls(nulls)
+            .buffers(buffers)
+            .child_data(children)
+            .align_buffers(true)
+            .build()
+            .or_else(|error| lie(format!("field \"{}\": {error}", field.name())))?;
+        check_digits(field, &data)?;
+        Ok(data)
+    }
+
+    fn validity(&mut self, field: &Field, rows: usize) -> Checked<Option<NullBuffer>> {
+        let bitmap = self.next(field)?;
+        if bitmap.is_empty() || rows == 0 {
+            return Ok(None);
+        }
+        if bitmap.len() < rows.div_ceil(8) {
+            return lie(format!(
+                "field \"{}\": a validity of {} bytes for {rows} rows",
+                field.name(),
+                bitmap.len()
+            ));
+        }
+        let nulls = NullBuffer::new(BooleanBuffer::new(bitmap, 0, rows));
+        Ok(Some(nulls).filter(|nulls| nulls.null_count() > 0))
+    }
+}
+
+/// How many rows a child has: the offset behind the last row.
+fn last_offset(field: &Field, offsets: &Buffer, rows: usize) -> Checked<usize> {
+    if rows == 0 {
+        return Ok(0);
+    }
+    let last = offsets.get(rows * 4..rows * 4 + 4).and_then(|bytes| bytes.try_into().ok());
+    let Some(last) = last.map(i32::from_le_bytes) else {
+        return lie(format!(
+            "field \"{}\": offsets of {} bytes for {rows} rows",
+            field.name(),
+            offsets.len()
+        ));
+    };
+    match usize::try_from(last) {
+        Ok(last) if last <= CHILD_ROWS_MAX => Ok(last),
+        Ok(_) => Err(Refused::Limit("batch-rows")),
+        Err(_) => lie(format!("field \"{}\": a negative offset", field.name())),
+    }
+}
+
+/// A decimal has no more digits than its type says. The upstream message would show the value.
+fn check_digits(field: &Field, data: &ArrayData) -> Checked<()> {
+    let digits_fit = match field.data_type() {
+        DataType::Decimal128(digits, _) => make_array(data.clone())
+            .as_primitive::<Decimal128Type>()
+            .validate_decimal_precision(*digits)
+            .is_ok(),
+        DataType::Decimal256(digits, _) => make_array(data.clone())
+            .as_primitive::<Decimal256Type>()
+            .validate_decimal_precision(*digits)
+            .is_ok(),
+        _ => true,
+    };
+    match digits_fit {
+        true => Ok(()),
+        false => {
+            lie(format!("field \"{}\": a decimal with more digits than its type", field.name()))
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! A plug-in as a writer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::port::{Answer, Attempt, Closed, Destination, Outcome, Prepared, Writer};
+use domain::{Batch, Configuration, Dataset, Epoch, Fault, Mark, Result, TaskIndex};
+use wasmtime::component::{Func, ResourceAny};
+
+use crate::batch::{self, Outgoing};
+use crate::bindings::airlock::connector::types;
+use crate::bindings::exports::airlock::connector::writer;
+use crate::call::Call;
+use crate::component::WriterFace;
+use crate::convert;
+use crate::instance::{Factory, Instance, who};
+use crate::reach::Reach;
+
+/// A writer plug-in with its step's configuration and grants.
+pub struct GuestDestination {
+    factory: Arc<Factory>,
+    face: Option<WriterFace>,
+    configuration: Configuration,
+    reach: Reach,
+}
+
+/// One session of a writer, in an instance of its own.
+pub struct GuestWriter {
+    instance: Instance,
+    face: writer::Guest,
+    write: Func,
+    session: ResourceAny,
+    sink: Option<ResourceAny>,
+}
+
+impl GuestDestination {
+    pub(crate) fn new(
+        factory: Arc<Factory>,
+        face: Option<WriterFace>,
+        configuration: Configuration,
+        reach: Reach,
+    ) -> Self {
+        Self { factory, face, configuration, reach }
+    }
+}
+
+impl Destination for GuestDestination {
+    type Session = GuestWriter;
+
+    async fn connect(&self) -> Result<GuestWriter> {
+        let known = self.face.as_ref().ok_or_else(|| {
+            Fault::user("plugin.no_writer", format!("{} cannot write", who(&self.factory.title)))
+        })?;
+        let mut instance = Instance::start(&self.factory, &self.reach).await?;
+        let (mut live, turn) = instance.enter(Call::Connect)?;
+        let loaded = known.indices.load(&mut live.store, &live.instance).and_then(|face| {
+            let write = live.instance.get_func(&mut live.store, known.write);
+            write.map(|write| (face, write)).ok_or_else(|| wasmtime::format_err!("no \"write\""))
+        });
+        let (face, write) = instance.leave(live, turn, Some(loaded))?;
+        let configuration = convert::configuration(&self.configuration);
+        let (mut live, turn) = instance.enter(Call::Connect)?;
+        let outcome = turn.wait(face.session().call_connect(&mut live.store, &configuration)).await;
+        let session = instance.answer(live, turn, outcome)?;
+        Ok(GuestWriter { instance, face, write, session, sink: None })
+    }
+}
+
+fn run(attempt: &Attempt) -> writer::Run {
+    writer::Run { id: attempt.run.0.clone(), epoch: attempt.epoch, bounded: attempt.bounded }
+}
+
+impl Writer for GuestWriter {
+    async fn prepare(&mut self, attempt: &Attempt, datasets: &[Dataset]) -> Result<Prepared> {
+        let (run, wanted) = (run(attempt), convert::datasets_out(datasets)?);
+        let (mut live, turn) = self.instance.enter(Call::Prepare)?;
+        let outcome = turn
+            .wait(self.face.session().call_prepare(&mut live.store, self.session, &run, &wanted))
+            .await;
+        let prepared = self.instance.answer(live, turn, outcome)?;
+        self.prepared(Call::Prepare, prepared, datasets)
+    }
+
+    async fn preview(&mut self, datasets: &[Dataset]) -> Result<Prepared> {
+        let wanted = convert::datasets_out(datasets)?;
+        let (mut live, turn) = self.instance.enter(Call::Preview)?;
+        let outcome = turn
+            .wait(self.face.session().call_preview(&mut live.store, self.session, &wanted))
+            .await;
+        let prepared = self.instance.answer(live, turn, outcome)?;
+        self.prepared(Call::Preview, prepared, datasets)
+    }
+
+    async fn open(
+        &mut self,
+        attempt: &Attempt,
+        task: TaskIndex,
+        epoch: Epoch,
+        datasets: &[Dataset],
+    ) -> Result<Option<Mark>> {
+        if let Some(sink) = self.sink.take() {
+            self.instance.drop_resource(sink).await?;
+        }
+        for dataset in datasets {
+            batch::check_dataset(dataset)?;
+        }
+        let wanted = convert::datasets_out(datasets)?;
+        let task = writer::Task { run: attempt.run.0.clone(), index: task, epoch };
+        let (mut live, turn) = self.instance.enter(Call::Open)?;
+        let outcome = turn
+            .wait(self.face.session().call_open(&mut live.store, self.session, &task, &wanted))
+            .await;
+        let sink = self.instance.answer(live, turn, outcome)?;
+        self.sink = Some(sink);
+        let (mut live, turn) = self.instance.enter(Call::Committed)?;
+        let outcome = turn.wait(self.face.sink().call_committed(&mut live.store, sink)).await;
+        let committed = self.instance.leave(live, turn, outcome)?;
+        let mark = committed.map(|bytes| Mark::decode(&bytes)).transpose();
+        mark.map_err(|fault| self.within(Call::Committed, fault))
+    }
+
+    async fn write(&mut self, batch: &Batch) -> Result<Answer> {
+        let sink = self.open_sink()?;
+        let buffers = batch::encode(&batch.rows)?;
+        let rows = u32::try_from(batch.len()).map_err(|_| {
+            Fault::internal("sandbox.rows", "a batch of more rows than the contract can count")
+        })?;
+        let (mut live, turn) = self.instance.enter(Call::Write)?;
+        let outcome = {
+            let buffers: Vec<&[u8]> = buffers.iter().map(|buffer| buffer.as_slice()).collect();
+            let absent: Vec<&[u8]> = batch.absent.iter().map(Vec::as_slice).collect();
+            let outgoing = Outgoing {
+                dataset: batch.dataset,
+                rows,
+                operations: batch.operations.as_deref(),
+                absent: &absent,
+                buffers: &buffers,
+            };
+            let write = self.write;
+            let store = &mut live.store;
+            turn.wait(async move {
+                let write = write.typed::<
+                    (ResourceAny, Outgoing<'_>),
+                    (std::result::Result<writer::Answer, types::Fault>,),
+                >(&*store)?;
+                let (answer,) = write.call_async(store, (sink, outgoing)).await?;
+                Ok(answer)
+            })
+            .await
+        };
+        let answer = self.instance.answer(live, turn, outcome)?;
+        self.checked(Call::Write, answer)
+    }
+
+    async fn commit(&mut self, mark: &Mark, now: bool) -> Result<Answer> {
+        let (sink, mark) = (self.open_sink()?, mark.encode());
+        let (mut live, turn) = self.instance.enter(Call::Commit)?;
+        let outcome =
+            turn.wait(self.face.sink().call_commit(&mut live.store, sink, &mark, now)).await;
+        let answer = self.instance.answer(live, turn, outcome)?;
+        self.checked(Call::Commit, answer)
+    }
+
+    async fn close(&mut self, mark: &Mark) -> Result<Closed> {
+        let (sink, mark) = (self.open_sink()?, mark.encode());
+        let (mut live, turn) = self.instance.enter(Call::Close)?;
+        let outcome = turn.wait(self.face.sink().call_close(&mut live.store, sink, &mark)).await;
+        let closed = self.instance.answer(live, turn, outcome)?;
+        if closed.receipt.len() as u64 > self.instance.limits().position_bytes {
+            return Err(self.instance.passed(Call::Close, "position"));
+        }
+        let answer = self.checked(Call::Close, closed.answer)?;
+        Ok(Closed { answer, receipt: closed.receipt })
+    }
+
+    async fn finish(
+        &mut self,
+        attempt: &Attempt,
+        outcome: Outcome,
+        receipts: &[Vec<u8>],
+    ) -> Result<()> {
+        let (run, how) = (run(attempt), convert::outcome(outcome));
+        let (mut live, turn) = self.instance.enter(Call::Finish)?;
+        let face = self.face.session();
+        let outcome =
+            turn.wait(face.call_finish(&mut live.store, self.session, &run, how, receipts)).await;
+        self.instance.answer(live, turn, outcome)
+    }
+
+    async fn tend(&mut self) -> Result<Option<Duration>> {
+        let (mut live, turn) = self.instance.enter(Call::Tend)?;
+        let outcome = turn.wait(self.face.session().call_tend(&mut live.store, self.session)).await;
+        let again = self.instance.answer(live, turn, outcome)?;
+        Ok(again.map(|ms| Duration::from_millis(ms.into())))
+    }
+}
+
+impl GuestWriter {
+    fn open_sink(&self) -> Result<ResourceAny> {
+        self.sink.ok_or_else(|| {
+            Fault::internal("sandbox.no_sink", "a sink was used before it was opened")
+        })
+    }
+
+    fn within(&self, call: Call, fault: Fault) -> Fault {
+        fault.within(format!("\"{}\"", call.word())).within(self.instance.who())
+    }
+
+    fn checked(&mut self, call: Call, answer: writer::Answer) -> Result<Answer> {
+        convert::answer(answer).map_err(|fault| self.within(call, fault))
+    }
+
+    /// The destination's datasets stand index for index and field for field beside the asked ones.
+    fn prepared(
+        &mut self,
+        call: Call,
+        prepared: writer::Prepared,
+        asked: &[Dataset],
+    ) -> Result<Prepared> {
+        let datasets = convert::datasets_in(prepared.datasets);
+        let datasets = datasets.map_err(|fault| self.within(call, fault))?;
+        let fields = |dataset: &Dataset| dataset.schema.fields().len();
+        let same_shape = datasets.len() == asked.len()
+            && datasets.iter().zip(asked).all(|(one, other)| fields(one) == fields(other));
+        if !same_shape {
+            let what =
+                "its datasets or their fields are not as many as those that it was asked for";
+            return Err(self.instance.lie(call, "datasets", what));
+        }
+        Ok(Prepared {
+            datasets,
+            commit_mode: convert::commit_mode(prepared.commit_mode),
+            wishes: convert::wishes(prepared.wishes),
+        })
+    }
+}
+
+impl Drop for GuestWriter {
+    fn drop(&mut self) {
+        self.instance.retire(self.sink.take().into_iter().chain([self.session]).collect());
+    }
+}

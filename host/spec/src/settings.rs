@@ -1,0 +1,317 @@
+//! `setting`: how many lanes, how many dirty records, which casts, which zone.
+//!
+//! The kind of document decides the defaults: script mode allows no dirty record and exact casts only;
+//! DataX has no limit and its own table of conversions.
+
+use std::rc::Rc;
+
+use domain::job::{Casts, DocumentKind, ErrorLimit, Settings};
+use serde_json::{Map, Value};
+
+use crate::document::{Document, Notes, Spot, kind_of, object, unknown_keys};
+use crate::json::{exact_number, is_number};
+
+/// Lanes at most.
+const CONCURRENT_MAX: u64 = 32;
+/// Lanes of a script-mode job that does not say how many.
+const CONCURRENT_DEFAULT: u32 = 3;
+/// Several nodes are worth it from here on.
+const DISTRIBUTED_MIN: u32 = 8;
+
+const KEYS: [&str; 12] = [
+    "errorLimit", "speed", "executeMode", "failoverEnable", "common", "jvmOption", "jvmMemory", "locale",
+    "casts", "dryRun", "keyVersion", "transform",
+];
+const SPEED_KEYS: [&str; 7] = ["concurrent", "throttle", "mbps", "dmu", "channel", "byte", "record"];
+
+/// An object of settings, and where it stands.
+struct Section<'v> {
+    members: Option<&'v Map<String, Value>>,
+    spot: Spot,
+}
+
+impl<'v> Section<'v> {
+    fn get(&self, key: &str) -> Option<&'v Value> {
+        self.members?.get(key).filter(|value| !value.is_null())
+    }
+
+    /// The object under a key; without members where there is none.
+    fn section(&self, key: &str, notes: &mut Notes) -> Section<'v> {
+        let spot = self.spot.key(key);
+        let members = self.get(key).and_then(|value| object(value, &spot, notes));
+        Section { members, spot }
+    }
+
+    fn wrong(&self, key: &str, message: String, hint: &str, notes: &mut Notes) {
+        notes.faults.push(self.spot.key(key).fault("spec.setting", message).hint(hint));
+    }
+
+    fn no_effect(&self, key: &str, why: &str, notes: &mut Notes) {
+        let message = format!("\"{key}\" has no effect: {why}");
+        notes.warnings.push(self.spot.key(key).fault("spec.no_effect", message));
+    }
+
+    /// A number, also written as a text; the empty text counts as absent.
+    fn number(&self, key: &str, notes: &mut Notes) -> Option<f64> {
+        let value = self.get(key).filter(|value| value.as_str() != Some(""))?;
+        let number = match value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) if is_number(text.trim()) => {
+                exact_number(text.trim()).and_then(|number| number.as_f64())
+            }
+            _ => None,
+        };
+        if number.is_none() {
+            let message = format!("\"{key}\" must be a number, not {}", kind_of(value));
+            self.wrong(key, message, "write digits only", notes);
+        }
+        number
+    }
+
+    /// A whole number from `least` on.
+    fn whole(&self, key: &str, least: u64, notes: &mut Notes) -> Option<u64> {
+        let number = self.number(key, notes)?;
+        if number.fract() == 0.0 && number >= least as f64 {
+            return Some(number as u64);
+        }
+        let message = format!("\"{key}\" is {number}, not a whole number from {least} on");
+        self.wrong(key, message, "write a whole number", notes);
+        None
+    }
+
+    fn boolean(&self, key: &str, notes: &mut Notes) -> bool {
+        match self.get(key) {
+            None => false,
+            Some(Value::Bool(value)) => *value,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => true,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") || text.is_empty() => false,
+            Some(other) => {
+                let message = format!("\"{key}\" must be true or false, not {}", kind_of(other));
+                self.wrong(key, message, "write true or false", notes);
+                false
+            }
+        }
+    }
+}
+
+pub(crate) fn read(kind: DocumentKind, document: &Rc<Document>, notes: &mut Notes) -> Settings {
+    let root = Section { members: document.value().as_object(), spot: document.root() };
+    let (above, common) = match kind {
+        DocumentKind::Script => (None, None),
+        DocumentKind::DataX => (Some(root.section("job", notes)), Some(root.section("common", notes))),
+    };
+    let setting = above.as_ref().unwrap_or(&root).section("setting", notes);
+    if let Some(members) = setting.members {
+        unknown_keys(members, &KEYS, &setting.spot, notes);
+    }
+    let speed = setting.section("speed", notes);
+    if let Some(members) = speed.members {
+        unknown_keys(members, &SPEED_KEYS, &speed.spot, notes);
+    }
+    let concurrent = match kind {
+        DocumentKind::Script => script_lanes(&speed, notes),
+        DocumentKind::DataX => datax_lanes(&speed, &root, notes),
+    };
+    check_execution(&setting, concurrent, notes);
+    let common = common.filter(|common| common.members.is_some());
+    let common = common.unwrap_or_else(|| setting.section("common", notes));
+    Settings {
+        concurrent,
+        error_limit: error_limit(kind, &setting.section("errorLimit", notes), notes),
+        casts: casts(kind, &setting, notes),
+        time_zone: time_zone(&common.section("column", notes), notes),
+    }
+}
+
+fn script_lanes(speed: &Section<'_>, notes: &mut Notes) -> u32 {
+    let limited = speed.boolean("throttle", notes);
+    if limited && speed.whole("mbps", 1, notes).is_none() && speed.number("mbps", &mut Notes::default()).is_none() {
+        let message = "\"throttle\" is true, but \"mbps\" is missing".to_owned();
+        speed.wrong("throttle", message, "give \"mbps\" as a positive whole number", notes);
+    } else if limited {
+        speed.no_effect("throttle", "this version does not limit the rate", notes);
+    }
+    for key in ["channel", "byte", "record"] {
+        if speed.get(key).is_some() {
+            speed.no_effect(key, "script mode has \"concurrent\"", notes);
+        }
+    }
+    lanes(speed, "concurrent", notes).unwrap_or(CONCURRENT_DEFAULT)
+}
+
+fn lanes(speed: &Section<'_>, key: &str, notes: &mut Notes) -> Option<u32> {
+    let count = speed.whole(key, 1, notes)?;
+    if count > CONCURRENT_MAX {
+        let message = format!("\"{key}\" is {count}, more than {CONCURRENT_MAX}");
+        speed.wrong(key, message, "write 1 to 32", notes);
+        return None;
+    }
+    u32::try_from(count).ok()
+}
+
+/// DataX's rule: bytes and records over those of one channel, the smaller of both; else `channel`.
+fn datax_lanes(speed: &Section<'_>, root: &Section<'_>, notes: &mut Notes) -> u32 {
+    let core = root.section("core", notes).section("transport", notes);
+    let core = core.section("channel", notes).section("speed", notes);
+    let mut by_rate: Option<u64> = None;
+    for key in ["byte", "record"] {
+        let Some(total) = speed.number(key, notes).filter(|total| *total > 0.0) else { continue };
+        speed.no_effect(key, "this version does not limit the rate; it only gives the number of channels", notes);
+        let Some(each) = core.number(key, notes).filter(|each| *each > 0.0) else {
+            let message = format!("\"{key}\" needs the rate of one channel");
+            let hint = format!("give \"core\": {{\"transport\": {{\"channel\": {{\"speed\": {{\"{key}\": …}}}}}}}}, or only \"channel\"");
+            speed.wrong(key, message, &hint, notes);
+            continue;
+        };
+        let channels = ((total / each) as u64).max(1);
+        by_rate = Some(by_rate.map_or(channels, |other| other.min(channels)));
+    }
+    let key = if speed.get("channel").is_none() && speed.get("concurrent").is_some() {
+        "concurrent"
+    } else {
+        "channel"
+    };
+    let Some(channels) = by_rate.or_else(|| speed.whole(key, 1, notes)) else { return 1 };
+    if channels > CONCURRENT_MAX {
+        let message = format!("{channels} channels are more than {CONCURRENT_MAX}; {CONCURRENT_MAX} are used");
+        notes.warnings.push(speed.spot.fault("spec.setting", message));
+    }
+    channels.min(CONCURRENT_MAX) as u32
+}
+
+fn check_execution(setting: &Section<'_>, concurrent: u32, notes: &mut Notes) {
+    if let Some(mode) = setting.get("executeMode") {
+        match mode.as_str() {
+            Some("distribute") if concurrent < DISTRIBUTED_MIN => {
+                let message = format!("\"executeMode\" is \"distribute\", but \"concurrent\" is {concurrent}");
+                setting.wrong("executeMode", message, "several nodes need \"concurrent\" from 8 on", notes);
+            }
+            Some("distribute") => {
+                setting.no_effect("executeMode", "this version runs a job on one node", notes);
+            }
+            Some("") => {}
+            _ => {
+                let message = "\"executeMode\" is neither null nor \"distribute\"".to_owned();
+                setting.wrong("executeMode", message, "remove it", notes);
+            }
+        }
+    }
+    if setting.boolean("dryRun", notes) {
+        let message = "\"dryRun\" is not supported: the run would move data".to_owned();
+        setting.wrong("dryRun", message, "remove it, and use the command plan or check", notes);
+    }
+    if setting.boolean("failoverEnable", notes) {
+        setting.no_effect("failoverEnable", "an unfinished run can always be resumed", notes);
+    }
+    for key in ["jvmOption", "jvmMemory"] {
+        if setting.get(key).is_some_and(|value| value.as_str() != Some("")) {
+            setting.no_effect(key, "there is no Java machine", notes);
+        }
+    }
+}
+
+fn error_limit(kind: DocumentKind, limit: &Section<'_>, notes: &mut Notes) -> ErrorLimit {
+    if let Some(members) = limit.members {
+        unknown_keys(members, &["strategy", "record", "percentage"], &limit.spot, notes);
+    }
+    let default = match kind {
+        DocumentKind::Script => ErrorLimit::ZERO,
+        DocumentKind::DataX => ErrorLimit::NONE,
+    };
+    let strategy = limit.get("strategy").filter(|value| value.as_str() != Some(""));
+    if let Some(strategy) = strategy {
+        return by_strategy(strategy, limit, notes);
+    }
+    let records = limit.whole("record", 0, notes);
+    let share = limit.number("percentage", notes);
+    if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+        let message = format!("\"percentage\" is {share}, not between 0 and 1");
+        limit.wrong("percentage", message, "write 0.02 for two in a hundred", notes);
+    }
+    match (records, share) {
+        (Some(_), Some(_)) => {
+            limit.no_effect("percentage", "\"record\" wins", notes);
+            ErrorLimit { records, share }
+        }
+        (Some(_), None) | (None, Some(_)) => ErrorLimit { records, share },
+        // Exports write the empty text for "ignore".
+        (None, None) if limit.get("record").and_then(Value::as_str) == Some("") => ErrorLimit::NONE,
+        (None, None) => default,
+    }
+}
+
+fn by_strategy(strategy: &Value, limit: &Section<'_>, notes: &mut Notes) -> ErrorLimit {
+    const STRATEGIES: [&str; 3] = ["ZeroTolerance", "Tolerance", "Ignore"];
+    let word = strategy.as_str().unwrap_or_default();
+    let known = STRATEGIES.into_iter().find(|known| known.eq_ignore_ascii_case(word));
+    match known {
+        Some("Tolerance") => {
+            let records = limit.whole("record", 1, &mut Notes::default());
+            if records.is_none() {
+                let message = "\"strategy\" is \"Tolerance\", which needs \"record\"".to_owned();
+                let hint = "give \"record\" as a positive whole number, or choose \"ZeroTolerance\" or \"Ignore\"";
+                limit.wrong("record", message, hint, notes);
+            }
+            ErrorLimit { records: records.or(Some(0)), share: None }
+        }
+        Some("Ignore") => ErrorLimit::NONE,
+        Some(_) => {
+            if limit.whole("record", 0, notes).is_some_and(|record| record > 0) {
+                limit.no_effect("record", "\"strategy\" is \"ZeroTolerance\"", notes);
+            }
+            ErrorLimit::ZERO
+        }
+        None => {
+            let message = format!("\"strategy\" is {strategy}, none of \"{}\"", STRATEGIES.join("\", \""));
+            limit.wrong("strategy", message, "remove it, or choose one of them", notes);
+            ErrorLimit::ZERO
+        }
+    }
+}
+
+fn casts(kind: DocumentKind, setting: &Section<'_>, notes: &mut Notes) -> Casts {
+    let default = match kind {
+        DocumentKind::Script => Casts::Exact,
+        DocumentKind::DataX => Casts::DataX,
+    };
+    match setting.get("casts") {
+        None => default,
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("exact") => Casts::Exact,
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("datax") => Casts::DataX,
+        Some(other) => {
+            let message = format!("\"casts\" is {other}, none of \"exact\", \"datax\"");
+            setting.wrong("casts", message, "\"exact\" refuses every cast that would change a value", notes);
+            default
+        }
+    }
+}
+
+fn time_zone(column: &Section<'_>, notes: &mut Notes) -> Option<String> {
+    let value = column.get("timeZone").filter(|value| value.as_str() != Some(""))?;
+    let name = value.as_str().unwrap_or_default();
+    if is_offset(name) || is_region(name) {
+        return Some(name.to_owned());
+    }
+    let message = format!("\"timeZone\" is {value}, which is no time zone");
+    column.wrong("timeZone", message, "write a name such as \"Asia/Shanghai\" or \"GMT+8\"", notes);
+    None
+}
+
+/// `GMT+8`, `GMT-03:30`, `UTC`.
+fn is_offset(name: &str) -> bool {
+    let Some(rest) = ["GMT", "UTC"].iter().find_map(|word| name.strip_prefix(word)) else { return false };
+    let Some(digits) = rest.strip_prefix(['+', '-']) else { return rest.is_empty() };
+    let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "00"));
+    let below = |text: &str, most: u32| {
+        (1..=2).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+            && text.parse::<u32>().is_ok_and(|number| number <= most)
+    };
+    below(hours, 14) && minutes.len() == 2 && below(minutes, 59)
+}
+
+/// A name of the time zone database; any, on a machine without one.
+fn is_region(name: &str) -> bool {
+    let database = jiff::tz::db();
+    database.is_definitively_empty() || database.get(name).is_ok()
+}

@@ -1,0 +1,254 @@
+//! From a step's draft to its configuration: type, connection, secrets, schemas, places.
+
+use std::collections::BTreeSet;
+
+use domain::configuration::{Configuration, Secret, Side};
+use domain::description::{Role, SourceType};
+use domain::fault::Fault;
+use domain::grant::NamedPlace;
+use domain::job::Step;
+use serde_json::Value;
+
+use crate::connection::{self, Inline};
+use crate::document::{Lazy, Notes, Spot};
+use crate::draft::{DraftStep, Properties};
+use crate::schema::{Finding, Schema};
+use crate::{Plugins, Secrets, blank, nearest, places};
+
+/// Written by exports; nothing reads them, and nobody need be told.
+const PASSED_OVER: [&str; 7] = [
+    "envType", "useSpecialSecret", "tableComment", "singleOrMulti", "guid", "ConnectionPropertiesMode", "regionId",
+];
+
+/// What steps are finished with.
+pub(crate) struct Workbench<'a> {
+    pub(crate) sources: &'a Lazy<'a>,
+    pub(crate) plugins: &'a dyn Plugins,
+    pub(crate) secrets: &'a dyn Secrets,
+}
+
+/// A step with what the document's caller needs beside it.
+pub(crate) struct Finished {
+    pub(crate) step: Step,
+    pub(crate) places: Vec<NamedPlace>,
+    /// Names of secret keys of its type.
+    pub(crate) secrets: BTreeSet<String>,
+    /// The parameters that remain, for checks between the steps.
+    parameter: Properties,
+}
+
+impl Workbench<'_> {
+    /// Checks a step against its plug-in; `None` where something was wrong, which was told.
+    pub(crate) fn finish(&self, mut draft: DraftStep, notes: &mut Notes) -> Option<Finished> {
+        let kind = self.find(&draft.type_name, Some(&draft.type_spot), notes)?;
+        let role = role(kind, draft.side, &draft.type_spot, notes)?;
+        let (connection_schema, parameter_schema) = schemas(kind, role, notes)?;
+        let before = notes.faults.len();
+        let inline = connection::take(&mut draft, &connection_schema, &parameter_schema, notes);
+        let parameter_place = draft.parameter.spot.place();
+        check(&parameter_schema, &mut draft.parameter, &BTreeSet::new(), notes);
+        let connected = inline.and_then(|inline| self.connect(inline, kind, &connection_schema, notes));
+        let connected = connected.filter(|_| notes.faults.len() == before)?;
+        let places = places::named(draft.side, &kind.name, &connected.properties, &draft.parameter);
+        let configuration = Configuration {
+            source_type: kind.name.clone(),
+            side: draft.side,
+            connection: connected.text,
+            connection_blanked: connected.blanked,
+            parameter: draft.parameter.to_value().to_string(),
+        };
+        let step = Step {
+            name: draft.name,
+            configuration,
+            parameter_place,
+            connection_place: connected.properties.spot.place(),
+        };
+        Some(Finished { step, places, secrets: blank::secret_keys(kind), parameter: draft.parameter })
+    }
+
+    /// A data source by itself, with the place of its properties and the places that it names.
+    pub(crate) fn source(
+        &self,
+        name: &str,
+        side: Side,
+        notes: &mut Notes,
+    ) -> Option<(Configuration, String, Vec<NamedPlace>)> {
+        let (type_name, type_spot, properties) = connection::of_source(name, None, self.sources, notes)?;
+        let kind = self.find(&type_name, Some(&type_spot), notes)?;
+        let schema = Schema::parse(&kind.connection_schema).map_err(|fault| notes.faults.push(fault)).ok()?;
+        let connected = self.finish_connection(properties, kind, &schema, notes);
+        let nothing = Properties::new(connected.properties.spot.clone());
+        let places = places::named(side, &kind.name, &connected.properties, &nothing);
+        let configuration = Configuration {
+            source_type: kind.name.clone(),
+            side,
+            connection: connected.text,
+            connection_blanked: connected.blanked,
+            parameter: "{}".to_owned(),
+        };
+        Some((configuration, connected.properties.spot.place(), places))
+    }
+
+    /// The type that a name means; DataX's names end in `reader` and `writer`.
+    fn find(&self, name: &str, spot: Option<&Spot>, notes: &mut Notes) -> Option<&SourceType> {
+        let lower = name.to_lowercase();
+        let stem = lower.strip_suffix("reader").or_else(|| lower.strip_suffix("writer"));
+        let found = self.plugins.find(name).or_else(|| self.plugins.find(stem?));
+        if found.is_none() {
+            let names = self.plugins.names();
+            let near = nearest::hint(stem.unwrap_or(name), names.iter().copied());
+            let message = format!("there is no plug-in for \"{name}\"");
+            let fault = match spot {
+                Some(spot) => spot.fault("spec.unknown_plugin", message),
+                None => Fault::user("spec.unknown_plugin", message),
+            };
+            let listed = || format!("there are {}; others come with --plugin FILE", names.join(", "));
+            notes.faults.push(fault.hint(near.unwrap_or_else(listed)));
+        }
+        found
+    }
+
+    fn connect(
+        &self,
+        inline: Inline,
+        kind: &SourceType,
+        schema: &Schema,
+        notes: &mut Notes,
+    ) -> Option<Connected> {
+        let Some(source) = inline.source else {
+            if inline.properties.entries.is_empty() && schema.requires_anything() {
+                let message = format!("the step says nothing of its connection, which \"{}\" needs", kind.name);
+                let hint = "name a data source with \"datasource\"";
+                notes.faults.push(inline.properties.spot.fault("spec.no_connection", message).hint(hint));
+                return None;
+            }
+            return Some(self.finish_connection(inline.properties, kind, schema, notes));
+        };
+        let Some(name) = source.value.as_str() else {
+            notes.faults.push(source.spot.fault("spec.type", "\"datasource\" must be a text"));
+            return None;
+        };
+        let (type_name, type_spot, properties) =
+            connection::of_source(name, Some(&source.spot), self.sources, notes)?;
+        let same = self.find(&type_name, Some(&type_spot), notes)?.name == kind.name;
+        if !same {
+            let message = format!("data source \"{name}\" is of type \"{type_name}\", but the step's type is \"{}\"", kind.name);
+            let hint = format!("name a data source of type \"{}\"", kind.name);
+            notes.faults.push(source.spot.fault("spec.source_type", message).hint(hint));
+            return None;
+        }
+        Some(self.finish_connection(properties, kind, schema, notes))
+    }
+
+    /// Takes apart, resolves secrets, checks, blanks.
+    fn finish_connection(
+        &self,
+        mut properties: Properties,
+        kind: &SourceType,
+        schema: &Schema,
+        notes: &mut Notes,
+    ) -> Connected {
+        let mut hidden = connection::resolve(&mut properties, self.secrets, notes);
+        connection::take_apart(&mut properties, kind, schema, self.plugins, notes);
+        hidden.retain(|pointer| properties.to_value().pointer(pointer).is_some());
+        check(schema, &mut properties, &hidden, notes);
+        refuse_user_in_url(&properties, notes);
+        let value = properties.to_value();
+        let mut blanked = value.clone();
+        blank::blank_value(&mut blanked, &schema.secret_names(), &hidden);
+        Connected { text: Secret::new(value.to_string()), blanked: blanked.to_string(), properties }
+    }
+}
+
+struct Connected {
+    properties: Properties,
+    text: Secret,
+    blanked: String,
+}
+
+fn role<'k>(kind: &'k SourceType, side: Side, spot: &Spot, notes: &mut Notes) -> Option<&'k Role> {
+    let role = match side {
+        Side::Reader => &kind.reader,
+        Side::Writer => &kind.writer,
+    };
+    if role.is_none() {
+        let message = format!("\"{}\" cannot be a {}", kind.name, side.word());
+        let hint = "choose a type that can";
+        notes.faults.push(spot.fault("spec.no_role", message).hint(hint));
+    }
+    role.as_ref()
+}
+
+fn schemas(kind: &SourceType, role: &Role, notes: &mut Notes) -> Option<(Schema, Schema)> {
+    let mut parse = |text: &str| {
+        let within = |fault: Fault| notes.faults.push(fault.within(format!("plug-in \"{}\"", kind.name)));
+        Schema::parse(text).map_err(within).ok()
+    };
+    let connection = parse(&kind.connection_schema);
+    let parameter = parse(&role.parameter_schema);
+    Some((connection?, parameter?))
+}
+
+/// Checks properties against a schema, and takes over its normal form.
+fn check(schema: &Schema, properties: &mut Properties, hidden: &BTreeSet<String>, notes: &mut Notes) {
+    let mut value = properties.to_value();
+    let findings = schema.check(&mut value, hidden);
+    for finding in findings {
+        tell(finding, properties, notes);
+    }
+    properties.update(&value);
+}
+
+fn tell(finding: Finding, properties: &Properties, notes: &mut Notes) {
+    let last = crate::json::last_key(&finding.pointer);
+    if finding.is_warning && PASSED_OVER.contains(&last.as_str()) {
+        return;
+    }
+    let fault = properties.spot_of(&finding.pointer).fault(finding.code, finding.message);
+    let fault = Fault { hint: finding.hint, ..fault };
+    if finding.is_warning { notes.warnings.push(fault) } else { notes.faults.push(fault) }
+}
+
+/// A URL is shown with the grants, so it holds no password.
+fn refuse_user_in_url(properties: &Properties, notes: &mut Notes) {
+    for name in ["endpoint", "url"] {
+        let Some(property) = properties.get(name) else { continue };
+        let authority = property.value.as_str().and_then(|url| url.split_once("://"));
+        let authority = authority.and_then(|(_, rest)| rest.split(['/', '?']).next());
+        if authority.is_some_and(|authority| authority.contains('@')) {
+            let message = format!("\"{name}\" holds a user name or password");
+            let hint = "give them under keys of their own";
+            notes.faults.push(property.spot.fault("spec.secret_in_url", message).hint(hint));
+        }
+    }
+}
+
+/// Columns go by position: both sides have as many, where both say which.
+pub(crate) fn check_columns(reader: &Finished, writer: &Finished, notes: &mut Notes) {
+    let columns = |finished: &Finished| {
+        let property = finished.parameter.get("column")?;
+        let columns = property.value.as_array()?;
+        let all = columns.iter().any(|column| column.as_str() == Some("*"));
+        (!all).then(|| (columns.len(), property.spot.clone()))
+    };
+    for finished in [reader, writer] {
+        if let Some((0, spot)) = columns(finished) {
+            let fault = spot.fault("spec.columns", "\"column\" is empty");
+            notes.faults.push(fault.hint("name the columns, or write [\"*\"]"));
+        }
+    }
+    let reads_query = finished_query(reader);
+    let (Some((read, _)), Some((written, spot)), false) = (columns(reader), columns(writer), reads_query)
+    else {
+        return;
+    };
+    if read != written && read > 0 && written > 0 {
+        let message = format!("the writer has {written} columns, the reader {read}");
+        let hint = "columns go by position; write as many on both sides";
+        notes.faults.push(spot.fault("spec.columns", message).hint(hint));
+    }
+}
+
+fn finished_query(reader: &Finished) -> bool {
+    reader.parameter.get("querySql").is_some_and(|property| property.value != Value::from(""))
+}

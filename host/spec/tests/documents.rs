@@ -1,0 +1,267 @@
+//! Documents that hold: what they mean, which places they name, what is kept of their secrets.
+
+use domain::grant::{Access, NamedPlace, Place};
+use domain::job::{Casts, DocumentKind, ErrorLimit};
+use serde_json::{Value, json};
+use spec::{Read, Sources};
+
+mod fixture;
+
+const EXAMPLE: &str = r#"{"type": "job", "version": "2.0",
+ "steps": [
+  {"stepType": "file", "category": "reader", "name": "Reader", "parameter": {"path": ["orders-*.csv"], "fileFormat": "csv", "header": true}},
+  {"stepType": "file", "category": "writer", "name": "Writer", "parameter": {"path": "out/dt=${bizdate}", "fileName": "orders", "fileFormat": "parquet", "compress": "snappy", "writeMode": "truncate"}}],
+ "setting": {"speed": {"concurrent": 2}, "errorLimit": {"record": 0}},
+ "order": {"hops": [{"from": "Reader", "to": "Writer"}]}}"#;
+
+#[track_caller]
+fn holds(text: &str, parameters: &[&str]) -> Read {
+    fixture::read(text, parameters).unwrap_or_else(|faults| {
+        let lines: Vec<_> = faults.iter().map(|fault| fixture::render("error", fault)).collect();
+        panic!("{}", lines.concat())
+    })
+}
+
+fn warnings(read: &Read) -> Vec<String> {
+    read.warnings.iter().map(|fault| fixture::render("warning", fault)).collect()
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn named(place: Place, origin: &str) -> NamedPlace {
+    NamedPlace { place, origin: origin.to_owned() }
+}
+
+fn tcp(host: &str, port: u16, origin: &str) -> NamedPlace {
+    named(Place::Tcp { host: host.to_owned(), port }, origin)
+}
+
+fn folder(path: &str, access: Access, origin: &str) -> NamedPlace {
+    named(Place::Directory { path: path.to_owned(), access }, origin)
+}
+
+#[test]
+fn the_example_holds_as_it_stands() {
+    let read = holds(EXAMPLE, &[]);
+    assert!(read.warnings.is_empty());
+    assert_eq!(read.job.kind, DocumentKind::Script);
+    assert_eq!(read.job.settings.concurrent, 2);
+    assert_eq!(read.job.settings.error_limit, ErrorLimit { records: Some(0), share: None });
+    assert_eq!(read.job.settings.casts, Casts::Exact);
+    let writer = &read.job.writer;
+    assert_eq!(json_of(&writer.configuration.parameter)["path"], "out/dt=20251031");
+    assert_eq!(writer.parameter_place, "/steps/1/parameter");
+    assert_eq!(writer.configuration.connection.expose(), "{}");
+    assert_eq!(read.places.reader, [folder("orders-*.csv", Access::Read, "/steps/0/parameter/path/0")]);
+    assert_eq!(read.places.writer, [folder("out/dt=20251031", Access::Write, "/steps/1/parameter/path")]);
+    assert_eq!(read.parameters_used, [("bizdate".to_owned(), "20251031".to_owned())]);
+    assert_eq!(read.text_blanked, EXAMPLE);
+    assert_eq!(read.lines.of("/steps/1/parameter/path"), Some(("job.json".to_owned(), 4)));
+    assert_eq!(read.lines.of("/steps/1/parameter/nothing/0"), Some(("job.json".to_owned(), 4)));
+}
+
+/// Reads PostgreSQL by `reader` and writes to `writer`, both parameters of script mode.
+fn script(reader: Value, writer: Value, setting: Value) -> String {
+    json!({"type": "job", "version": "2.0",
+        "steps": [{"stepType": "postgresql", "category": "reader", "name": "R", "parameter": reader},
+                  {"stepType": "postgresql", "category": "writer", "name": "W", "parameter": writer}],
+        "setting": setting, "order": {"hops": [{"from": "R", "to": "W"}]}})
+    .to_string()
+}
+
+#[test]
+fn data_sources_give_connections_and_places_and_keep_their_secrets() {
+    let text = script(
+        json!({"datasource": "warehouse", "table": "t", "column": ["a"]}),
+        json!({"connection": [{"datasource": "by_file", "table": ["u"]}], "column": ["a"], "batchSize": "1024"}),
+        json!({}),
+    );
+    let read = holds(&text, &[]);
+    let reader = &read.job.reader;
+    assert_eq!(reader.connection_place, "datasources.json#/warehouse/properties");
+    let connection = json_of(reader.configuration.connection.expose());
+    assert_eq!(connection["password"], "s3cret");
+    assert_eq!(connection["port"], 5433, "a number written as a text is normalised");
+    assert_eq!(json_of(&reader.configuration.connection_blanked)["password"], "");
+    assert_eq!(read.places.reader, [tcp("127.0.0.1", 5433, "datasources.json#/warehouse/properties/host")]);
+    assert_eq!(json_of(&reader.configuration.parameter), json!({"table": "t", "column": ["a"]}));
+    let writer = &read.job.writer.configuration;
+    assert_eq!(json_of(writer.connection.expose())["password"], "f1le", "without the line end");
+    assert_eq!(json_of(&writer.connection_blanked)["host"], "db.example", "a place is no secret");
+    assert_eq!(read.places.writer, [tcp("db.example", 5432, "datasources.json#/by_file/properties/host")]);
+    assert_eq!(json_of(&writer.parameter), json!({"table": ["u"], "column": ["a"], "batchSize": 1024}));
+    assert_eq!(read.lines.of("datasources.json#/warehouse/properties/host").unwrap().1, 5);
+    assert!(!format!("{read:?}").contains("s3cret"));
+    assert!(warnings(&read).is_empty(), "{:?}", warnings(&read));
+}
+
+#[test]
+fn inline_connections_move_out_of_the_parameters() {
+    let text = script(
+        json!({"host": "h", "database": "d", "username": "u", "password": "p", "querySql": "select 1"}),
+        json!({"jdbcUrl": "jdbc:postgresql://w:6000/d?sslmode=require&user=u&password=q&x=y", "table": "t"}),
+        json!({}),
+    );
+    let read = holds(&text, &[]);
+    assert_eq!(json_of(&read.job.reader.configuration.parameter), json!({"querySql": "select 1"}));
+    assert_eq!(read.places.reader, [tcp("h", 5432, "/steps/0/parameter/host")]);
+    let writer = &read.job.writer;
+    assert_eq!(
+        json_of(writer.configuration.connection.expose()),
+        json!({"host": "w", "port": 6000, "database": "d", "username": "u", "password": "q",
+               "ssl": {"mode": "require"}, "properties": {"x": "y"}})
+    );
+    assert_eq!(writer.connection_place, "/steps/1/parameter");
+    assert_eq!(read.places.writer, [tcp("w", 6000, "/steps/1/parameter/jdbcUrl")]);
+    let kept = [&read.text_blanked, &writer.configuration.connection_blanked];
+    assert!(kept.iter().all(|text| !text.contains("\"p\"") && !text.contains("=q")  && !text.contains("\"q\"")));
+}
+
+const DATAX: &str = r#"{ "job": {
+    "setting": { "speed": { "channel": 4, "byte": 8388608, "record": 40000 },
+                 "errorLimit": { "percentage": 0.02 } },
+    "content": [ {
+      "reader": { "name": "postgresqlreader", "parameter": {
+        "username": "etl", "password": "${pw}",
+        "column": ["id", "'$bizdate'", "'${bizdate}'"], "splitPk": "id",
+        "connection": [ { "jdbcUrl": ["jdbc:postgresql://a.example/shop", "jdbc:postgresql://b.example/shop"],
+                          "table": ["orders"] } ] } },
+      "writer": { "name": "txtfilewriter", "parameter": { "path": "/data/out", "fileName": "orders",
+        "writeMode": "truncate", "compress": "gzip", "header": ["a", "b", "c"] } } } ] },
+  "core": { "transport": { "channel": { "speed": { "byte": 2097152, "record": "10000" } } } },
+  "common": { "column": { "timeZone": "GMT+8" } } }"#;
+
+#[test]
+fn datax_jobs_hold_with_their_own_defaults() {
+    let read = holds(DATAX, &["pw=a\"b"]);
+    assert_eq!(read.job.kind, DocumentKind::DataX);
+    let settings = &read.job.settings;
+    assert_eq!(settings.concurrent, 4);
+    assert_eq!(settings.error_limit, ErrorLimit { records: None, share: Some(0.02) });
+    assert_eq!(settings.casts, Casts::DataX);
+    assert_eq!(settings.time_zone.as_deref(), Some("GMT+8"));
+    let reader = &read.job.reader;
+    assert_eq!(
+        json_of(reader.configuration.connection.expose()),
+        json!({"username": "etl", "password": "a\"b", "host": "a.example", "database": "shop"})
+    );
+    assert_eq!(
+        json_of(&reader.configuration.parameter),
+        json!({"column": ["id", "'20251031'", "'20251031'"], "splitPk": "id", "table": ["orders"]})
+    );
+    let origin = "/job/content/0/reader/parameter/connection/0/jdbcUrl/0";
+    assert_eq!(read.places.reader, [tcp("a.example", 5432, origin)]);
+    assert_eq!(read.places.writer, [folder("/data/out", Access::Write, "/job/content/0/writer/parameter/path")]);
+    assert_eq!(read.job.writer.configuration.source_type, "file");
+    assert_eq!(read.secret_parameters, ["pw"]);
+    assert!(!read.text_blanked.contains("${pw}"));
+    assert_eq!(
+        warnings(&read),
+        [
+            "warning /job/setting/speed/byte (job.json:2): \"byte\" has no effect: this version does not limit the rate; it only gives the number of channels [spec.no_effect]\n",
+            "warning /job/setting/speed/record (job.json:2): \"record\" has no effect: this version does not limit the rate; it only gives the number of channels [spec.no_effect]\n",
+            "warning /job/content/0/reader/parameter/connection/0/jdbcUrl/1 (job.json:8): \"jdbcUrl\" has 2 entries; only the first is used [spec.no_effect]\n",
+        ]
+    );
+}
+
+#[test]
+fn stream_to_stream_holds_with_both_names() {
+    let text = r#"{ "job": { "setting": { "speed": { "channel": 2 }, "errorLimit": { "record": 0 } }, "content": [ {
+   "reader": { "name": "streamreader", "parameter": { "sliceRecordCount": 100, "column": [
+      {"value": "airlock", "type": "string"}, {"random": "1,100", "type": "long"} ] } },
+   "writer": { "name": "StreamWriter", "parameter": { "print": "true", "fieldDelimiter": "\t" } } } ] } }"#;
+    let read = holds(text, &[]);
+    assert_eq!(read.job.settings.error_limit, ErrorLimit { records: Some(0), share: None });
+    assert_eq!(json_of(&read.job.writer.configuration.parameter)["print"], true);
+    assert!(read.places.reader.is_empty() && read.places.writer.is_empty());
+}
+
+fn settings(setting: Value) -> (domain::job::Settings, Vec<String>) {
+    let step = json!({"datasource": "warehouse", "table": "t"});
+    let read = holds(&script(step.clone(), step, setting), &[]);
+    let codes = read.warnings.iter().map(|fault| format!("{} {}", fault.code, fault.place.clone().unwrap()));
+    (read.job.settings.clone(), codes.collect())
+}
+
+#[test]
+fn limits_of_dirty_records_by_the_table() {
+    let limit = |records, share| ErrorLimit { records, share };
+    let table = [
+        (json!({}), limit(Some(0), None)),
+        (json!({"record": "0"}), limit(Some(0), None)),
+        (json!({"record": "5"}), limit(Some(5), None)),
+        (json!({"record": ""}), limit(None, None)),
+        (json!({"record": null}), limit(Some(0), None)),
+        (json!({"percentage": 0.5}), limit(None, Some(0.5))),
+        (json!({"strategy": "ZeroTolerance"}), limit(Some(0), None)),
+        (json!({"strategy": "tolerance", "record": 100}), limit(Some(100), None)),
+        (json!({"strategy": "Ignore", "record": ""}), limit(None, None)),
+    ];
+    for (setting, expected) in table {
+        let (settings, warnings) = settings(json!({"errorLimit": setting}));
+        assert_eq!((settings.error_limit, warnings.len()), (expected, 0), "{setting}");
+    }
+}
+
+#[test]
+fn settings_without_effect_are_told() {
+    let (read, warnings) = settings(json!({
+        "executeMode": "distribute", "failoverEnable": true, "jvmOption": "-Xms1g", "locale": "zh_CN", "casts": "datax",
+        "speed": {"concurrent": "8", "throttle": true, "mbps": "10", "dmu": 1},
+        "common": {"column": {"timeZone": "Asia/Shanghai"}}, "speeed": {}}));
+    assert_eq!(read.concurrent, 8);
+    assert_eq!(read.casts, Casts::DataX);
+    assert_eq!(read.time_zone.as_deref(), Some("Asia/Shanghai"));
+    assert_eq!(
+        warnings,
+        [
+            "spec.unknown_key /setting/speeed",
+            "spec.no_effect /setting/speed/throttle",
+            "spec.no_effect /setting/executeMode",
+            "spec.no_effect /setting/failoverEnable",
+            "spec.no_effect /setting/jvmOption",
+        ]
+    );
+    assert_eq!(settings(json!({"executeMode": null, "speed": {"throttle": false, "mbps": "x"}})).0.concurrent, 3);
+}
+
+#[test]
+fn a_data_source_is_read_by_itself() {
+    let source = |name| {
+        let sources = Sources { name: "conf/datasources.json", text: Some(fixture::SOURCES) };
+        spec::source(name, sources, &fixture::plugins(), &fixture::Given::new())
+    };
+    let shop = source("shop").unwrap();
+    assert_eq!(shop.configuration.parameter, "{}");
+    assert_eq!(shop.places, [tcp("a.example", 3307, "datasources.json#/shop/properties/address/0/host")]);
+    let faults = source("warehose").unwrap_err();
+    assert_eq!(
+        fixture::render("error", &faults[0]),
+        "error: there is no data source \"warehose\" [spec.unknown_source]\n  hint: did you mean \"warehouse\"?\n"
+    );
+    let faults = source("no_secret").unwrap_err();
+    assert_eq!(faults[0].code, "spec.secret_missing");
+}
+
+#[test]
+fn parameters_stand_anywhere_and_unused_ones_are_told() {
+    let text = r#"{"type": "job", "version": "1.0", "steps": [
+      {"stepType": "stream", "category": "reader", "name": "R", "parameter": {"sliceRecordCount": ${rows}, "column": ${columns}}},
+      {"stepType": "file", "category": "writer", "name": "W", "parameter": {"path": "${bdp.system.cyctime}/$[hh24]/\u0024{x}", "fileName": "${quote}"}}],
+      "order": {"hops": [{"from": "R", "to": "W"}]}}"#;
+    let read = holds(text, &["rows=10", "columns=[{\"value\": 1}]", "quote='a\"b'", "idle=1"]);
+    let reader = json_of(&read.job.reader.configuration.parameter);
+    assert_eq!(reader, json!({"sliceRecordCount": 10, "column": [{"value": 1}]}));
+    let writer = json_of(&read.job.writer.configuration.parameter);
+    assert_eq!(writer, json!({"path": "20251101023045/$[hh24]/${x}", "fileName": "a\"b"}));
+    assert_eq!(
+        warnings(&read),
+        [
+            "warning /version (job.json:1): version \"1.0\" is read as \"2.0\" [spec.version]\n  hint: write \"2.0\"\n",
+            "warning: parameter \"idle\" is given, but the document does not use it [spec.parameter_unused]\n  hint: write \"${idle}\" where its value shall stand\n",
+        ]
+    );
+}

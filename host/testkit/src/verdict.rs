@@ -1,0 +1,132 @@
+//! What must be true when a run has ended (invariants 1, 2 and 5).
+
+use std::collections::BTreeMap;
+
+use domain::port::{CommitMode, DirtyRecord, DirtyStage};
+use domain::run::RunState;
+use domain::Counts;
+
+use crate::fault::FaultKind;
+use crate::store::Book;
+use crate::table::Fate;
+use crate::world::State;
+
+/// Adds what is wrong to the violations.
+pub(crate) fn judge(state: &mut State) {
+    let Some(found) = state.books.only().map(|book| book.record.state) else {
+        return state.violation("the run is not in the books".into());
+    };
+    let left = state.destination.staged.values().map(Vec::len).sum::<usize>();
+    state.ensure(left == 0, || format!("{left} rows are left staged"));
+    let dirty = state.scenario.dirty_expected();
+    let broken = state.scenario.error_limit.is_some_and(|limit| dirty > limit);
+    match found {
+        RunState::Succeeded => {
+            state.ensure(!broken, || "the run succeeded with too many dirty records".into());
+            judge_records(state);
+            judge_sums(state);
+        }
+        RunState::Failed => {
+            let may_fail = broken || state.fired.iter().any(|(plan, prepared)| {
+                plan.kind == FaultKind::DataError
+                    || (!prepared && !matches!(plan.kind, FaultKind::Hang))
+            });
+            let fault = state.books.only().and_then(|book| book.record.fault.clone());
+            state.ensure(may_fail, || format!("the run failed without a reason: {fault:?}"));
+        }
+        _ => state.violation(format!("the run does not end: it is {found:?}")),
+    }
+}
+
+/// Invariant 2: every record is at the destination, or in the dirty store, as often as it must be.
+fn judge_records(state: &mut State) {
+    let mut arrived: BTreeMap<i64, u32> = BTreeMap::new();
+    for row in &state.destination.rows {
+        *arrived.entry(row.id).or_default() += 1;
+    }
+    let (dirty, changed) = state.books.only().map(dirty_ids).unwrap_or_default();
+    let exactly_once = match state.scenario.writing.mode {
+        // Rows of one key are one row; rows without are as many as were sent.
+        CommitMode::Idempotent => {
+            arrived.values_mut().for_each(|count| *count = 1);
+            true
+        }
+        CommitMode::AtLeastOnce => state.fired.is_empty(),
+        CommitMode::Transactional | CommitMode::Staged | CommitMode::BrokerTransaction => true,
+    };
+    let records: Vec<_> = state.scenario.records().collect();
+    for record in &records {
+        let times = arrived.remove(&record.id).unwrap_or(0);
+        let told = dirty.get(&record.id).copied().unwrap_or(0);
+        let told_changed = changed.get(&record.id).copied().unwrap_or(0);
+        let right = if record.fate.is_dirty() {
+            times == 0 && told == 1
+        } else {
+            (times == 1 || (times > 1 && !exactly_once)) && told == 0
+        };
+        state.ensure(right, || {
+            format!(
+                "invariant 2: record {} ({:?}) is {times} times at the destination, {told} times dirty",
+                record.id, record.fate
+            )
+        });
+        let wanted = u32::from(record.fate == Fate::Changed);
+        state.ensure(told_changed == wanted, || {
+            format!("record {} is told {told_changed} times as changed", record.id)
+        });
+    }
+    state.ensure(arrived.is_empty(), || format!("records that nobody sent: {arrived:?}"));
+}
+
+/// How often each record stands in the dirty store: refused, and loaded with a changed value.
+fn dirty_ids(book: &Book) -> (BTreeMap<i64, u32>, BTreeMap<i64, u32>) {
+    let (mut dirty, mut changed) = (BTreeMap::new(), BTreeMap::new());
+    for line in &book.dirty {
+        let text = match &line.dirty.record {
+            DirtyRecord::Raw(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            DirtyRecord::Values(values) => values
+                .iter()
+                .find(|(name, _)| name == "id")
+                .and_then(|(_, value)| value.clone())
+                .unwrap_or_default(),
+        };
+        let ids = if line.dirty.stage == DirtyStage::Loaded { &mut changed } else { &mut dirty };
+        // A record that does not tell its id is counted as nobody's.
+        *ids.entry(text.parse().unwrap_or(0)).or_default() += 1;
+    }
+    (dirty, changed)
+}
+
+/// Invariant 5: the sums of the run are those of the scenario.
+fn judge_sums(state: &mut State) {
+    let Some(book) = state.books.only() else { return };
+    let mut sums = Counts::default();
+    let mut undone = Vec::new();
+    for task in &book.tasks {
+        match &task.done {
+            Some(done) => sums.add(&done.counts),
+            None => undone.push(task.index),
+        }
+    }
+    let tasks = book.tasks.len();
+    let strangers = dirty_ids(book).0.contains_key(&0);
+    let records = state.scenario.records().count() as u64;
+    let dirty = state.scenario.dirty_expected();
+    let changed = state.scenario.records().filter(|one| one.fate == Fate::Changed).count() as u64;
+    let splits = state.scenario.splits.len();
+    state.ensure(!strangers, || "a dirty record without its values is stored".into());
+    state.ensure(undone.is_empty() && tasks == splits, || {
+        format!("the run succeeded with {tasks} tasks of {splits}, not done: {undone:?}")
+    });
+    let wanted = [records, records - dirty, 0, dirty, changed];
+    let found = [
+        sums.records_read,
+        sums.records_written,
+        sums.records_filtered,
+        sums.records_dirty,
+        sums.records_changed,
+    ];
+    state.ensure(found == wanted, || {
+        format!("invariant 5: read, written, filtered, dirty, changed: {found:?} instead of {wanted:?}")
+    });
+}
