@@ -16,7 +16,7 @@ use crate::normal::Normal;
 /// No run of a test takes as long; a longer one hangs.
 const RUN_MAX: Duration = Duration::from_secs(30 * 60);
 /// How often a running program is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A command that has not been started.
 pub struct Airlock {
@@ -182,7 +182,6 @@ fn text(path: &Path) -> String {
 
 /// How a program ended, and what it said.
 #[derive(Debug)]
-#[must_use = "what a program says is part of its test"]
 pub struct Output {
     /// `None`: ended by a signal.
     pub code: Option<i32>,

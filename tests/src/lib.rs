@@ -15,16 +15,20 @@
 #![allow(clippy::unwrap_used, reason = "a test's helper that cannot go on must fail the test")]
 
 pub mod airlock;
+pub mod document;
 pub mod env;
 pub mod lineitem;
 pub mod normal;
 pub mod postgres;
 pub mod referee;
+pub mod stops;
 pub mod tree;
 
 pub use airlock::{Airlock, Output, Running};
+pub use document::Document;
 pub use env::Env;
 pub use postgres::{Database, PgServer};
+pub use stops::Stopped;
 
 /// Whether the large samples are asked for.
 pub fn soak() -> bool {

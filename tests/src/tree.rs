@@ -27,12 +27,12 @@ pub fn component(name: &str) -> PathBuf {
 
 /// Python with the referee's packages.
 pub fn python() -> PathBuf {
-    existing(target().join("tools/venv/bin/python"), "cargo xtask test")
+    existing(target().join("tools/python/bin/python"), "cargo xtask test")
 }
 
 /// A tool beside that Python.
 pub fn tool(name: &str) -> PathBuf {
-    existing(target().join("tools/venv/bin").join(name), "cargo xtask test")
+    existing(target().join("tools/python/bin").join(name), "cargo xtask test")
 }
 
 fn profile() -> PathBuf {

@@ -1,1 +1,139 @@
-//! file
+//! The plug-in `file`: reads and writes CSV, JSON lines and Parquet files in granted folders.
+//!
+//! What this crate is not: the formats themselves (crate `formats`), and the grants: the host opens a
+//! folder under the text that the user wrote, and nothing else can be seen.
+//!
+//! Begin with `parameters` (what a document may say), then `reader` with `places` (which files a path
+//! means), then `writer` and `sink` (how parts are staged, marked and published); `disk` is the file
+//! system with its faults.
+
+mod disk;
+mod parameters;
+mod places;
+mod reader;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use sdk::{
+    Access, CheckStep, Configuration, Dataset, Description, Directory, Entry, Fault, Plugin, Reader,
+    Requirement, Result, Role, Side, SourceType,
+};
+use serde_json::Value;
+
+use crate::parameters::{Connection, ReadPlaces, ReaderDocument, WritePlaces, WriterDocument};
+pub use crate::reader::{FileCursor, FileSession};
+pub use crate::sink::FileSink;
+pub use crate::writer::FolderSession;
+
+/// The plug-in.
+pub struct FilePlugin;
+
+sdk::export!(FilePlugin);
+
+impl Plugin for FilePlugin {
+    type Reader = FileSession;
+    type Writer = FolderSession;
+
+    fn describe() -> Description {
+        let role = |parameter_schema| Role { parameter_schema, features: vec!["resume".into()] };
+        Description {
+            name: "file".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "CSV, JSON lines and Parquet files in folders".into(),
+            types: vec![SourceType {
+                name: "file".into(),
+                aliases: ["txtfile", "txtfilereader", "txtfilewriter", "localfile"]
+                    .map(str::to_owned)
+                    .into(),
+                title: "Files".into(),
+                family: "file".into(),
+                connection_schema: sdk::parameters::schema::<Connection>(),
+                reader: Some(role(sdk::parameters::schema::<ReaderDocument>())),
+                writer: Some(role(sdk::parameters::schema::<WriterDocument>())),
+                places: Vec::new(),
+            }],
+            metadata: Vec::new(),
+        }
+    }
+
+    fn requirements(configuration: &Configuration) -> Result<Vec<Requirement>> {
+        let (paths, access) = match configuration.side {
+            Side::Reader => (paths(configuration)?, Access::Read),
+            Side::Writer => (vec![WritePlaces::of(configuration)?.path], Access::Write),
+        };
+        let mut folders: Vec<_> = paths.iter().map(|path| places::folder_text(path)).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        let place = |path: &str| Requirement::Directory(Directory { path: path.to_owned(), access });
+        Ok(folders.into_iter().map(place).collect())
+    }
+
+    fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
+        Ok(match configuration.side {
+            Side::Reader => paths(configuration)?.iter().map(|path| check_path(path)).collect(),
+            Side::Writer => vec![check_folder(&WritePlaces::of(configuration)?.path)],
+        })
+    }
+
+    fn browse(
+        configuration: &Configuration,
+        path: &[String],
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Entry>> {
+        if !path.is_empty() {
+            return Ok(Vec::new());
+        }
+        let files = FileSession::connect(&reading(configuration)?)?.list()?;
+        let behind = files.into_iter().filter(|file| after.is_none_or(|after| file.as_str() > after));
+        let entry = |file| Entry { path: vec![file], is_dataset: true };
+        Ok(behind.take(limit as usize).map(entry).collect())
+    }
+
+    fn discover(configuration: &Configuration, paths: &[Vec<String>]) -> Result<Vec<Dataset>> {
+        let mut session = FileSession::connect(&reading(configuration)?)?;
+        if paths.is_empty() {
+            return Ok(vec![session.whole()?]);
+        }
+        // Only files that the configuration means are looked at.
+        let files = session.list()?;
+        let known = |path: &Vec<String>| match path.as_slice() {
+            [file] if files.contains(file) => session.one(file),
+            _ => Err(Fault::external(
+                "file.not_found",
+                format!("\"{}\" is none of the files", path.join("/")),
+            )),
+        };
+        paths.iter().map(known).collect()
+    }
+}
+
+/// The paths of the step, or of the data source where it is looked at by itself.
+fn paths(configuration: &Configuration) -> Result<Vec<String>> {
+    Ok(ReadPlaces::of(&reading(configuration)?)?.path.as_slice().to_vec())
+}
+
+/// The configuration with the data source's path where the step has none.
+fn reading(configuration: &Configuration) -> Result<Configuration> {
+    let connection: Connection = sdk::parameters::connection(configuration)?;
+    let mut parameter: Value = sdk::parameters::parameter(configuration)?;
+    if let (Some(path), Value::Object(members)) = (connection.path, &mut parameter) {
+        members.entry("path").or_insert(Value::String(path));
+    }
+    Ok(Configuration { parameter: parameter.to_string(), ..configuration.clone() })
+}
+
+fn check_path(path: &str) -> CheckStep {
+    let found = places::files(&[path.to_owned()]).and_then(|files| match files.first() {
+        Some(file) => disk::DiskInput::open(file).map(drop),
+        None => Ok(()),
+    });
+    CheckStep { name: format!("files \"{path}\""), fault: found.err() }
+}
+
+/// An absent folder is made when the job runs.
+fn check_folder(path: &str) -> CheckStep {
+    CheckStep { name: format!("folder \"{path}\""), fault: disk::names(path).err() }
+}

@@ -51,6 +51,8 @@ pub(crate) struct Record {
     pub(crate) end: u32,
     /// Where the next one starts.
     pub(crate) next: u32,
+    /// As written, wanted or not.
+    pub(crate) fields: u32,
     /// Line ends in it, its own included.
     pub(crate) lines: u32,
 }
@@ -69,7 +71,7 @@ pub(crate) struct Cells {
     pub(crate) cells: Vec<Cell>,
     pub(crate) scratch: Vec<u8>,
     pub(crate) records: Vec<Record>,
-    /// Records that are no good, by index, the first reason only, in rising order after `flawed`.
+    /// Records that are no good, by index.
     flaws: Vec<(u32, Flaw)>,
 }
 
@@ -87,6 +89,22 @@ impl Cells {
 
     pub(crate) fn rows(&self) -> usize {
         self.records.len()
+    }
+
+    /// Takes the last record back.
+    pub(crate) fn pop(&mut self) {
+        self.records.pop();
+        let left = self.records.len();
+        self.cells.truncate(left * self.width);
+        self.flaws.retain(|(record, _)| (*record as usize) < left);
+    }
+
+    /// Counts lines that were passed over behind the last record as its own.
+    pub(crate) fn extend_last(&mut self, next: usize, lines: u32) {
+        if let Some(last) = self.records.last_mut() {
+            last.next = next as u32;
+            last.lines += lines;
+        }
     }
 
     /// Notes what is wrong with the record that is being read, or with an earlier one.

@@ -169,6 +169,7 @@ impl Tokenizer {
             start: at as u32,
             end: end as u32,
             next: next as u32,
+            fields: count as u32,
             lines,
         });
         Scan::Record

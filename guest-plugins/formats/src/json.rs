@@ -29,9 +29,10 @@ pub(crate) struct Tokenizer {
     names: Vec<Vec<u8>>,
     /// A member that is not wanted is a flaw: the names were inferred and it would be lost.
     complete: bool,
-    /// For the inference: members not known yet are added, and shapes noted.
+    /// Members that are not known yet become names.
     learns: bool,
-    pub(crate) shapes: Vec<(usize, usize, Shape)>,
+    /// For the inference: record, column and shape of each value.
+    shapes: Option<Vec<(usize, usize, Shape)>>,
 }
 
 type Wrong = (&'static str, String);
@@ -45,12 +46,22 @@ impl Tokenizer {
     pub(crate) fn new(names: &[String], complete: bool) -> Self {
         let names: Vec<_> = names.iter().map(|name| name.clone().into_bytes()).collect();
         let keys = names.iter().cloned().enumerate().map(|(at, name)| (name, at)).collect();
-        Self { keys, names, complete, learns: false, shapes: Vec::new() }
+        Self { keys, names, complete, learns: false, shapes: None }
     }
 
-    /// Finds the names by itself, `names_max` at most.
+    /// Finds the names by itself; only [`Self::names`] is of use afterwards.
     pub(crate) fn learning() -> Self {
         Self { learns: true, ..Self::new(&[], false) }
+    }
+
+    /// Notes the shape of each value, for [`Self::take_shapes`].
+    pub(crate) fn noting(names: &[String]) -> Self {
+        Self { shapes: Some(Vec::new()), ..Self::new(names, false) }
+    }
+
+    /// Record, column and shape of the values since the last call.
+    pub(crate) fn take_shapes(&mut self) -> Vec<(usize, usize, Shape)> {
+        self.shapes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The names in the order in which they came first.
@@ -88,7 +99,7 @@ impl Tokenizer {
         }
         let end = if line.last() == Some(&b'\r') && end > at { end - 1 } else { end };
         let (start, end, next) = (at as u32, end as u32, next as u32);
-        cells.records.push(Record { start, end, next, lines });
+        cells.records.push(Record { start, end, next, fields: 0, lines });
         Scan::Record
     }
 
@@ -171,8 +182,8 @@ impl Tokenizer {
         record: usize,
         cells: &mut Cells,
     ) -> Result<(), Wrong> {
-        if self.learns {
-            self.shapes.push((record, column, shape));
+        if let Some(shapes) = &mut self.shapes {
+            shapes.push((record, column, shape));
         }
         if column < cells.width {
             let slot = &mut cells.cells[first_cell + column];

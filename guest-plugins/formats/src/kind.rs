@@ -34,7 +34,7 @@ pub enum BinaryText {
     Raw,
 }
 
-pub const UTC: &str = "UTC";
+pub(crate) const UTC: &str = "UTC";
 
 impl Kind {
     /// From a document: `decimal(15,2)`, `date` with the format `yyyy-MM-dd HH:mm:ss`.

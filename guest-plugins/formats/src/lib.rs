@@ -1,1 +1,47 @@
-//! formats
+//! File formats over any storage: delimited text (CSV), JSON lines, Parquet.
+//!
+//! A storage lends [`Input`] (reading at an offset) and [`Output`] (writing one byte after another);
+//! this crate cuts files into shares, reads them as Arrow batches with exact positions, and writes
+//! batches. No file is held whole. What a document says about formats is in [`parameters`].
+//!
+//! What this crate is not: it lists no files, opens none, and knows nothing of runs, parts and marks.
+//!
+//! Begin with [`ReadFormat`] (shares, readers) and [`WriteFormat`] (encoders). Inside, text goes through
+//! `window` (bytes) and `csv` or `json` (where fields begin and end) into `cells` (columns of values);
+//! `bounds` finds where a large file can be cut, `infer` guesses types.
+
+mod bounds;
+mod cells;
+mod columns;
+mod csv;
+mod head;
+mod infer;
+mod json;
+mod kind;
+pub mod lenient;
+mod pack;
+pub mod parameters;
+mod parquet_read;
+mod parquet_write;
+mod print;
+mod read;
+mod sample;
+mod storage;
+mod temporal;
+#[cfg(test)]
+mod tests;
+mod text;
+mod value;
+mod window;
+mod write;
+
+pub use columns::{Listed, Origin, Wanted};
+pub use csv::Dialect;
+pub use kind::Kind;
+pub use pack::Packing;
+pub use parquet_write::PageCodec;
+pub use print::Style;
+pub use read::{Chunk, FileReader, Format, Header, ReadFormat, Share, Shares};
+pub use storage::{Input, Memory, Output};
+pub use temporal::Pattern;
+pub use write::{CsvStyle, Encoder, Refused, WriteFormat};

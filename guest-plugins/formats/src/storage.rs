@@ -26,20 +26,20 @@ pub trait Output: Send {
 }
 
 /// The bytes of `input` from `at` up to `stop`.
-pub struct Range {
-    pub input: Arc<dyn Input>,
-    pub at: u64,
-    pub stop: u64,
+pub(crate) struct Range {
+    pub(crate) input: Arc<dyn Input>,
+    pub(crate) at: u64,
+    pub(crate) stop: u64,
 }
 
 impl Range {
-    pub fn all(input: Arc<dyn Input>) -> Self {
+    pub(crate) fn all(input: Arc<dyn Input>) -> Self {
         let stop = input.len();
         Self { input, at: 0, stop }
     }
 
     /// Reads once; 0 at the end of the range.
-    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let left = usize::try_from(self.stop.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
         if wanted == 0 {

@@ -4,7 +4,7 @@ use arrow_buffer::i256;
 
 /// Why a text is not a value of its column's type. Never holds the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misfit {
+pub(crate) enum Misfit {
     /// Not written like a value of the type.
     Form,
     /// Beyond the largest or smallest value.
@@ -18,7 +18,7 @@ pub enum Misfit {
 }
 
 impl Misfit {
-    pub fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::Form => "format.value",
             Self::Range => "format.range",
@@ -28,7 +28,7 @@ impl Misfit {
         }
     }
 
-    pub fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Form => "the text is not written like one",
             Self::Range => "the value is out of its range",

@@ -25,9 +25,9 @@ use crate::tls::{self, TlsStream};
 const LOGIN_WAIT: Duration = Duration::from_secs(20);
 /// An answer in the middle of a task: shorter than the host's limit of a call, so that the user gets a
 /// sentence.
-pub const ANSWER_WAIT: Duration = Duration::from_secs(50);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(50);
 /// An answer to statements of the user, DDL and commits, which the host lets take as long as a run.
-pub const STATEMENT_WAIT: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// Space for what the server sends; many rows fit.
 const INBOX_BYTES: usize = 256 << 10;
 /// One message of the server at most; a row beyond it doesn't fit into a guest either.
@@ -36,21 +36,21 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 const QUERY_ROWS_MAX: usize = 100_000;
 
 /// A row of a query, as text.
-pub type TextRow = Vec<Option<String>>;
+pub(crate) type TextRow = Vec<Option<String>>;
 
 /// A column of a statement's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described {
-    pub name: String,
+pub(crate) struct Described {
+    pub(crate) name: String,
     /// The table and the column in it that the value comes from; 0 for an expression.
-    pub table: u32,
-    pub attribute: i16,
-    pub type_oid: u32,
-    pub typmod: i32,
+    pub(crate) table: u32,
+    pub(crate) attribute: i16,
+    pub(crate) type_oid: u32,
+    pub(crate) typmod: i32,
 }
 
 /// What comes next in a COPY from the server.
-pub enum CopyStep {
+pub(crate) enum CopyStep {
     /// Bytes of the inbox; see [`Client::bytes`].
     Data(Range<usize>),
     /// The COPY is complete.
@@ -88,7 +88,7 @@ impl Stream {
 }
 
 /// A connection that is logged in.
-pub struct Client {
+pub(crate) struct Client {
     stream: Stream,
     inbox: Vec<u8>,
     /// The unread part of the inbox.
@@ -97,10 +97,12 @@ pub struct Client {
     read_timeout: Option<Duration>,
     /// The server's word for where it is: `I` idle, `T` in a transaction, `E` in a failed one.
     status: u8,
+    /// What the server said before it ended the session.
+    last_words: Option<ServerError>,
     /// The server's version as a number, such as 150004.
     version: u32,
     /// How long an answer may take.
-    pub patience: Duration,
+    pub(crate) patience: Duration,
 }
 
 impl Drop for Client {
@@ -118,7 +120,7 @@ impl Client {
     /// # Errors
     /// Those of `sdk::net::connect`, `postgresql.tls_*`, `postgresql.authentication_failed`,
     /// `postgresql.database_not_found` and other words of the server.
-    pub fn connect(connection: &Connection) -> Result<Self, Fault> {
+    pub(crate) fn connect(connection: &Connection) -> Result<Self, Fault> {
         let login = connection.login()?;
         let mode = connection.ssl_mode()?;
         let stream = sdk::net::connect(&login.host, login.port, LOGIN_WAIT)?;
@@ -133,6 +135,7 @@ impl Client {
             outbox: BytesMut::new(),
             read_timeout: Some(LOGIN_WAIT),
             status: b'I',
+            last_words: None,
             version: 0,
             patience: LOGIN_WAIT,
         };
@@ -151,27 +154,27 @@ impl Client {
         Ok(client)
     }
 
-    pub fn version(&self) -> u32 {
+    pub(crate) fn version(&self) -> u32 {
         self.version
     }
 
     /// Whether a transaction is open, failed or not.
-    pub fn in_transaction(&self) -> bool {
+    pub(crate) fn in_transaction(&self) -> bool {
         self.status != b'I'
     }
 
     /// The bytes that a [`CopyStep::Data`] means, until the next call.
-    pub fn bytes(&self, range: Range<usize>) -> &[u8] {
+    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.inbox[range]
     }
 
     /// Runs statements and answers the rows of the last that has any, as text.
-    pub fn query(&mut self, sql: &str) -> Result<Vec<TextRow>> {
+    pub(crate) fn query(&mut self, sql: &str) -> Result<Vec<TextRow>> {
         Ok(self.run(sql)?.0)
     }
 
     /// Runs statements and answers how many rows the last one touched.
-    pub fn execute(&mut self, sql: &str) -> Result<u64> {
+    pub(crate) fn execute(&mut self, sql: &str) -> Result<u64> {
         Ok(self.run(sql)?.1)
     }
 
@@ -201,7 +204,7 @@ impl Client {
     }
 
     /// The columns that `sql` would answer; it is not run.
-    pub fn describe(&mut self, sql: &str) -> Result<Vec<Described>> {
+    pub(crate) fn describe(&mut self, sql: &str) -> Result<Vec<Described>> {
         self.send(|out| {
             frontend::parse("", sql, [], out)?;
             frontend::describe(b'S', "", out)?;
@@ -225,7 +228,7 @@ impl Client {
     }
 
     /// Runs `statements`, of which the last is a `COPY … FROM STDIN`, and sends it `data`.
-    pub fn copy_in(&mut self, statements: &str, data: &[u8]) -> Result<()> {
+    pub(crate) fn copy_in(&mut self, statements: &str, data: &[u8]) -> Result<()> {
         self.send(|out| frontend::query(statements, out))?;
         let mut error = None;
         loop {
@@ -257,35 +260,50 @@ impl Client {
     }
 
     /// Begins a `COPY … TO STDOUT`; [`Self::copy_next`] answers its bytes.
-    pub fn copy_out(&mut self, statement: &str) -> Result<()> {
+    pub(crate) fn copy_out(&mut self, statement: &str) -> Result<()> {
         self.send(|out| frontend::query(statement, out))
     }
 
-    /// The next bytes of the COPY, within `wait`.
-    pub fn copy_next(&mut self, wait: Duration) -> Result<CopyStep> {
-        let mut error = None;
-        let mut wait = wait;
+    /// The next bytes of the COPY, until `deadline`.
+    pub(crate) fn copy_next(&mut self, deadline: Instant) -> Result<CopyStep> {
         loop {
-            let Some((tag, body)) = self.message(wait)? else { return Ok(CopyStep::Idle) };
+            let Some((tag, body)) = self.message(deadline)? else { return Ok(CopyStep::Idle) };
             match tag {
                 b'd' => return Ok(CopyStep::Data(body)),
-                b'E' => error = Some(ServerError::parse(&self.inbox[body])),
-                b'Z' => break,
-                // The end is on its way; it must not be lost between two calls.
-                b'c' | b'C' => wait = self.patience,
+                b'E' => {
+                    let error = ServerError::parse(&self.inbox[body]);
+                    self.ready()?;
+                    return Err(Error::Server(Box::new(error)));
+                }
+                b'c' => {
+                    self.ready()?;
+                    return Ok(CopyStep::Done);
+                }
                 _ => {}
             }
         }
-        error.map_or(Ok(CopyStep::Done), |error| Err(Error::Server(Box::new(error))))
     }
 
-    fn send(
-        &mut self,
-        fill: impl FnOnce(&mut BytesMut) -> std::io::Result<()>,
-    ) -> Result<()> {
+    /// Waits until the server takes the next statement.
+    fn ready(&mut self) -> Result<()> {
+        loop {
+            match self.answer()? {
+                (b'Z', _) => return Ok(()),
+                (b'E', body) => {
+                    return Err(Error::Server(Box::new(ServerError::parse(&self.inbox[body]))));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn send(&mut self, fill: impl FnOnce(&mut BytesMut) -> std::io::Result<()>) -> Result<()> {
         self.outbox.clear();
         fill(&mut self.outbox).map_err(|_| {
-            Fault::user("postgresql.statement_invalid", "a statement holds a zero byte or is too long")
+            Fault::user(
+                "postgresql.statement_invalid",
+                "a statement holds a zero byte or is too long",
+            )
         })?;
         self.stream.write_all(&self.outbox).map_err(|error| Error::Fault(lost(error)))
     }
@@ -293,44 +311,60 @@ impl Client {
     /// The next message that belongs to the conversation, within the client's patience.
     fn answer(&mut self) -> Result<(u8, Range<usize>)> {
         let patience = self.patience;
-        self.message(patience)?.ok_or_else(|| {
+        let deadline = Instant::now() + patience;
+        self.message(deadline)?.ok_or_else(|| {
             let message = format!("the server did not answer within {} s", patience.as_secs());
             let fault = Fault::external("postgresql.timed_out", message);
-            Error::Fault(fault.hint("the server is overloaded, waits for a lock, or the network drops packets").retry_after(0))
+            Error::Fault(
+                fault
+                    .hint(
+                        "the server is overloaded, waits for a lock, or the network drops packets",
+                    )
+                    .retry_after(0),
+            )
         })
     }
 
-    /// The next message that belongs to the conversation, or `None` after `wait`. Its range is good
-    /// until the next call.
-    fn message(&mut self, wait: Duration) -> Result<Option<(u8, Range<usize>)>> {
-        const HEAD: usize = 5;
-        let deadline = Instant::now() + wait;
+    /// The next message that belongs to the conversation, or `None` after `deadline`. Its range is
+    /// good until the next call.
+    fn message(&mut self, deadline: Instant) -> Result<Option<(u8, Range<usize>)>> {
         loop {
-            let unread = &self.inbox[self.unread.clone()];
-            let mut needed = HEAD;
-            if let [tag, length @ ..] = unread
-                && let Some(length) = length.first_chunk::<4>()
-            {
-                let (tag, length) = (*tag, u32::from_be_bytes(*length) as usize);
-                if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
-                    return Err(broken("a message of impossible length").into());
-                }
-                needed = 1 + length;
-                if unread.len() >= needed {
-                    let body = self.unread.start + HEAD..self.unread.start + needed;
-                    self.unread.start += needed;
-                    match tag {
-                        b'S' | b'N' | b'A' => continue,
-                        b'Z' => self.status = self.inbox[body.clone()].first().copied().unwrap_or(b'I'),
-                        _ => {}
+            match self.buffered()? {
+                Ok((b'S' | b'N' | b'A', _)) => {}
+                Ok(message) => return Ok(Some(message)),
+                Err(needed) => {
+                    if !self.fill(needed, deadline)? {
+                        return Ok(None);
                     }
-                    return Ok(Some((tag, body)));
                 }
-            }
-            if !self.fill(needed, deadline)? {
-                return Ok(None);
             }
         }
+    }
+
+    /// The next message, where all of it is in the inbox; else how many bytes are needed for it.
+    fn buffered(&mut self) -> Result<Result<(u8, Range<usize>), usize>> {
+        const HEAD: usize = 5;
+        let unread = &self.inbox[self.unread.clone()];
+        let Some([tag, length @ ..]) = unread.first_chunk::<HEAD>() else { return Ok(Err(HEAD)) };
+        let (tag, length) = (*tag, u32::from_be_bytes(*length) as usize);
+        if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
+            return Err(broken("a message of impossible length").into());
+        }
+        let needed = 1 + length;
+        if unread.len() < needed {
+            return Ok(Err(needed));
+        }
+        let body = self.unread.start + HEAD..self.unread.start + needed;
+        self.unread.start += needed;
+        match tag {
+            b'Z' => self.status = self.inbox[body.clone()].first().copied().unwrap_or(b'I'),
+            b'E' => {
+                let error = ServerError::parse(&self.inbox[body.clone()]);
+                self.last_words = Some(error).filter(|error| error.fatal);
+            }
+            _ => {}
+        }
+        Ok(Ok((tag, body)))
     }
 
     /// Reads more, with room for `needed` unread bytes; false where nothing came until `deadline`.
@@ -349,7 +383,7 @@ impl Client {
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         self.set_read_timeout(left)?;
         match self.stream.read(&mut self.inbox[self.unread.end..]) {
-            Ok(0) => Err(lost("the server closed it").into()),
+            Ok(0) => Err(self.gone("the server closed it")),
             Ok(count) => {
                 self.unread.end += count;
                 Ok(true)
@@ -357,14 +391,22 @@ impl Client {
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(Instant::now() < deadline),
                 ErrorKind::Interrupted => Ok(true),
-                _ => Err(lost(error).into()),
+                _ => Err(self.gone(error)),
             },
+        }
+    }
+
+    /// The connection is gone: the server's last words say best why.
+    fn gone(&mut self, why: impl std::fmt::Display) -> Error {
+        match self.last_words.take() {
+            Some(error) => Error::Server(Box::new(error)),
+            None => Error::Fault(lost(why)),
         }
     }
 
     /// Sets the time-out where it differs by enough to matter: each setting costs a call.
     fn set_read_timeout(&mut self, wait: Duration) -> Result<()> {
-        let near = |now: Duration| now <= wait && wait - now <= wait / 8;
+        let near = |now: Duration| now.abs_diff(wait) <= wait / 8;
         if self.read_timeout.is_some_and(near) {
             return Ok(());
         }
@@ -410,7 +452,8 @@ impl Client {
             }
             10 => self.scram(rest, password),
             kind => {
-                let message = format!("the server asks for a kind of login that is not supported ({kind})");
+                let message =
+                    format!("the server asks for a kind of login that is not supported ({kind})");
                 Err(Fault::external("postgresql.authentication_failed", message)
                     .hint("scram-sha-256 and md5 are")
                     .into())
@@ -425,7 +468,10 @@ impl Client {
             return Err(Fault::external("postgresql.authentication_failed", message).into());
         }
         let refused = |error: std::io::Error| {
-            Error::Fault(Fault::external("postgresql.authentication_failed", format!("the login failed: {error}")))
+            Error::Fault(Fault::external(
+                "postgresql.authentication_failed",
+                format!("the login failed: {error}"),
+            ))
         };
         let binding = sasl::ChannelBinding::unsupported();
         let mut scram = sasl::ScramSha256::new(password.as_bytes(), binding);
@@ -442,7 +488,9 @@ impl Client {
         let body = &self.inbox[body];
         match (tag, body.split_first_chunk::<4>()) {
             (b'E', _) => Err(Error::Server(Box::new(ServerError::parse(body)))),
-            (b'R', Some((kind, rest))) if u32::from_be_bytes(*kind) == expected => Ok(rest.to_vec()),
+            (b'R', Some((kind, rest))) if u32::from_be_bytes(*kind) == expected => {
+                Ok(rest.to_vec())
+            }
             _ => Err(broken("an unexpected answer to the login").into()),
         }
     }

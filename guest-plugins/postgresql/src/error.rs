@@ -3,11 +3,11 @@
 use sdk::Fault;
 
 /// Answer of everything that talks to the server.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in a conversation with the server.
 #[derive(Debug)]
-pub enum Error {
+pub(crate) enum Error {
     /// The server refused a statement; the connection goes on.
     Server(Box<ServerError>),
     /// All else; the connection is of no more use.
@@ -16,15 +16,17 @@ pub enum Error {
 
 /// An `ErrorResponse`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServerError {
+pub(crate) struct ServerError {
     /// SQLSTATE.
-    pub code: String,
-    pub message: String,
-    pub hint: Option<String>,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
     /// Where the server was: `COPY t, line 3, column a`.
-    pub context: Option<String>,
-    pub column: Option<String>,
-    pub constraint: Option<String>,
+    pub(crate) context: Option<String>,
+    pub(crate) column: Option<String>,
+    pub(crate) constraint: Option<String>,
+    /// The server ends the session after it.
+    pub(crate) fatal: bool,
 }
 
 impl From<Fault> for Error {
@@ -42,24 +44,15 @@ impl From<Error> for Fault {
     }
 }
 
-impl Error {
-    /// The SQLSTATE, where the server spoke.
-    pub fn sqlstate(&self) -> Option<&str> {
-        match self {
-            Self::Server(error) => Some(&error.code),
-            Self::Fault(_) => None,
-        }
-    }
-}
-
 impl ServerError {
     /// Reads the fields of an `ErrorResponse` or `NoticeResponse`; unreadable parts are left out.
-    pub fn parse(body: &[u8]) -> Self {
+    pub(crate) fn parse(body: &[u8]) -> Self {
         let mut error = Self::default();
         for field in body.split(|byte| *byte == 0) {
             let Some((kind, text)) = field.split_first() else { continue };
             let text = String::from_utf8_lossy(text).into_owned();
             match kind {
+                b'V' => error.fatal = matches!(text.as_str(), "FATAL" | "PANIC"),
                 b'C' => error.code = text,
                 b'M' => error.message = text,
                 b'H' => error.hint = Some(text),
@@ -73,20 +66,20 @@ impl ServerError {
     }
 
     /// Whether the rows are to blame and not the statement, the server or the way there.
-    pub fn refuses_rows(&self) -> bool {
+    pub(crate) fn refuses_rows(&self) -> bool {
         matches!(self.code.get(..2), Some("21" | "22" | "23" | "44"))
             || matches!(self.code.as_str(), RAISED_BY_TRIGGER | LIMIT_EXCEEDED)
     }
 
     /// The message without values of rows: those stand behind a colon in errors about data.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let about_values = self.code.starts_with("22");
         let end = about_values.then(|| self.message.find(": ")).flatten();
         self.message[..end.unwrap_or(self.message.len())].to_owned()
     }
 
     /// The dotted code for a row that was refused.
-    pub fn refusal_code(&self) -> &'static str {
+    pub(crate) fn refusal_code(&self) -> &'static str {
         match self.code.as_str() {
             "23505" => "postgresql.unique_violation",
             "23502" => "postgresql.not_null_violation",
@@ -104,7 +97,7 @@ impl ServerError {
     }
 
     /// The line of a COPY of `table` that the server was at, from 1.
-    pub fn copy_line(&self, table: &str) -> Option<u64> {
+    pub(crate) fn copy_line(&self, table: &str) -> Option<u64> {
         let prefix = format!("COPY {table}, line ");
         let lines = self.context.as_deref()?.lines();
         let rest = lines.filter_map(|line| line.strip_prefix(&prefix)).next_back()?;
@@ -113,7 +106,7 @@ impl ServerError {
     }
 
     /// The column of a COPY of `table` that the server was at.
-    pub fn copy_column(&self, table: &str) -> Option<&str> {
+    pub(crate) fn copy_column(&self, table: &str) -> Option<&str> {
         if let Some(column) = &self.column {
             return Some(column);
         }
@@ -124,7 +117,7 @@ impl ServerError {
     }
 
     /// The fault for the job; see [`kind_of`] for the table.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         let kind = kind_of(self);
         let message = format!("the server says: {} (SQLSTATE {})", self.text(), self.code);
         let mut fault = match kind.blame {
@@ -163,21 +156,57 @@ fn kind_of(error: &ServerError) -> Kind {
     use Blame::{Data, Passing, Server, User};
     let kind = |blame, code, hint| Kind { blame, code, hint };
     match error.code.as_str() {
-        "28P01" | "28000" => kind(Server, "postgresql.authentication_failed", Some("check username and password of the data source, and the server's pg_hba.conf")),
-        "3D000" => kind(Server, "postgresql.database_not_found", Some("check \"database\" of the data source")),
+        "28P01" | "28000" => kind(
+            Server,
+            "postgresql.authentication_failed",
+            Some("check username and password of the data source, and the server's pg_hba.conf"),
+        ),
+        "3D000" => kind(
+            Server,
+            "postgresql.database_not_found",
+            Some("check \"database\" of the data source"),
+        ),
         "3F000" => kind(Server, "postgresql.schema_not_found", None),
         "42P01" => kind(Server, "postgresql.table_not_found", None),
         "42703" => kind(Server, "postgresql.column_not_found", None),
         "42704" => kind(Server, "postgresql.object_not_found", None),
-        "42501" => kind(Server, "postgresql.permission_denied", Some("grant the role of the data source what the job needs")),
-        "25006" => kind(Server, "postgresql.read_only", Some("this server or session takes no writes; name the primary")),
-        "25001" => kind(User, "postgresql.not_in_transaction", Some("statements of preSql and postSql run in one transaction; run this one elsewhere")),
-        "53100" => kind(Server, "postgresql.disk_full", Some("free space at the server, then resume the run")),
-        "53300" => kind(Passing, "postgresql.too_many_connections", Some("lower the job's \"concurrent\" or raise max_connections")),
+        "42501" => kind(
+            Server,
+            "postgresql.permission_denied",
+            Some("grant the role of the data source what the job needs"),
+        ),
+        "25006" => kind(
+            Server,
+            "postgresql.read_only",
+            Some("this server or session takes no writes; name the primary"),
+        ),
+        "25001" => kind(
+            User,
+            "postgresql.not_in_transaction",
+            Some("statements of preSql and postSql run in one transaction; run this one elsewhere"),
+        ),
+        "53100" => kind(
+            Server,
+            "postgresql.disk_full",
+            Some("free space at the server, then resume the run"),
+        ),
+        "53300" => kind(
+            Passing,
+            "postgresql.too_many_connections",
+            Some("lower the job's \"concurrent\" or raise max_connections"),
+        ),
         "53200" => kind(Passing, "postgresql.out_of_memory", None),
-        "55P03" => kind(Passing, "postgresql.lock_timeout", Some("another session holds a lock on the table; pg_locks shows which")),
+        "55P03" => kind(
+            Passing,
+            "postgresql.lock_timeout",
+            Some("another session holds a lock on the table; pg_locks shows which"),
+        ),
         "55000" => kind(Server, "postgresql.object_not_ready", None),
-        "57014" => kind(Server, "postgresql.canceled", Some("a statement_timeout of the role or an administrator ended the statement")),
+        "57014" => kind(
+            Server,
+            "postgresql.canceled",
+            Some("a statement_timeout of the role or an administrator ended the statement"),
+        ),
         "57P01" | "57P02" | "57P03" => kind(Passing, "postgresql.server_shutdown", None),
         "40001" | "40P01" | "25P03" | "25P04" => kind(Passing, "postgresql.transaction_lost", None),
         "0A000" => kind(User, "postgresql.unsupported", None),
@@ -194,16 +223,19 @@ fn kind_of(error: &ServerError) -> Kind {
 }
 
 /// The server sent what the protocol doesn't have there.
-pub fn broken(what: &str) -> Fault {
+pub(crate) fn broken(what: &str) -> Fault {
     Fault::external("postgresql.protocol", format!("the server does not follow PostgreSQL's protocol: {what}"))
         .hint("check that a PostgreSQL server listens on this port, and no other service or a proxy that speaks otherwise")
 }
 
 /// The connection broke; everything not committed is undone, so it is safe to begin anew.
-pub fn lost(why: impl std::fmt::Display) -> Fault {
-    Fault::external("postgresql.connection_lost", format!("the connection to the server is lost: {why}"))
-        .hint("the server went away or the network broke; nothing half-done stays")
-        .retry_after(0)
+pub(crate) fn lost(why: impl std::fmt::Display) -> Fault {
+    Fault::external(
+        "postgresql.connection_lost",
+        format!("the connection to the server is lost: {why}"),
+    )
+    .hint("the server went away or the network broke; nothing half-done stays")
+    .retry_after(0)
 }
 
 #[cfg(test)]
@@ -250,7 +282,10 @@ mod tests {
     #[test]
     fn messages_carry_no_values() {
         let text = |code, message| error(code, message, "").text();
-        assert_eq!(text("22P02", "invalid input syntax for type interval: \"secret\""), "invalid input syntax for type interval");
+        assert_eq!(
+            text("22P02", "invalid input syntax for type interval: \"secret\""),
+            "invalid input syntax for type interval"
+        );
         assert_eq!(text("42601", "syntax error: x"), "syntax error: x");
     }
 

@@ -1,1 +1,93 @@
-//! postgresql
+//! The PostgreSQL plug-in: reads tables and queries, writes tables.
+//!
+//! Rows travel by COPY both ways, in binary form wherever the types have one here ([`types`]); the
+//! connection is blocking and of this crate ([`client`] says why). What it is not: a reader of the
+//! write-ahead log, nor a runner of scripts.
+//!
+//! Begin with [`reader`] or [`writer`]. `splits` cuts tables into shares, `decode` and `encode` turn
+//! COPY into Arrow and back, `target` and `marks` are what the writer knows about its table, `catalog`
+//! asks the server, `settings` is what users may write.
+
+mod catalog;
+mod client;
+mod decode;
+mod encode;
+mod error;
+mod inspect;
+mod marks;
+mod note;
+mod numeric;
+pub mod reader;
+mod settings;
+mod splits;
+mod sql;
+mod target;
+mod text;
+mod tls;
+mod types;
+pub mod writer;
+
+use sdk::{
+    CheckStep, Configuration, Dataset, Description, Endpoint, Entry, Plugin, Requirement, Result,
+    Role, SourceType,
+};
+
+/// The plug-in.
+pub struct Postgresql;
+
+impl Plugin for Postgresql {
+    type Reader = reader::PostgresReader;
+    type Writer = writer::PostgresWriter;
+
+    fn describe() -> Description {
+        let names = ["postgres", "pg", "postgresqlreader", "postgresqlwriter"];
+        Description {
+            name: "postgresql".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: "reads and writes PostgreSQL tables by COPY".to_owned(),
+            types: vec![SourceType {
+                name: "postgresql".to_owned(),
+                aliases: names.map(str::to_owned).to_vec(),
+                title: "PostgreSQL".to_owned(),
+                family: "database".to_owned(),
+                connection_schema: sdk::parameters::schema::<settings::Connection>(),
+                reader: Some(Role {
+                    parameter_schema: sdk::parameters::schema::<settings::ReaderParameter>(),
+                    features: Vec::new(),
+                }),
+                writer: Some(Role {
+                    parameter_schema: sdk::parameters::schema::<settings::WriterParameter>(),
+                    features: Vec::new(),
+                }),
+                places: Vec::new(),
+            }],
+            metadata: Vec::new(),
+        }
+    }
+
+    fn requirements(configuration: &Configuration) -> Result<Vec<Requirement>> {
+        let (host, port) = settings::Connection::read(configuration)?.endpoint()?;
+        Ok(vec![Requirement::Tcp(Endpoint { host, first_port: port, last_port: port })])
+    }
+
+    fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
+        inspect::check(configuration)
+    }
+
+    fn browse(
+        configuration: &Configuration,
+        path: &[String],
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Entry>> {
+        inspect::browse(configuration, path, after.unwrap_or_default(), limit)
+    }
+
+    fn discover(configuration: &Configuration, paths: &[Vec<String>]) -> Result<Vec<Dataset>> {
+        inspect::discover(configuration, paths)
+    }
+}
+
+// The entry points have names that only a component's linker takes.
+#[cfg(target_arch = "wasm32")]
+sdk::export!(Postgresql);

@@ -14,7 +14,7 @@ const DIGITS_MAX: usize = 80;
 
 /// A `numeric` taken apart; the digits are still in wire form.
 #[derive(Clone, Copy)]
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     weight: i32,
     sign: u16,
     digits: &'a [u8],
@@ -22,7 +22,7 @@ pub struct Parts<'a> {
 
 /// Why a value does not become a decimal of its column's scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unfit {
+pub(crate) enum Unfit {
     /// The bytes are no `numeric`.
     Malformed,
     /// More decimals, or more digits, than the column's type has.
@@ -30,7 +30,7 @@ pub enum Unfit {
 }
 
 impl<'a> Parts<'a> {
-    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (head, digits) = bytes.split_first_chunk::<8>()?;
         let [n0, n1, w0, w1, s0, s1, _, _] = *head;
         let count = usize::from(u16::from_be_bytes([n0, n1]));
@@ -42,7 +42,7 @@ impl<'a> Parts<'a> {
         (digits.len() == count * 2).then_some(parts)
     }
 
-    pub fn is_nan(&self) -> bool {
+    pub(crate) fn is_nan(&self) -> bool {
         self.sign == NAN
     }
 
@@ -51,7 +51,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The unscaled value at `scale`, exactly.
-    pub fn unscaled(&self, scale: i8) -> Result<i128, Unfit> {
+    pub(crate) fn unscaled(&self, scale: i8) -> Result<i128, Unfit> {
         let mut value: i128 = 0;
         // Power of ten of the last decimal digit of the group that was taken last.
         let mut power = (self.weight + 1) * GROUP + i32::from(scale);
@@ -59,7 +59,10 @@ impl<'a> Parts<'a> {
             power -= GROUP;
             let group = i128::from(group);
             if power >= 0 {
-                value = value.checked_mul(10_000).and_then(|v| v.checked_add(group)).ok_or(Unfit::OutOfRange)?;
+                value = value
+                    .checked_mul(10_000)
+                    .and_then(|v| v.checked_add(group))
+                    .ok_or(Unfit::OutOfRange)?;
                 continue;
             }
             // The group reaches behind the scale: only its first decimal digits belong to the value.
@@ -68,7 +71,10 @@ impl<'a> Parts<'a> {
                 return Err(Unfit::OutOfRange);
             }
             let kept = 10_i128.pow(u32::try_from(GROUP + power).unwrap_or(0));
-            value = value.checked_mul(kept).and_then(|v| v.checked_add(group / cut)).ok_or(Unfit::OutOfRange)?;
+            value = value
+                .checked_mul(kept)
+                .and_then(|v| v.checked_add(group / cut))
+                .ok_or(Unfit::OutOfRange)?;
         }
         if power > 0 && value != 0 {
             let factor = 10_i128.checked_pow(power as u32).ok_or(Unfit::OutOfRange)?;
@@ -86,7 +92,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The unscaled value at `scale` for decimals that need more than 128 bits.
-    pub fn unscaled_wide(&self, scale: i8) -> Result<i256, Unfit> {
+    pub(crate) fn unscaled_wide(&self, scale: i8) -> Result<i256, Unfit> {
         let mut text = String::with_capacity(DIGITS_MAX);
         if self.sign == NEGATIVE {
             text.push('-');
@@ -117,7 +123,7 @@ impl<'a> Parts<'a> {
 }
 
 /// Appends `numeric`'s binary form of an unscaled value; `scale` is not negative.
-pub fn write(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
+pub(crate) fn write(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
     let scale = scale.unsigned_abs();
     /// Up to this scale the decimals, filled up to whole groups, fit into 64 bits.
     const FAST_SCALE_MAX: u8 = 15;
@@ -143,11 +149,11 @@ pub fn write(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
 }
 
 /// The same for decimals that need more than 128 bits.
-pub fn write_wide(unscaled: i256, scale: i8, out: &mut Vec<u8>) {
+pub(crate) fn write_wide(unscaled: i256, scale: i8, out: &mut Vec<u8>) {
     write_digits(&unscaled.to_string(), scale.unsigned_abs(), out);
 }
 
-pub fn write_nan(out: &mut Vec<u8>) {
+pub(crate) fn write_nan(out: &mut Vec<u8>) {
     out.extend_from_slice(&8_u32.to_be_bytes());
     for word in [0, 0, NAN, 0] {
         out.extend_from_slice(&word.to_be_bytes());
@@ -192,7 +198,7 @@ fn write_groups(groups: &[u16], whole: usize, negative: bool, scale: u8, out: &m
 }
 
 /// The decimal as text: `-12.30`.
-pub fn text(unscaled: &str, scale: i8, out: &mut String) {
+pub(crate) fn text(unscaled: &str, scale: i8, out: &mut String) {
     let (sign, digits) = unscaled.strip_prefix('-').map_or(("", unscaled), |digits| ("-", digits));
     let scale = usize::from(scale.unsigned_abs());
     out.push_str(sign);
@@ -236,7 +242,10 @@ mod tests {
         ];
         for (value, scale, bytes) in cases {
             assert_eq!(Parts::parse(bytes).unwrap().unscaled(*scale), Ok(*value));
-            assert_eq!(Parts::parse(bytes).unwrap().unscaled_wide(*scale), Ok(i256::from_i128(*value)));
+            assert_eq!(
+                Parts::parse(bytes).unwrap().unscaled_wide(*scale),
+                Ok(i256::from_i128(*value))
+            );
             let mut out = Vec::new();
             write(*value, *scale, &mut out);
             assert_eq!(&out[4..], bytes, "{value} {scale}");
@@ -258,7 +267,11 @@ mod tests {
                 write(value, scale, &mut out);
                 write_wide(i256::from_i128(value), scale, &mut wide);
                 assert_eq!(out, wide, "{value} {scale}");
-                assert_eq!(Parts::parse(&out[4..]).unwrap().unscaled(scale), Ok(value), "{value} {scale}");
+                assert_eq!(
+                    Parts::parse(&out[4..]).unwrap().unscaled(scale),
+                    Ok(value),
+                    "{value} {scale}"
+                );
             }
         }
         let value = i256::from_string(&"9".repeat(76)).unwrap();
@@ -285,8 +298,13 @@ mod tests {
 
     #[test]
     fn texts_have_their_point() {
-        let cases =
-            [("12345", 2, "123.45"), ("-5", 2, "-0.05"), ("0", 2, "0.00"), ("7", 0, "7"), ("10", 2, "0.10")];
+        let cases = [
+            ("12345", 2, "123.45"),
+            ("-5", 2, "-0.05"),
+            ("0", 2, "0.00"),
+            ("7", 0, "7"),
+            ("10", 2, "0.10"),
+        ];
         for (unscaled, scale, expected) in cases {
             let mut out = String::new();
             text(unscaled, scale, &mut out);

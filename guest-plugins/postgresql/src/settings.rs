@@ -16,7 +16,7 @@ const SPLIT_FACTOR_MAX: u32 = 1000;
 /// Properties of a PostgreSQL data source.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Connection {
+pub(crate) struct Connection {
     /// Host name or address of the server.
     #[serde(default)]
     host: Option<String>,
@@ -39,30 +39,30 @@ pub struct Connection {
     jdbc_url: Option<OneOrMany<String>>,
     /// Encryption of the connection.
     #[serde(default)]
-    pub ssl: Option<Ssl>,
+    pub(crate) ssl: Option<Ssl>,
     /// Schema of the tables that are named without one.
     #[serde(default)]
-    pub schema: Option<String>,
+    pub(crate) schema: Option<String>,
     /// Run-time settings of the server for this connection, such as `TimeZone`.
     #[serde(default)]
-    pub properties: BTreeMap<String, String>,
+    pub(crate) properties: BTreeMap<String, String>,
 }
 
 /// Encryption of the connection.
 #[derive(Deserialize, JsonSchema)]
-pub struct Ssl {
+pub(crate) struct Ssl {
     /// How much is asked of the server; `verify-full` where there is a `ca`, else `prefer`.
     #[serde(default)]
     mode: Option<SslMode>,
     /// Certificates (PEM) of the authorities that are trusted; usually `{"file": "ca.pem"}`.
     #[serde(default)]
-    pub ca: Option<String>,
+    pub(crate) ca: Option<String>,
 }
 
 /// How much is asked of the server, as libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum SslMode {
+pub(crate) enum SslMode {
     /// No encryption.
     Disable,
     /// Encryption where the server offers it; nobody's identity is checked.
@@ -78,7 +78,7 @@ pub enum SslMode {
 /// A number, or the same as text.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum NumberOrText {
+pub(crate) enum NumberOrText {
     Number(u32),
     Text(String),
 }
@@ -97,7 +97,7 @@ impl NumberOrText {
 /// True or false, or the same as text.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum BoolOrText {
+pub(crate) enum BoolOrText {
     Bool(bool),
     Text(String),
 }
@@ -117,16 +117,16 @@ impl BoolOrText {
 }
 
 /// Where to log in, complete.
-pub struct Login {
-    pub host: String,
-    pub port: u16,
-    pub database: String,
-    pub username: String,
-    pub password: String,
+pub(crate) struct Login {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) database: String,
+    pub(crate) username: String,
+    pub(crate) password: String,
 }
 
 impl Connection {
-    pub fn read(configuration: &Configuration) -> Result<Self> {
+    pub(crate) fn read(configuration: &Configuration) -> Result<Self> {
         parameters::connection(configuration)
     }
 
@@ -134,7 +134,7 @@ impl Connection {
     ///
     /// # Errors
     /// `connection.invalid` with the place of what is missing or unreadable.
-    pub fn endpoint(&self) -> Result<(String, u16)> {
+    pub(crate) fn endpoint(&self) -> Result<(String, u16)> {
         let url = self.url()?;
         let host = self.host.clone().or(url.host).filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| missing("host"))?;
@@ -151,7 +151,7 @@ impl Connection {
 
     /// # Errors
     /// `connection.invalid` with the place of what is missing or unreadable.
-    pub fn login(&self) -> Result<Login> {
+    pub(crate) fn login(&self) -> Result<Login> {
         let (host, port) = self.endpoint()?;
         let database = self.database.clone().or(self.url()?.database);
         Ok(Login {
@@ -165,7 +165,7 @@ impl Connection {
 
     /// # Errors
     /// `connection.invalid` where certificates are to be checked and no authority is given.
-    pub fn ssl_mode(&self) -> Result<SslMode> {
+    pub(crate) fn ssl_mode(&self) -> Result<SslMode> {
         let ca = self.ssl.as_ref().is_some_and(|ssl| ssl.ca.is_some());
         let mode = self.ssl.as_ref().and_then(|ssl| ssl.mode);
         match mode {
@@ -237,10 +237,11 @@ fn missing(what: &str) -> Fault {
 /// Parameters of the reader.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ReaderParameter {
+pub(crate) struct ReaderParameter {
     /// Name of the data source.
     #[serde(default)]
-    pub datasource: Option<String>,
+    #[expect(dead_code, reason = "the host has looked it up")]
+    datasource: Option<String>,
     /// The table, as `table` or `schema.table`.
     #[serde(default)]
     table: Option<OneOrMany<String>>,
@@ -262,7 +263,8 @@ pub struct ReaderParameter {
     split_factor: Option<NumberOrText>,
     /// Taken for compatibility; rows are streamed.
     #[serde(default)]
-    pub fetch_size: Option<NumberOrText>,
+    #[expect(dead_code, reason = "accepted from documents of DataX")]
+    fetch_size: Option<NumberOrText>,
     /// Statements that are run after each login.
     #[serde(default)]
     session: Option<OneOrMany<String>>,
@@ -274,7 +276,7 @@ pub struct ReaderParameter {
 /// An element of DataX's `connection`.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DataxConnection {
+pub(crate) struct DataxConnection {
     /// The table.
     #[serde(default)]
     table: Option<OneOrMany<String>>,
@@ -285,7 +287,7 @@ pub struct DataxConnection {
 
 /// What is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
+pub(crate) enum Selection {
     Query(String),
     Table { table: String, columns: Vec<String>, filter: Option<String>, split_by: Option<String> },
 }
@@ -293,7 +295,7 @@ pub enum Selection {
 impl ReaderParameter {
     /// # Errors
     /// `parameter.invalid` where there is no table or query, or more than one.
-    pub fn selection(&self) -> Result<Selection> {
+    pub(crate) fn selection(&self) -> Result<Selection> {
         let inner = self.connection.first();
         let query = self.query_sql.as_ref().or(inner.and_then(|inner| inner.query_sql.as_ref()));
         if let Some(query) = query {
@@ -310,7 +312,7 @@ impl ReaderParameter {
 
     /// # Errors
     /// `parameter.invalid` outside 1 to 1000.
-    pub fn split_factor(&self) -> Result<u32> {
+    pub(crate) fn split_factor(&self) -> Result<u32> {
         let place = "/parameter/splitFactor";
         let Some(factor) = &self.split_factor else { return Ok(SPLIT_FACTOR) };
         let factor = factor.number(place)?;
@@ -321,7 +323,7 @@ impl ReaderParameter {
         Err(Fault::user("parameter.invalid", message).at(place))
     }
 
-    pub fn session(&self) -> &[String] {
+    pub(crate) fn session(&self) -> &[String] {
         list(self.session.as_ref())
     }
 }
@@ -329,10 +331,11 @@ impl ReaderParameter {
 /// Parameters of the writer.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct WriterParameter {
+pub(crate) struct WriterParameter {
     /// Name of the data source.
     #[serde(default)]
-    pub datasource: Option<String>,
+    #[expect(dead_code, reason = "the host has looked it up")]
+    datasource: Option<String>,
     /// The table, as `table` or `schema.table`.
     #[serde(default)]
     table: Option<OneOrMany<String>>,
@@ -366,10 +369,11 @@ pub struct WriterParameter {
     create_table: Option<BoolOrText>,
     /// Types in SQL by column, for `createTable`.
     #[serde(default)]
-    pub pg_type: BTreeMap<String, String>,
+    pub(crate) pg_type: BTreeMap<String, String>,
     /// Taken for compatibility; batches are cut by bytes.
     #[serde(default)]
-    pub batch_size: Option<NumberOrText>,
+    #[expect(dead_code, reason = "accepted from documents of DataX")]
+    batch_size: Option<NumberOrText>,
     /// Empty texts become NULL.
     #[serde(default)]
     #[schemars(extend("default" = false))]
@@ -377,7 +381,7 @@ pub struct WriterParameter {
     /// Schema of the table `_airlock_commit` that keeps how far a run has come; that of the table
     /// where nothing is said.
     #[serde(default)]
-    pub mark_schema: Option<String>,
+    pub(crate) mark_schema: Option<String>,
     /// Statements that are run after each login.
     #[serde(default)]
     session: Option<OneOrMany<String>>,
@@ -389,7 +393,7 @@ pub struct WriterParameter {
 /// How rows meet those that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum WriteMode {
+pub(crate) enum WriteMode {
     /// Adds rows; a row whose key is there is refused.
     Insert,
     /// The same as insert.
@@ -405,7 +409,7 @@ pub enum WriteMode {
 /// What an upsert does with a row whose key is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum ConflictMode {
+pub(crate) enum ConflictMode {
     /// Keeps the row that is there.
     Ignore,
     /// Changes the written columns.
@@ -417,32 +421,32 @@ pub enum ConflictMode {
 impl WriterParameter {
     /// # Errors
     /// `parameter.invalid` where there is no table, or more than one.
-    pub fn table(&self) -> Result<String> {
+    pub(crate) fn table(&self) -> Result<String> {
         table_of(self.table.as_ref(), &self.connection)
     }
 
-    pub fn columns(&self) -> Vec<String> {
+    pub(crate) fn columns(&self) -> Vec<String> {
         columns_of(self.column.as_ref())
     }
 
-    pub fn pre_sql(&self) -> &[String] {
+    pub(crate) fn pre_sql(&self) -> &[String] {
         list(self.pre_sql.as_ref())
     }
 
-    pub fn post_sql(&self) -> &[String] {
+    pub(crate) fn post_sql(&self) -> &[String] {
         list(self.post_sql.as_ref())
     }
 
-    pub fn session(&self) -> &[String] {
+    pub(crate) fn session(&self) -> &[String] {
         list(self.session.as_ref())
     }
 
-    pub fn update_columns(&self) -> &[String] {
+    pub(crate) fn update_columns(&self) -> &[String] {
         list(self.update_column.as_ref())
     }
 
     /// How an upsert meets rows that are there; `None` where rows are only added.
-    pub fn conflict_mode(&self) -> Option<ConflictMode> {
+    pub(crate) fn conflict_mode(&self) -> Option<ConflictMode> {
         match self.write_mode.unwrap_or(WriteMode::Insert) {
             WriteMode::Insert | WriteMode::Copy => None,
             WriteMode::Upsert | WriteMode::Update => {
@@ -456,7 +460,7 @@ impl WriterParameter {
     ///
     /// # Errors
     /// `parameter.invalid` for more than one index: PostgreSQL looks at one.
-    pub fn unique_index(&self) -> Result<Option<Vec<String>>> {
+    pub(crate) fn unique_index(&self) -> Result<Option<Vec<String>>> {
         let place = "/parameter/uniqueIndexColumns";
         let lists = self.unique_index_columns.as_deref().unwrap_or_default();
         match lists {
@@ -472,11 +476,11 @@ impl WriterParameter {
         }
     }
 
-    pub fn creates_table(&self) -> Result<bool> {
+    pub(crate) fn creates_table(&self) -> Result<bool> {
         flag(self.create_table.as_ref(), "/parameter/createTable")
     }
 
-    pub fn empty_as_null(&self) -> Result<bool> {
+    pub(crate) fn empty_as_null(&self) -> Result<bool> {
         flag(self.empty_as_null.as_ref(), "/parameter/emptyAsNull")
     }
 }

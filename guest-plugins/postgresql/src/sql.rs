@@ -1,27 +1,27 @@
 //! SQL text: names and literals in quotes, names of tables as users write them.
 
 /// `name` as a quoted identifier.
-pub fn ident(name: &str) -> String {
+pub(crate) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Names as a list of quoted identifiers.
-pub fn idents<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn idents<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(ident).collect::<Vec<_>>().join(", ")
 }
 
 /// `text` as a literal; sessions have `standard_conforming_strings` on.
-pub fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 /// Texts as a list of literals.
-pub fn literals<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn literals<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     texts.into_iter().map(literal).collect::<Vec<_>>().join(", ")
 }
 
 /// `bytes` as a literal of type bytea.
-pub fn bytea(bytes: &[u8]) -> String {
+pub(crate) fn bytea(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2 + 12);
     text.push_str("'\\x");
     for byte in bytes {
@@ -35,7 +35,7 @@ pub fn bytea(bytes: &[u8]) -> String {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// The bytes of a bytea in its hexadecimal text form.
-pub fn bytea_bytes(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn bytea_bytes(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("\\x")?.as_bytes();
     let nibble = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
     digits.chunks(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?)).collect()
@@ -43,14 +43,14 @@ pub fn bytea_bytes(text: &str) -> Option<Vec<u8>> {
 
 /// A name as the user wrote it, and whether it stood in quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    pub name: String,
-    pub quoted: bool,
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) quoted: bool,
 }
 
 impl Written {
     /// The names that it may mean, the likeliest first: as it stands, and folded as SQL folds.
-    pub fn candidates(&self) -> Vec<String> {
+    pub(crate) fn candidates(&self) -> Vec<String> {
         let folded = self.name.to_lowercase();
         if self.quoted || folded == self.name {
             vec![self.name.clone()]
@@ -61,7 +61,7 @@ impl Written {
 }
 
 /// The parts of `schema.table`, where quotes protect dots; `None` for a text that is no such name.
-pub fn split_name(text: &str) -> Option<Vec<Written>> {
+pub(crate) fn split_name(text: &str) -> Option<Vec<Written>> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
     loop {
@@ -102,14 +102,20 @@ fn quoted(inner: &str) -> Option<(Written, &str)> {
     }
 }
 
-pub fn without_semicolon(text: &str) -> &str {
+pub(crate) fn without_semicolon(text: &str) -> &str {
     text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace())
 }
 
 /// The candidate nearest to `name`, where one is near enough to be meant.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let name = name.to_lowercase();
-    let limit = (name.chars().count() / 3).max(1);
+    let limit = match name.chars().count() {
+        0..3 => 1,
+        length => (length / 3).max(2),
+    };
     candidates
         .into_iter()
         .map(|candidate| (distance(&name, &candidate.to_lowercase()), candidate))
@@ -182,6 +188,7 @@ mod tests {
     fn near_names_are_found() {
         assert_eq!(nearest("ordres", ["customers", "orders"]), Some("orders"));
         assert_eq!(nearest("Orders", ["orders"]), Some("orders"));
-        assert_eq!(nearest("x", ["orders", "customers"]), None);
+        assert_eq!(nearest("nwe", ["old", "new"]), Some("new"));
+        assert_eq!(nearest("x", ["id", "customers"]), None);
     }
 }

@@ -17,16 +17,26 @@ use sdk::{Fault, Result};
 
 use crate::settings::SslMode;
 
-pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 /// Begins TLS on `stream`, handshake included.
 ///
 /// # Errors
 /// `postgresql.tls_certificate` where the server's certificate is not accepted, `postgresql.tls_failed`
 /// for the rest, `connection.invalid` for an unreadable `ca`.
-pub fn begin(mut stream: TcpStream, host: &str, mode: SslMode, ca: Option<&str>) -> Result<TlsStream> {
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| Fault::user("connection.invalid", format!("\"{host}\" is not a host name that a certificate can carry")).at("/connection/host"))?;
+pub(crate) fn begin(
+    mut stream: TcpStream,
+    host: &str,
+    mode: SslMode,
+    ca: Option<&str>,
+) -> Result<TlsStream> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        Fault::user(
+            "connection.invalid",
+            format!("\"{host}\" is not a host name that a certificate can carry"),
+        )
+        .at("/connection/host")
+    })?;
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(Verifier::new(mode, ca, provider.clone())?);
     let config = ClientConfig::builder_with_provider(provider)
@@ -66,7 +76,10 @@ fn refused(host: &str, why: &CertificateError) -> Fault {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             ("the server's certificate has expired".to_owned(), "renew the server's certificate")
         }
-        other => (format!("the server's certificate is not accepted: {other}"), "look at the server's certificate with openssl x509 -text"),
+        other => (
+            format!("the server's certificate is not accepted: {other}"),
+            "look at the server's certificate with openssl x509 -text",
+        ),
     };
     Fault::external("postgresql.tls_certificate", what).hint(hint).at("/connection/ssl")
 }
@@ -87,7 +100,8 @@ impl Verifier {
                 .hint("it holds one or more certificates in PEM form")
                 .at("/connection/ssl/ca")
         };
-        let Some(pem) = ca.filter(|_| matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull)) else {
+        let Some(pem) = ca.filter(|_| matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull))
+        else {
             return Ok(Self { mode, authorities: Vec::new(), chain: None, provider });
         };
         let authorities = CertificateDer::pem_slice_iter(pem.as_bytes())

@@ -11,30 +11,35 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, TimeUnit};
 
 /// Metadata of a field: the column's type in the server's own words, for `createTable`.
-pub const PG_TYPE: &str = "pg:type";
+pub(crate) const PG_TYPE: &str = "pg:type";
 /// Metadata of a field: what its extreme values mean. `infinity`: the largest integer is infinity, the
 /// smallest minus infinity (dates, timestamps). `24:00`: 86,400,000,000 µs is the end of the day
 /// (times). `nan`: the largest integer is not a number (decimals).
-pub const EXTREMES: &str = "airlock:extremes";
+pub(crate) const EXTREMES: &str = "airlock:extremes";
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
 /// Digits that a 128-bit decimal holds, and a 256-bit one.
-pub const DECIMAL128_DIGITS: u8 = 38;
+pub(crate) const DECIMAL128_DIGITS: u8 = 38;
 const DECIMAL256_DIGITS: u8 = 76;
+/// Dimensions of an array at most, as the server has it.
+const DIMENSIONS_MAX: u32 = 6;
 /// What the server adds to the length in a modifier of a text or numeric type.
 const TYPMOD_HEAD: i32 = 4;
 
 /// How values of a type travel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Bool,
     Int2,
     Int4,
     Int8,
     Float4,
     Float8,
-    Numeric { precision: u8, scale: i8 },
+    Numeric {
+        precision: u8,
+        scale: i8,
+    },
     Text,
     Json,
     Jsonb,
@@ -53,17 +58,17 @@ pub enum Kind {
 
 /// The type of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PgType {
-    pub kind: Kind,
+pub(crate) struct PgType {
+    pub(crate) kind: Kind,
     /// As the server writes it: `numeric(10,2)`.
-    pub name: String,
-    /// What the column cuts or rounds to.
-    pub limit: Limit,
+    pub(crate) name: String,
+    /// What the column, or each element of an array, is cut or rounded to.
+    pub(crate) limit: Limit,
 }
 
 /// Where the server would cut or round a value without a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
+pub(crate) enum Limit {
     None,
     /// Characters of a varchar: blanks beyond them would be cut.
     Characters(u32),
@@ -73,26 +78,29 @@ pub enum Limit {
 
 /// What the catalog says about a type.
 #[derive(Clone, Debug)]
-pub struct TypeFacts {
-    pub oid: u32,
-    pub typmod: i32,
+pub(crate) struct TypeFacts {
+    pub(crate) oid: u32,
+    pub(crate) typmod: i32,
     /// As `format_type` writes it.
-    pub name: String,
+    pub(crate) name: String,
     /// The type of an array's elements; 0 for no array.
-    pub element: u32,
+    pub(crate) element: u32,
     /// Declared dimensions; 0 where they are not known.
-    pub dimensions: u32,
+    pub(crate) dimensions: u32,
 }
 
 impl PgType {
-    pub fn of(facts: &TypeFacts) -> Self {
+    pub(crate) fn of(facts: &TypeFacts) -> Self {
         let kind = kind_of(facts);
-        let limit = limit_of(facts.oid, facts.typmod);
-        Self { kind, name: facts.name.clone(), limit }
+        let scalar = if facts.element == 0 { facts.oid } else { facts.element };
+        let limit = limit_of(scalar, facts.typmod);
+        // The server's name has one pair of brackets for any number of dimensions.
+        let more = facts.dimensions.saturating_sub(1).min(DIMENSIONS_MAX) as usize;
+        Self { kind, name: facts.name.clone() + &"[]".repeat(more), limit }
     }
 
     /// The Arrow field for a column of this type.
-    pub fn field(&self, name: &str, nullable: bool) -> Field {
+    pub(crate) fn field(&self, name: &str, nullable: bool) -> Field {
         let mut metadata = HashMap::from([(PG_TYPE.to_owned(), self.name.clone())]);
         if let Some((extension, text)) = extension(&self.kind, &self.name) {
             metadata.insert(EXTENSION_NAME.to_owned(), extension.to_owned());
@@ -152,9 +160,7 @@ fn numeric_kind(typmod: i32) -> Kind {
     // Eleven bits with a sign.
     let scale = ((bits & 0x7ff) ^ 0x400) - 0x400;
     match (u8::try_from(precision), i8::try_from(scale)) {
-        (Ok(precision @ 1..=DECIMAL256_DIGITS), Ok(scale @ 0..))
-            if scale as u8 <= precision =>
-        {
+        (Ok(precision @ 1..=DECIMAL256_DIGITS), Ok(scale @ 0..)) if scale as u8 <= precision => {
             Kind::Numeric { precision, scale }
         }
         _ => Kind::Opaque,
@@ -169,7 +175,7 @@ fn limit_of(oid: u32, typmod: i32) -> Limit {
     }
 }
 
-pub fn data_type(kind: &Kind) -> DataType {
+pub(crate) fn data_type(kind: &Kind) -> DataType {
     match kind {
         Kind::Bool => DataType::Boolean,
         Kind::Int2 => DataType::Int16,
@@ -194,7 +200,7 @@ pub fn data_type(kind: &Kind) -> DataType {
 }
 
 /// The field of a list's elements.
-pub fn element_field(element: &Kind) -> Field {
+pub(crate) fn element_field(element: &Kind) -> Field {
     let mut metadata = HashMap::new();
     if let Some((extension, text)) = extension(element, "") {
         metadata.insert(EXTENSION_NAME.to_owned(), extension.to_owned());
@@ -227,14 +233,8 @@ fn extremes(kind: &Kind) -> Option<&'static str> {
     }
 }
 
-/// The type in SQL for a new table's column; `None` where PostgreSQL has none for it. The first word
-/// is what the field's metadata say, where they do.
-pub fn sql_type(field: &Field) -> Option<String> {
-    sql_of(field.data_type(), field.metadata())
-}
-
 /// The type that the field's metadata name, of this server's kind.
-pub fn named_type(field: &Field) -> Option<String> {
+pub(crate) fn named_type(field: &Field) -> Option<String> {
     let metadata = field.metadata();
     if let Some(name) = metadata.get(PG_TYPE) {
         return Some(name.clone());
@@ -243,12 +243,14 @@ pub fn named_type(field: &Field) -> Option<String> {
         return None;
     }
     let opaque: serde_json::Value = serde_json::from_str(metadata.get(EXTENSION_METADATA)?).ok()?;
-    (opaque["vendor_name"] == "PostgreSQL").then(|| opaque["type_name"].as_str().map(str::to_owned))?
+    (opaque["vendor_name"] == "PostgreSQL")
+        .then(|| opaque["type_name"].as_str().map(str::to_owned))?
 }
 
-fn sql_of(data_type: &DataType, metadata: &HashMap<String, String>) -> Option<String> {
-    let extension = metadata.get(EXTENSION_NAME).map(String::as_str);
-    let name = match data_type {
+/// The type in SQL that holds all values of a field's Arrow type; `None` where PostgreSQL has none.
+pub(crate) fn sql_type(field: &Field) -> Option<String> {
+    let extension = field.metadata().get(EXTENSION_NAME).map(String::as_str);
+    let name = match field.data_type() {
         DataType::Boolean => "boolean",
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint",
         DataType::Int32 | DataType::UInt16 => "integer",
@@ -270,7 +272,7 @@ fn sql_of(data_type: &DataType, metadata: &HashMap<String, String>) -> Option<St
         DataType::Timestamp(_, None) => "timestamp",
         DataType::Timestamp(_, Some(_)) => "timestamptz",
         DataType::List(item) if !matches!(item.data_type(), DataType::List(_)) => {
-            return sql_of(item.data_type(), item.metadata()).map(|element| element + "[]");
+            return sql_type(item).map(|element| element + "[]");
         }
         _ => return None,
     };
@@ -320,7 +322,10 @@ mod tests {
         assert_eq!(field.metadata()["ARROW:extension:name"], "arrow.opaque");
         let opaque: serde_json::Value =
             serde_json::from_str(&field.metadata()["ARROW:extension:metadata"]).unwrap();
-        assert_eq!(opaque, serde_json::json!({"type_name": "interval", "vendor_name": "PostgreSQL"}));
+        assert_eq!(
+            opaque,
+            serde_json::json!({"type_name": "interval", "vendor_name": "PostgreSQL"})
+        );
         assert_eq!(named_type(&field).as_deref(), Some("interval"));
         let mut metadata = field.metadata().clone();
         metadata.remove(PG_TYPE);

@@ -1,13 +1,21 @@
 //! Arrow record batches, and the contract's lists of buffers.
+//!
+//! Each buffer is copied once on its way out and, where it is aligned, not at all on its way in.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
-use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer};
-use arrow_data::transform::MutableArrayData;
-use arrow_data::{ArrayData, ArrayDataBuilder, layout};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ToByteSlice};
+use arrow_data::{ArrayData, ArrayDataBuilder, BufferSpec, layout};
 use arrow_schema::{DataType, Field, SchemaRef};
 
 use crate::bindings::airlock::connector::types as wire;
 use crate::{Fault, Result};
+
+#[cfg(test)]
+mod tests;
 
 /// Rows of one dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +38,8 @@ impl Batch {
     pub(crate) fn into_wire(self) -> Result<wire::Batch> {
         let rows = self.rows.num_rows() as u32;
         let mut buffers = Vec::new();
-        let (_, columns, _) = self.rows.into_parts();
-        for column in columns {
-            push_buffers(column.to_data(), &mut buffers)?;
+        for column in self.rows.columns() {
+            push_column(column, &mut buffers)?;
         }
         Ok(wire::Batch {
             dataset: self.dataset,
@@ -67,63 +74,88 @@ fn broken(error: impl std::fmt::Display) -> Fault {
     Fault::plugin("sdk.batch", format!("a batch is not what its schema says: {error}"))
 }
 
-/// The buffers of `data`, each starting at its first row.
-fn push_buffers(data: ArrayData, buffers: &mut Vec<Vec<u8>>) -> Result<()> {
-    let data = if starts_at_zero(&data) { data } else { compacted(&data)? };
-    if !matches!(data.data_type(), DataType::Null) {
-        buffers.push(data.nulls().map(validity_bytes).unwrap_or_default());
+/// The buffers of `column`, each starting at its first row.
+fn push_column(column: &ArrayRef, buffers: &mut Vec<Vec<u8>>) -> Result<()> {
+    let kind = column.data_type();
+    if !matches!(kind, DataType::Null) {
+        buffers.push(column.nulls().map(validity_bytes).unwrap_or_default());
     }
-    let (len, kind) = (data.len(), data.data_type().clone());
-    for (index, buffer) in data.buffers().iter().enumerate() {
-        let bytes = buffer.as_slice();
-        let used = match (layout(&kind).buffers.get(index), index) {
-            (Some(arrow_data::BufferSpec::FixedWidth { byte_width, .. }), 0) => {
-                (len + usize::from(is_offset_layout(&kind))) * byte_width
+    match kind {
+        DataType::Null => {}
+        DataType::Boolean => buffers.push(bits(column.as_boolean().values())),
+        DataType::Utf8 => {
+            let texts = column.as_string::<i32>();
+            let range = push_offsets(texts.value_offsets(), buffers);
+            buffers.push(texts.value_data()[range].to_vec());
+        }
+        DataType::Binary => {
+            let values = column.as_binary::<i32>();
+            let range = push_offsets(values.value_offsets(), buffers);
+            buffers.push(values.value_data()[range].to_vec());
+        }
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            let range = push_offsets(list.value_offsets(), buffers);
+            push_column(&list.values().slice(range.start, range.len()), buffers)?;
+        }
+        DataType::Map(_, _) => {
+            let map = column.as_map();
+            let range = push_offsets(map.value_offsets(), buffers);
+            let entries: ArrayRef = Arc::new(map.entries().slice(range.start, range.len()));
+            push_column(&entries, buffers)?;
+        }
+        DataType::FixedSizeList(_, _) => {
+            push_column(column.as_fixed_size_list().values(), buffers)?;
+        }
+        DataType::Struct(_) => {
+            for child in column.as_struct().columns() {
+                push_column(child, buffers)?;
             }
-            (Some(arrow_data::BufferSpec::BitMap), _) => len.div_ceil(8),
-            _ => variable_len(&data, bytes.len()),
-        };
-        buffers.push(bytes[..used.min(bytes.len())].to_vec());
-    }
-    for child in data.child_data() {
-        push_buffers(child.clone(), buffers)?;
+        }
+        _ => buffers.push(fixed_width(&column.to_data())?),
     }
     Ok(())
 }
 
-fn is_offset_layout(kind: &DataType) -> bool {
-    matches!(kind, DataType::Utf8 | DataType::Binary | DataType::List(_) | DataType::Map(_, _))
+/// Values of one width each, also those of `FixedSizeBinary`.
+fn fixed_width(data: &ArrayData) -> Result<Vec<u8>> {
+    let plan = layout(data.data_type());
+    match (plan.buffers.as_slice(), data.buffers()) {
+        // Views and dictionaries also have values of one width, and more beside them.
+        ([BufferSpec::FixedWidth { byte_width, .. }], [values])
+            if !plan.variadic && data.child_data().is_empty() =>
+        {
+            let start = data.offset() * byte_width;
+            Ok(values.as_slice()[start..start + data.len() * byte_width].to_vec())
+        }
+        _ => {
+            let message = format!("a column of type {} cannot travel", data.data_type());
+            let hint = "cast it to a type that the contract names";
+            Err(Fault::plugin("sdk.type", message).hint(hint))
+        }
+    }
 }
 
-fn starts_at_zero(data: &ArrayData) -> bool {
-    data.offset() == 0
-        && (!is_offset_layout(data.data_type())
-            || data.is_empty()
-            || data.buffers()[0].typed_data::<i32>().first() == Some(&0))
-}
-
-/// A copy that starts at row 0, for slices.
-fn compacted(data: &ArrayData) -> Result<ArrayData> {
-    let mut copy = MutableArrayData::new(vec![data], false, data.len());
-    copy.try_extend(0, 0, data.len()).map_err(broken)?;
-    Ok(copy.freeze())
+/// Pushes `offsets` counted from their first, and answers what they cover.
+fn push_offsets(offsets: &[i32], buffers: &mut Vec<Vec<u8>>) -> Range<usize> {
+    let first = offsets.first().copied().unwrap_or_default();
+    let last = offsets.last().copied().unwrap_or_default();
+    buffers.push(match first {
+        0 => offsets.to_byte_slice().to_vec(),
+        _ => offsets.iter().flat_map(|offset| (offset - first).to_le_bytes()).collect(),
+    });
+    first as usize..last as usize
 }
 
 fn validity_bytes(nulls: &NullBuffer) -> Vec<u8> {
-    if nulls.null_count() == 0 {
-        return Vec::new();
+    match nulls.null_count() {
+        0 => Vec::new(),
+        _ => bits(nulls.inner()),
     }
-    nulls.inner().sliced().as_slice()[..nulls.len().div_ceil(8)].to_vec()
 }
 
-fn variable_len(data: &ArrayData, all: usize) -> usize {
-    match data.data_type() {
-        DataType::Utf8 | DataType::Binary if !data.is_empty() => {
-            data.buffers()[0].typed_data::<i32>()[data.len()].as_usize()
-        }
-        DataType::Utf8 | DataType::Binary => 0,
-        _ => all,
-    }
+fn bits(values: &BooleanBuffer) -> Vec<u8> {
+    values.sliced().as_slice()[..values.len().div_ceil(8)].to_vec()
 }
 
 /// The host has validated every batch that it hands out; the builder checks once more what it can
@@ -138,6 +170,9 @@ fn column(
     let mut builder = ArrayDataBuilder::new(kind.clone()).len(rows);
     if !matches!(kind, DataType::Null) {
         let validity = next()?;
+        if validity.len() * 8 < rows && !validity.is_empty() {
+            return Err(broken("a validity bitmap is too short"));
+        }
         if !validity.is_empty() {
             let bits = BooleanBuffer::new(Buffer::from_vec(validity), 0, rows);
             builder = builder.nulls(Some(NullBuffer::new(bits)));
@@ -147,7 +182,9 @@ fn column(
     for _ in 0..layout(kind).buffers.len() {
         own.push(next()?);
     }
-    if is_offset_layout(kind) && own[0].is_empty() {
+    let has_offsets =
+        matches!(kind, DataType::Utf8 | DataType::Binary | DataType::List(_) | DataType::Map(_, _));
+    if has_offsets && own[0].is_empty() {
         own[0] = vec![0; 4];
     }
     for (child, rows) in child_rows(kind, rows, own.first())? {

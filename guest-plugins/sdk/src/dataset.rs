@@ -21,6 +21,19 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// A dataset without key and metadata. `path` goes from the outside in.
+    pub fn new<P: Into<String>>(
+        path: impl IntoIterator<Item = P>,
+        fields: impl IntoIterator<Item = Field>,
+    ) -> Self {
+        Self {
+            path: path.into_iter().map(Into::into).collect(),
+            schema: Arc::new(Schema::new(fields.into_iter().collect::<Vec<_>>())),
+            primary_key: Vec::new(),
+            metadata: Vec::new(),
+        }
+    }
+
     pub(crate) fn to_wire(&self) -> Result<wire::Dataset> {
         let mut fields = Vec::new();
         for field in self.schema.fields() {

@@ -9,7 +9,8 @@
 //! What this crate is not: a client of anything. The words are those of the contract in `wit/`, where
 //! each call's duties stand; the traits here add no rule to them.
 //!
-//! Begin with [`Plugin`], then [`Reader`] and [`Cursor`], or [`Writer`] and [`Sink`].
+//! Begin with [`Plugin`], then [`Reader`] and [`Cursor`], or [`Writer`] and [`Sink`]. A connector that
+//! needs neither changes nor commits of its own begins with [`simple`].
 
 #[allow(
     unsafe_code,
@@ -36,7 +37,11 @@ pub mod log;
 pub mod net;
 pub mod parameters;
 mod plugin;
+pub mod rows;
+pub mod simple;
 
+pub use arrow_array;
+pub use arrow_schema;
 pub use batch::Batch;
 pub use bindings::airlock::connector::types::{
     ChangeKind, ColumnChange, Configuration, Fault, FaultDomain, Mark, Position, Side,

@@ -10,7 +10,7 @@ use sdk::{
     Result, Run, Sink, Task, Wishes, Writer, log,
 };
 
-use crate::parameters::WriterParameters;
+use crate::parameters::{Encoding, WriterParameters};
 
 /// A call of the host must not take longer than this.
 const SLEEP_SECONDS_MAX: u64 = 30;
@@ -41,7 +41,8 @@ pub(crate) fn output(configuration: &Configuration) -> Result<Output> {
     }
     let rows = parameters.record_num_before_sleep.0;
     let sleeps = rows > 0 && seconds > 0;
-    let _: crate::parameters::Encoding = parameters.encoding;
+    // The only encoding so far; the schema and the reader of the document refuse others.
+    let Encoding::Utf8 = parameters.encoding;
     Ok(Output {
         print: parameters.print.then_some(parameters.field_delimiter),
         sleep: sleeps.then(|| (rows, Duration::from_secs(seconds))),
@@ -124,10 +125,13 @@ impl Sink for StreamSink {
     }
 }
 
-/// Each row as a line; NULL is `null`.
+/// Each row as a line; NULL is `null`, bytes are hexadecimal.
 pub(crate) fn lines(rows: &RecordBatch, delimiter: &str) -> Result<String> {
     let broken = |error| Fault::plugin("stream.print", format!("{error}"));
-    let options = FormatOptions::default().with_null("null");
+    let options = FormatOptions::default()
+        .with_null("null")
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z"));
     let columns = rows.columns().iter();
     let columns = columns
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))

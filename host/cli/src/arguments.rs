@@ -19,7 +19,11 @@ Exit codes: 0 done, 1 internal, 2 invalid document or arguments, 3 the outside w
 /// Moves data between systems; every reader and writer runs in a sandbox of its own.
 #[derive(Debug, Parser)]
 #[command(name = "airlock", version, after_help = EXAMPLES, max_term_width = 100)]
-#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -30,7 +34,16 @@ pub(crate) struct Arguments {
 #[derive(Args, Debug)]
 pub(crate) struct Common {
     /// How results are written: text for people, or one JSON object on standard output
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT", env = "AIRLOCK_OUTPUT", hide_env = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        env = "AIRLOCK_OUTPUT",
+        hide_env = true
+    )]
     pub(crate) output: Format,
     /// Folder of state and compile cache [default: the XDG folders]
     #[arg(long, global = true, value_name = "FOLDER", env = "AIRLOCK_STATE_DIR")]
@@ -132,7 +145,14 @@ pub(crate) struct RunArguments {
     pub(crate) resume: Option<Option<String>>,
     /// How progress is shown on standard error: bars on a terminal and lines elsewhere, JSON
     /// lines, or not at all
-    #[arg(long, value_enum, default_value_t, value_name = "MODE", env = "AIRLOCK_PROGRESS", hide_env = true)]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "MODE",
+        env = "AIRLOCK_PROGRESS",
+        hide_env = true
+    )]
     pub(crate) progress: ProgressMode,
 }
 

@@ -44,8 +44,9 @@ impl Given {
     }
 
     pub(crate) fn text(&self) -> Result<String> {
-        serde_json::to_string(self)
-            .map_err(|error| Fault::internal("books.parameters", format!("cannot write them: {error}")))
+        serde_json::to_string(self).map_err(|error| {
+            Fault::internal("books.parameters", format!("cannot write them: {error}"))
+        })
     }
 
     pub(crate) fn read(record: &RunRecord) -> Result<Self> {
@@ -89,7 +90,8 @@ impl Given {
         let kept = |name: &str, value: &str| {
             self.parameters.iter().any(|(kept, text)| kept == name && text == value)
         };
-        let others = now.pairs().filter(|(name, value)| !secret.contains(name) && !kept(name, value));
+        let others =
+            now.pairs().filter(|(name, value)| !secret.contains(name) && !kept(name, value));
         others.map(|(name, _)| name.to_owned()).collect()
     }
 }

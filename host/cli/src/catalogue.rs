@@ -4,12 +4,27 @@
 //! serve, so that a job starts without those it does not name.
 
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use domain::description::{Description, SourceType};
 use domain::fault::{Fault, Result};
-use sandbox::{Plugin, Sandbox};
+use sandbox::{Component, Sandbox};
 use tokio::runtime::Handle;
+
+/// A component, and what it says about itself.
+#[derive(Clone)]
+pub(crate) struct Plugin {
+    pub(crate) component: Component,
+    pub(crate) description: Arc<Description>,
+}
+
+impl Plugin {
+    pub(crate) async fn load(sandbox: &Sandbox, bytes: Vec<u8>, title: &str) -> Result<Self> {
+        let component = sandbox.load(bytes, title).await?;
+        let description = component.describe().await?;
+        Ok(Self { component, description })
+    }
+}
 
 /// A plug-in that may not have been looked at yet.
 struct Entry {
@@ -58,8 +73,8 @@ impl Catalogue {
 
     /// The plug-in that serves a type, by its name or an alias.
     pub(crate) fn plugin(&self, source_type: &str) -> Option<&Plugin> {
-        let found = self.likely(source_type);
-        found.find(|plugin| plugin.description().source_type(source_type).is_some())
+        let mut found = self.likely(source_type);
+        found.find(|plugin| plugin.description.source_type(source_type).is_some())
     }
 
     /// All plug-ins, and whether each is built in. What cannot be loaded is left out.
@@ -77,13 +92,14 @@ impl Catalogue {
     fn likely(&self, source_type: &str) -> impl Iterator<Item = &Plugin> {
         let wanted = source_type.to_ascii_lowercase();
         let mut order: Vec<_> = self.entries.iter().collect();
-        order.sort_by_key(|entry| (entry.built_in, entry.built_in && !wanted.contains(&entry.name)));
+        order
+            .sort_by_key(|entry| (entry.built_in, entry.built_in && !wanted.contains(&entry.name)));
         order.into_iter().filter_map(|entry| self.load(entry))
     }
 
     fn load<'a>(&'a self, entry: &'a Entry) -> Option<&'a Plugin> {
         let load = || {
-            let loading = self.sandbox.load(&entry.name, entry.bytes);
+            let loading = Plugin::load(&self.sandbox, entry.bytes.to_vec(), &entry.name);
             // Documents are read by synchronous code, which asks for types in the middle of it.
             match tokio::task::block_in_place(|| Handle::current().block_on(loading)) {
                 Ok(plugin) => Some(plugin),
@@ -99,11 +115,11 @@ impl Catalogue {
 
 impl spec::Plugins for Catalogue {
     fn find(&self, name: &str) -> Option<&SourceType> {
-        self.plugin(name)?.description().source_type(name)
+        self.plugin(name)?.description.source_type(name)
     }
 
     fn names(&self) -> Vec<&str> {
-        let descriptions = self.all().map(|(plugin, _)| plugin.description());
+        let descriptions = self.all().map(|(plugin, _)| plugin.description.as_ref());
         descriptions.flat_map(names).collect()
     }
 }
@@ -121,7 +137,7 @@ async fn load_file(sandbox: &Sandbox, file: &Path) -> Result<Entry> {
             _ => Fault::external("plugin.unreadable", message),
         }
     })?;
-    let plugin = sandbox.load(&name, &bytes).await?;
+    let plugin = Plugin::load(sandbox, bytes, &name).await?;
     let loaded = OnceLock::from(Some(plugin));
     Ok(Entry { name, built_in: false, bytes: &[], loaded })
 }

@@ -29,7 +29,11 @@ impl Console {
     }
 
     /// A result for people: `text`, or one object with `-o json`.
-    pub(crate) fn result(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> io::Result<()> {
+    pub(crate) fn result(
+        &self,
+        text: impl FnOnce() -> String,
+        json: impl FnOnce() -> Value,
+    ) -> io::Result<()> {
         match self.format {
             Format::Text => terminal::print(&text()),
             Format::Json => print_json(&json()),

@@ -70,11 +70,13 @@ fn edits<'a>(before: &[&'a str], after: &[&'a str]) -> Vec<(Edit, usize, &'a str
 
 fn render(edits: &[(Edit, usize, &str)]) -> String {
     let near = |index: usize| {
-        let around = index.saturating_sub(CONTEXT_LINES)..(index + CONTEXT_LINES + 1).min(edits.len());
+        let around =
+            index.saturating_sub(CONTEXT_LINES)..(index + CONTEXT_LINES + 1).min(edits.len());
         edits[around].iter().any(|(edit, ..)| *edit != Edit::Same)
     };
     let (mut text, mut shown, mut last) = (String::new(), 0, None);
-    for (index, (edit, number, line)) in edits.iter().enumerate().filter(|(index, _)| near(*index)) {
+    for (index, (edit, number, line)) in edits.iter().enumerate().filter(|(index, _)| near(*index))
+    {
         if shown == SHOWN_LINES_MAX {
             text += "...\n";
             break;

@@ -35,7 +35,8 @@ impl DocumentFile {
         }
         let name = path.display().to_string();
         let text = read_text(path).map_err(|error| unreadable("document", &name, &error))?;
-        let absolute = path.canonicalize().map_err(|error| unreadable("document", &name, &error))?;
+        let absolute =
+            path.canonicalize().map_err(|error| unreadable("document", &name, &error))?;
         let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
         Ok(Self { name, text, folder, identity: absolute.display().to_string() })
     }
@@ -187,7 +188,8 @@ mod tests {
     #[test]
     fn data_sources_may_be_absent_unless_they_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let read = |named: Option<&Path>| SourcesFile::read(named, folder.path(), Some("jobs/a.json"));
+        let read =
+            |named: Option<&Path>| SourcesFile::read(named, folder.path(), Some("jobs/a.json"));
         let absent = read(None).unwrap();
         assert_eq!((absent.name.as_str(), absent.text), ("jobs/datasources.json", None));
         let named = folder.path().join("other.json");

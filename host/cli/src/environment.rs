@@ -9,8 +9,9 @@ pub(crate) struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// Of this process. Variables that are no text are left out.
     pub(crate) fn read() -> Self {
-        let texts = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let texts = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         Self(texts.collect())
     }
 

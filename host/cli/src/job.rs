@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::configuration::{Configuration, Side};
-use domain::description::Description;
 use domain::fault::{Fault, Result};
 use domain::grant::{self, Grant, NamedPlace};
 use engine::Engine;
-use sandbox::{Limits, Output, Plugin, Reach, Sandbox};
+use sandbox::{GuestSource, Limits, Output, Reach, Sandbox};
 use spec::{Clock, Parameters};
 
 use crate::arguments::{Format, GrantArguments, InputArguments, LimitArguments};
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Plugin};
 use crate::document::{DocumentFile, HostSecrets, SourcesFile};
 use crate::host::Host;
 use crate::locate::{self, Locator};
@@ -21,6 +20,7 @@ use crate::ports::Ports;
 use crate::{grants, terminal};
 
 /// Parameters and clock that a document is read with.
+#[derive(Clone)]
 pub(crate) struct Given {
     pub(crate) parameters: Parameters,
     pub(crate) clock: Clock,
@@ -54,8 +54,8 @@ pub(crate) async fn catalogue(
 fn sandbox(host: &Host, limits: Limits) -> Result<Sandbox> {
     let folders = host.folders()?;
     folders.create()?;
-    let output = GuestOutput { format: host.console.format };
-    Sandbox::new(limits, &folders.cache, Arc::new(output))
+    let output = Arc::new(GuestOutput { format: host.console.format });
+    Sandbox::new(sandbox::Settings { cache_dir: Some(folders.cache), limits, output })
 }
 
 /// # Errors
@@ -133,7 +133,7 @@ impl End {
         let plugin = catalogue.plugin(kind).cloned().ok_or_else(|| {
             Fault::internal("host.plugin", format!("no plug-in for the type \"{kind}\""))
         })?;
-        let requirements = plugin.requirements(configuration).await?;
+        let requirements = plugin.component.requirements(configuration).await?;
         let grants = grant::judge(configuration.side, kind, &requirements, named)?;
         let reach = Reach::new(&grants, base)?;
         Ok(Self { plugin, configuration: configuration.clone(), reach, grants })
@@ -147,8 +147,8 @@ impl End {
         locate::title(self.side(), &self.configuration.source_type)
     }
 
-    pub(crate) fn description(&self) -> &Description {
-        self.plugin.description()
+    pub(crate) fn source(&self) -> GuestSource {
+        self.plugin.component.source(self.configuration.clone(), self.reach.clone())
     }
 }
 
@@ -206,17 +206,16 @@ impl GrantedJob {
         store: P::Store,
     ) -> Engine<P::Store, P::Source, P::Destination> {
         let (reader, writer) = (&self.reader, &self.writer);
-        let source = sandbox::Source::new(&reader.plugin, &reader.configuration, &reader.reach);
-        let destination =
-            sandbox::Destination::new(&writer.plugin, &writer.configuration, &writer.reach);
+        let component = &writer.plugin.component;
+        let destination = component.destination(writer.configuration.clone(), writer.reach.clone());
         let settings = engine::Settings {
-            reader_digest: reader.plugin.digest().to_owned(),
-            writer_digest: writer.plugin.digest().to_owned(),
+            reader_digest: reader.plugin.component.digest().to_owned(),
+            writer_digest: component.digest().to_owned(),
             ..engine::Settings::new(&self.read.job.settings)
         };
         Engine {
             store: Arc::new(store),
-            source: Arc::new(ports.source(source)),
+            source: Arc::new(ports.source(reader.source())),
             destination: Arc::new(ports.destination(destination)),
             settings,
             progress: Arc::default(),

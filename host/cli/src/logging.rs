@@ -11,7 +11,8 @@ const FILTER: &str = "off,airlock=warn,cli=warn,domain=warn,engine=warn,sandbox=
 /// Starts the log; later calls change nothing.
 pub(crate) fn start(environment: &Environment) {
     let named = environment.variable("AIRLOCK_LOG");
-    let filter = EnvFilter::try_new(named.unwrap_or(FILTER)).unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let filter =
+        EnvFilter::try_new(named.unwrap_or(FILTER)).unwrap_or_else(|_| EnvFilter::new(FILTER));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(LogLines::default)

@@ -2,6 +2,7 @@
 //! second program that tests build.
 
 use domain::port::{Destination, Source, Store};
+use sandbox::{GuestDestination, GuestSource};
 use store::SqliteStore;
 
 /// Wraps each port before the engine gets it.
@@ -11,8 +12,8 @@ pub trait Ports: Send + Sync + 'static {
     type Destination: Destination;
 
     fn store(&self, store: SqliteStore) -> Self::Store;
-    fn source(&self, source: sandbox::Source) -> Self::Source;
-    fn destination(&self, destination: sandbox::Destination) -> Self::Destination;
+    fn source(&self, source: GuestSource) -> Self::Source;
+    fn destination(&self, destination: GuestDestination) -> Self::Destination;
 }
 
 /// Leaves every port as it is.
@@ -21,18 +22,18 @@ pub struct Plain;
 
 impl Ports for Plain {
     type Store = SqliteStore;
-    type Source = sandbox::Source;
-    type Destination = sandbox::Destination;
+    type Source = GuestSource;
+    type Destination = GuestDestination;
 
     fn store(&self, store: SqliteStore) -> SqliteStore {
         store
     }
 
-    fn source(&self, source: sandbox::Source) -> sandbox::Source {
+    fn source(&self, source: GuestSource) -> GuestSource {
         source
     }
 
-    fn destination(&self, destination: sandbox::Destination) -> sandbox::Destination {
+    fn destination(&self, destination: GuestDestination) -> GuestDestination {
         destination
     }
 }

@@ -88,7 +88,8 @@ impl Drop for Shown {
 
 fn bar() -> ProgressBar {
     let bar = terminal::bars().add(ProgressBar::new(1));
-    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:24}] {pos}/{len} tasks  {msg}");
+    let style =
+        ProgressStyle::with_template("{elapsed_precise} [{bar:24}] {pos}/{len} tasks  {wide_msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
     bar
 }
@@ -154,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_line_shows_dirty_records_only_where_there_are_some() {
-        let now = Seen { records_read: 1000, records_written: 900, bytes_read: 2048, ..Seen::default() };
+        let now =
+            Seen { records_read: 1000, records_written: 900, bytes_read: 2048, ..Seen::default() };
         assert_eq!(line(&now, 50), "read 1,000, written 900, 50 records/s, 2.0 KiB");
         let dirty = Seen { records_dirty: 1, ..now };
         assert!(line(&dirty, 50).ends_with(", dirty 1"));

@@ -56,7 +56,8 @@ impl Signals {
     /// # Errors
     /// `host.signals` where the system refuses.
     pub(crate) fn listen() -> Result<Self> {
-        let refused = |error| Fault::internal("host.signals", format!("cannot listen to signals: {error}"));
+        let refused =
+            |error| Fault::internal("host.signals", format!("cannot listen to signals: {error}"));
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(refused)?,
             terminate: signal(SignalKind::terminate()).map_err(refused)?,
@@ -78,7 +79,7 @@ impl Signals {
             if self.stop.came(code) {
                 return code;
             }
-            terminal::say("stopping at the next durable mark; once more to end at once\n");
+            terminal::say("stopping; once more to end at once\n");
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::mapping::Mapping;
 use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::retry::Tries;
+use crate::session::{Kept, Reads};
 use crate::settings::Settings;
 
 /// A job's two ends, and where its books are kept.
@@ -29,6 +30,9 @@ pub struct Engine<S, R, W> {
     pub settings: Settings,
     pub progress: Arc<Progress>,
 }
+
+/// The session that planned.
+type Planner<R> = Kept<Reads<<R as Source>::Session>>;
 
 /// How an attempt ended.
 #[derive(Clone, Debug)]
@@ -175,10 +179,14 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     /// Plans, prepares and moves the rows.
     async fn work(&self, record: RunRecord, alive: mpsc::Sender<()>) -> Result<RunRecord> {
         let run = record.new.id.clone();
-        let (plan, planner) = self.plan(&record).await.map_err(|fault| fault.within("reader"))?;
+        let (plan, mut planner) = self.plan(&record).await.map_err(|fault| fault.within("reader"))?;
         let attempt =
             Attempt { run: run.clone(), epoch: record.epoch, bounded: plan.bounded };
-        let prepared = self.prepare(&record, &attempt, &plan).await?;
+        let preparing = self.prepare(&record, &attempt, &plan);
+        let prepared = match &mut planner {
+            Some(planner) => planner.during(preparing).await?,
+            None => preparing.await?,
+        };
         let context = Arc::new(Context {
             store: self.store.clone(),
             settings: self.settings.clone(),
@@ -209,25 +217,25 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     }
 
     /// The stored plan, or a new one and the session that made it.
-    async fn plan(&self, record: &RunRecord) -> Result<(Plan, Option<R::Session>)> {
+    async fn plan(&self, record: &RunRecord) -> Result<(Plan, Option<Planner<R>>)> {
         if let Some(plan) = &record.plan {
             return Ok((plan.clone(), None));
         }
         let mut tries = Tries::default();
-        let (plan, planner) = loop {
+        let (plan, mut planner) = loop {
             match self.try_plan().await {
                 Ok(made) => break made,
                 Err(fault) => self.wait(&mut tries, fault).await?,
             }
         };
-        self.store.save_plan(&record.new.id, &plan).await?;
+        planner.during(self.store.save_plan(&record.new.id, &plan)).await?;
         Ok((plan, Some(planner)))
     }
 
-    async fn try_plan(&self) -> Result<(Plan, R::Session)> {
+    async fn try_plan(&self) -> Result<(Plan, Planner<R>)> {
         let mut planner = self.source.connect().await?;
         let plan = planner.plan(self.settings.concurrent, &[]).await?;
-        Ok((plan, planner))
+        Ok((plan, Kept::new(Reads(planner)).await?))
     }
 
     async fn wait(&self, tries: &mut Tries, fault: Fault) -> Result<()> {
@@ -277,6 +285,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
                 reader: None,
                 writer: None,
                 counted: Counts::default(),
+                careful: 0,
             };
             lanes.spawn(lane.run(pool.clone()));
         }

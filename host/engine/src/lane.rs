@@ -2,34 +2,43 @@
 
 use std::sync::Arc;
 
-use domain::port::{CommitMode, Destination, Done, Reader, Source, Split, Store, Writer};
+use domain::port::{
+    CommitMode, Destination, Done, Reader, Source, Split, Store, TaskRecord, Writer,
+};
 use domain::{Counts, Fault, Mark, Result, TaskIndex};
 use tokio::sync::{mpsc, watch};
 
 use crate::attempt::Context;
 use crate::pool::Pool;
-use crate::reading::{Reading, Tending};
+use crate::reading::Reading;
 use crate::retry::Tries;
+use crate::session::{Kept, Reads, Writes, until};
+use crate::unsettled::REFUSED_TOO_LATE;
 use crate::writing::Writing;
+
+/// By how many bits the rows of a step shrink: three times bring any batch down to single rows.
+const CAREFUL_BITS: u32 = 6;
 
 pub(crate) struct Lane<S, R: Source, W: Destination> {
     pub(crate) context: Arc<Context<S>>,
     pub(crate) source: Arc<R>,
     pub(crate) destination: Arc<W>,
-    pub(crate) reader: Option<R::Session>,
-    pub(crate) writer: Option<W::Session>,
+    pub(crate) reader: Option<Kept<Reads<R::Session>>>,
+    pub(crate) writer: Option<Kept<Writes<W::Session>>>,
     /// What the try that failed last has counted.
     pub(crate) counted: Counts,
+    /// How often refusals of the task came too late: each time it is read in smaller steps.
+    pub(crate) careful: u32,
 }
 
 impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     /// Works until the pool has no more tasks.
     pub(crate) async fn run(mut self, pool: Arc<Pool<S, R>>) -> Result<()> {
-        while let Some((index, split)) = pool.take().await? {
+        while let Some((index, split)) = self.while_idle(pool.take()).await? {
             self.work(index, &split).await.map_err(|fault| {
                 fault.within(format!("task {index} ({})", split.label))
             })?;
-            pool.done(split.stage).await;
+            self.while_idle(pool.done(split.stage)).await?;
         }
         Ok(())
     }
@@ -38,6 +47,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     async fn work(&mut self, index: TaskIndex, split: &Split) -> Result<()> {
         let mut tries = Tries::default();
         let mut before = None;
+        self.careful = 0;
         loop {
             match self.try_task(index, split, &mut before).await {
                 Ok(()) => return Ok(()),
@@ -46,6 +56,9 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                     self.writer = None;
                     if progressed {
                         tries.progressed();
+                    }
+                    if fault.code == REFUSED_TOO_LATE {
+                        self.careful += 1;
                     }
                     let wait = tries.again(fault, &self.context.settings)?;
                     self.context.progress.retried();
@@ -78,50 +91,101 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     ) -> Result<()> {
         let context = self.context.clone();
         let run = &context.attempt.run;
-        let mut reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => self.source.connect().await.map_err(|fault| fault.within("reader"))?,
-        };
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            empty => {
-                let session = self.destination.connect().await;
-                empty.insert(session.map_err(|fault| fault.within("writer"))?)
-            }
-        };
-        let task = context.store.claim(run, index).await?;
+        self.connect().await?;
+        let task = self.while_idle(context.store.claim(run, index)).await?;
         if task.done.is_some() {
-            self.reader = Some(reader);
             return Ok(());
         }
-        let datasets = &context.prepared.datasets;
-        let held = writer.open(&context.attempt, index, task.epoch, datasets).await;
-        let held = held.map_err(|fault| fault.within("writer"))?;
-        let start = start_mark(context.prepared.commit_mode, held, task.mark.as_ref())?;
+        let start = self.open_writer(&task).await?;
         *progressed = before.replace(start.sequence).is_some_and(|before| before < start.sequence);
-        context.store.drop_dirty_behind(run, index, task.epoch, start.sequence).await?;
-        if task.mark.as_ref().is_none_or(|mark| mark.sequence < start.sequence) {
-            context.store.checkpoint(run, index, task.epoch, &start).await?;
+        let dropping = context.store.drop_dirty_behind(run, index, task.epoch, start.sequence);
+        self.while_idle(dropping).await?;
+        if task.mark.as_ref().map_or(0, |mark| mark.sequence) < start.sequence {
+            let storing = context.store.checkpoint(run, index, task.epoch, &start);
+            self.while_idle(storing).await?;
         }
         if start.end {
-            context.progress.moved(&Counts::default(), &start.counts);
-            let closed = writer.close(&start).await.map_err(|fault| fault.within("writer"))?;
-            let done =
-                Done { counts: start.counts, receipt: closed.receipt, bookmark: start.position };
-            context.store.complete(run, index, task.epoch, &done).await?;
-            self.reader = Some(reader);
-            return Ok(());
+            return self.close_again(&task, start).await;
         }
-        open_reader(&context, &mut reader, split, &start).await.map_err(|f| f.within("reader"))?;
-        let reader_tending = Tending::new(reader.tend().await?);
-        let writer_tending = Tending::new(writer.tend().await?);
+        self.open_reader(split, &start).await?;
+        self.pump(&task, start).await
+    }
 
+    /// Opens the sessions that are missing.
+    async fn connect(&mut self) -> Result<()> {
+        if self.reader.is_none() {
+            let source = self.source.clone();
+            let connecting = async { Kept::new(Reads(source.connect().await?)).await };
+            let session = self.while_idle(connecting).await;
+            self.reader = Some(session.map_err(|fault| fault.within("reader"))?);
+        }
+        if self.writer.is_none() {
+            let destination = self.destination.clone();
+            let connecting = async { Kept::new(Writes(destination.connect().await?)).await };
+            let session = self.while_idle(connecting).await;
+            self.writer = Some(session.map_err(|fault| fault.within("writer"))?);
+        }
+        Ok(())
+    }
+
+    /// Opens the task's sink, and answers where the task goes on.
+    async fn open_writer(&mut self, task: &TaskRecord) -> Result<Mark> {
+        let context = self.context.clone();
+        let mut writer = self.writer.take().ok_or_else(no_session)?;
+        let datasets = &context.prepared.datasets;
+        let opening = writer.session.0.open(&context.attempt, task.index, task.epoch, datasets);
+        let held = self.while_idle(opening).await.map_err(|fault| fault.within("writer"))?;
+        self.writer = Some(writer);
+        start_mark(context.prepared.commit_mode, held, task.mark.as_ref())
+    }
+
+    /// Killed between the last commit and the store: there is nothing left to read.
+    async fn close_again(&mut self, task: &TaskRecord, end: Mark) -> Result<()> {
+        let context = self.context.clone();
+        context.progress.moved(&Counts::default(), &end.counts);
+        self.counted = end.counts;
+        let mut writer = self.writer.take().ok_or_else(no_session)?;
+        let closing = writer.session.0.close(&end);
+        let closed = self.while_idle(closing).await.map_err(|fault| fault.within("writer"))?;
+        self.writer = Some(writer);
+        let done = Done { counts: end.counts, receipt: closed.receipt, bookmark: end.position };
+        let run = &context.attempt.run;
+        let storing = context.store.complete(run, task.index, task.epoch, &done);
+        self.while_idle(storing).await?;
+        self.counted = Counts::default();
+        Ok(())
+    }
+
+    async fn open_reader(&mut self, split: &Split, start: &Mark) -> Result<()> {
+        let context = self.context.clone();
+        let mut reader = self.reader.take().ok_or_else(no_session)?;
+        let opening = async {
+            let position = start.position.as_ref();
+            reader.session.0.open(split, position, &context.datasets).await?;
+            match position {
+                // A kill may have come between the store and the acknowledge.
+                Some(position) => reader.session.0.acknowledge(position).await,
+                None => Ok(()),
+            }
+        };
+        self.while_idle(opening).await.map_err(|fault| fault.within("reader"))?;
+        self.reader = Some(reader);
+        Ok(())
+    }
+
+    /// Moves the rows of the task from its open cursor to its open sink.
+    async fn pump(&mut self, task: &TaskRecord, start: Mark) -> Result<()> {
+        let context = self.context.clone();
+        let reader = self.reader.take().ok_or_else(no_session)?;
+        let writer = self.writer.as_mut().ok_or_else(no_session)?;
         let (queue, items) = mpsc::channel(context.settings.queue_batches.max(1));
         let (acknowledge, durable) = watch::channel(None);
-        let reading =
-            Reading { context: context.clone(), reader, queue, durable, tending: reader_tending };
+        let mut budget = context.budget;
+        budget.rows = (budget.rows >> (CAREFUL_BITS * self.careful).min(31)).max(1);
+        let reading = Reading { context: context.clone(), reader, queue, durable, budget };
         let reading = Spawned(tokio::spawn(reading.run()));
-        let writing = Writing::new(&context, writer, &task, start, writer_tending, acknowledge);
+        let careful = self.careful > 0;
+        let writing = Writing::new(&context, writer, task, start, acknowledge, careful);
         let (written, counted) = writing.run(items).await;
         self.counted = counted;
         let written = written.map_err(|fault| fault.within("writer"))?;
@@ -134,23 +198,36 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                 Ok(())
             }
             (None, Err(fault)) => Err(fault),
-            (None, Ok(_)) => Err(Fault::internal("engine.reading", "the reading half ended too early")),
+            (None, Ok(_)) => {
+                Err(Fault::internal("engine.reading", "the reading half ended too early"))
+            }
+        }
+    }
+
+    /// Waits for `call`, and tends the sessions that are not at work.
+    async fn while_idle<T>(&mut self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                biased;
+                () = until(self.reader.as_ref().and_then(Kept::due)) => {
+                    if let Some(reader) = &mut self.reader {
+                        reader.tend().await.map_err(|fault| fault.within("reader"))?;
+                    }
+                }
+                () = until(self.writer.as_ref().and_then(Kept::due)) => {
+                    if let Some(writer) = &mut self.writer {
+                        writer.tend().await.map_err(|fault| fault.within("writer"))?;
+                    }
+                }
+                answer = &mut call => return answer,
+            }
         }
     }
 }
 
-async fn open_reader<S: Store, R: Reader>(
-    context: &Context<S>,
-    reader: &mut R,
-    split: &Split,
-    start: &Mark,
-) -> Result<()> {
-    reader.open(split, start.position.as_ref(), &context.datasets).await?;
-    match &start.position {
-        // A kill may have come between the store and the acknowledge.
-        Some(position) => reader.acknowledge(position).await,
-        None => Ok(()),
-    }
+fn no_session() -> Fault {
+    Fault::internal("engine.session", "a lane has lost its session")
 }
 
 /// Where a task goes on: the destination's own mark wins over the store's.

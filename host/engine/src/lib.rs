@@ -20,7 +20,9 @@ mod preview;
 mod progress;
 mod reading;
 mod retry;
+mod session;
 mod settings;
+mod told;
 mod unsettled;
 mod writing;
 

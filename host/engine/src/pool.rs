@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::attempt::Context;
 use crate::retry::Tries;
+use crate::session::{Kept, Reads};
 
 /// Splits asked for at once, for each lane.
 const SPLITS_PER_LANE: u32 = 2;
@@ -29,7 +30,7 @@ pub(crate) struct Pool<S, R: Source> {
 
 struct Inner<P> {
     /// The session that planned; it lives as long as the run.
-    planner: Option<P>,
+    planner: Option<Kept<Reads<P>>>,
     waiting: VecDeque<(TaskIndex, Split)>,
     /// Tasks at work, by stage.
     working: BTreeMap<u32, u32>,
@@ -45,7 +46,7 @@ impl<S: Store, R: Source> Pool<S, R> {
     pub(crate) fn new(
         context: Arc<Context<S>>,
         source: Arc<R>,
-        planner: Option<R::Session>,
+        planner: Option<Kept<Reads<R::Session>>>,
         waiting: VecDeque<(TaskIndex, Split)>,
         count: u32,
         (next, last): (Vec<u8>, bool),
@@ -86,7 +87,7 @@ impl<S: Store, R: Source> Pool<S, R> {
     }
 
     /// A task that was taken is done.
-    pub(crate) async fn done(&self, stage: u32) {
+    pub(crate) async fn done(&self, stage: u32) -> Result<()> {
         let mut inner = self.inner.lock().await;
         if let Some(count) = inner.working.get_mut(&stage) {
             *count -= 1;
@@ -96,6 +97,7 @@ impl<S: Store, R: Source> Pool<S, R> {
         }
         self.context.progress.task_done();
         self.moved.notify_waiters();
+        Ok(())
     }
 
     async fn ask(&self, inner: &mut Inner<R::Session>) -> Result<()> {
@@ -120,7 +122,11 @@ impl<S: Store, R: Source> Pool<S, R> {
                 format!("the reader gave no split {EMPTY_ANSWERS_MAX} times and did not say that it has none"),
             ));
         }
-        self.context.store.add_splits(&self.context.attempt.run, &splits).await?;
+        let storing = self.context.store.add_splits(&self.context.attempt.run, &splits);
+        match &mut inner.planner {
+            Some(planner) => planner.during(storing).await?,
+            None => storing.await?,
+        }
         for split in splits.splits {
             inner.waiting.push_back((inner.count, split));
             inner.count += 1;
@@ -138,9 +144,9 @@ impl<S: Store, R: Source> Pool<S, R> {
     ) -> Result<domain::port::Splits> {
         let mut planner = match inner.planner.take() {
             Some(planner) => planner,
-            None => self.source.connect().await?,
+            None => Kept::new(Reads(self.source.connect().await?)).await?,
         };
-        let splits = planner.splits(&inner.next, limit).await?;
+        let splits = planner.session.0.splits(&inner.next, limit).await?;
         inner.planner = Some(planner);
         Ok(splits)
     }
@@ -148,23 +154,20 @@ impl<S: Store, R: Source> Pool<S, R> {
     /// Tends the planning session for as long as the run goes on.
     pub(crate) async fn tend(&self) -> Infallible {
         loop {
-            let wait = {
+            let moved = self.moved.notified();
+            let due = {
                 let mut inner = self.inner.lock().await;
-                match inner.planner.as_mut() {
-                    Some(planner) => match planner.tend().await {
-                        Ok(wait) => wait,
-                        // The next question opens a new session, where there is one.
-                        Err(_) => {
-                            inner.planner = None;
-                            None
-                        }
-                    },
-                    None => None,
+                if let Some(planner) = inner.planner.as_mut().filter(|planner| planner.is_due()) {
+                    // The next question opens a new session, where there is one.
+                    if planner.tend().await.is_err() {
+                        inner.planner = None;
+                    }
                 }
+                inner.planner.as_ref().and_then(Kept::due)
             };
-            match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => self.moved.notified().await,
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => moved.await,
             }
         }
     }

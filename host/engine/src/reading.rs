@@ -1,15 +1,15 @@
 //! The reading half of a task: asks the cursor for steps, maps their rows, and acknowledges.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use domain::port::{Dirty, Reader, Rows, Step, Store};
+use domain::port::{Budget, Dirty, Reader, Rows, Step, Store};
 use domain::{Batch, Position, Result};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::attempt::Context;
 use crate::dirty;
+use crate::session::{Kept, Reads, until};
 
 /// What goes from the reading half to the writing half.
 pub(crate) enum Item {
@@ -29,48 +29,27 @@ pub(crate) struct Piece {
     pub(crate) position: Option<Position>,
 }
 
-/// When a session must be tended next.
-pub(crate) struct Tending(Option<Instant>);
-
-impl Tending {
-    pub(crate) fn new(after: Option<Duration>) -> Self {
-        Self(after.map(|after| Instant::now() + after))
-    }
-
-    pub(crate) fn is_due(&self) -> bool {
-        self.0.is_some_and(|due| due <= Instant::now())
-    }
-
-    /// Waits until the session must be tended; for ever where it need not.
-    pub(crate) async fn due(&self) {
-        match self.0 {
-            Some(due) => tokio::time::sleep_until(due).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
 pub(crate) struct Reading<S, R> {
     pub(crate) context: Arc<Context<S>>,
-    pub(crate) reader: R,
+    pub(crate) reader: Kept<Reads<R>>,
     pub(crate) queue: mpsc::Sender<Item>,
     /// The newest position that is durable and stored.
     pub(crate) durable: watch::Receiver<Option<Position>>,
-    pub(crate) tending: Tending,
+    pub(crate) budget: Budget,
 }
 
 impl<S: Store, R: Reader> Reading<S, R> {
     /// Reads the open cursor to its end, then acknowledges until the writing half is done. Answers the
     /// session for the next task.
-    pub(crate) async fn run(mut self) -> Result<R> {
+    pub(crate) async fn run(mut self) -> Result<Kept<Reads<R>>> {
         loop {
             if self.durable.has_changed().unwrap_or(false) {
                 self.acknowledge().await?;
             }
-            if self.tending.is_due() {
-                self.tend().await?;
+            if self.reader.is_due() {
+                self.reader.tend().await?;
             }
-            match self.reader.next(self.context.budget).await? {
+            match self.reader.session.0.next(self.budget).await? {
                 Step::Rows(rows) => {
                     for piece in self.pieces(rows)? {
                         if !self.send(Item::Piece(piece)).await? {
@@ -96,7 +75,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
     }
 
     /// After the end: what becomes durable is acknowledged, until nothing more will.
-    async fn rest(mut self) -> Result<R> {
+    async fn rest(mut self) -> Result<Kept<Reads<R>>> {
         loop {
             tokio::select! {
                 biased;
@@ -104,7 +83,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
                     Ok(()) => self.acknowledge().await?,
                     Err(_) => return Ok(self.reader),
                 },
-                () = self.tending.due() => self.tend().await?,
+                () = until(self.reader.due()) => self.reader.tend().await?,
             }
         }
     }
@@ -123,7 +102,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
                     return Ok(permit.map(|permit| permit.send(item)).is_ok());
                 }
                 Ok(()) = self.durable.changed() => self.acknowledge().await?,
-                () = self.tending.due() => self.tend().await?,
+                () = until(self.reader.due()) => self.reader.tend().await?,
             }
         }
     }
@@ -131,14 +110,9 @@ impl<S: Store, R: Reader> Reading<S, R> {
     async fn acknowledge(&mut self) -> Result<()> {
         let position = self.durable.borrow_and_update().clone();
         match position {
-            Some(position) => self.reader.acknowledge(&position).await,
+            Some(position) => self.reader.session.0.acknowledge(&position).await,
             None => Ok(()),
         }
-    }
-
-    async fn tend(&mut self) -> Result<()> {
-        self.tending = Tending::new(self.reader.tend().await?);
-        Ok(())
     }
 
     /// One piece a batch; the position stands behind the last.

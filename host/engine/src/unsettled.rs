@@ -1,13 +1,18 @@
 //! What was written and may still be refused.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use arrow_array::BooleanArray;
 use arrow_select::filter::filter_record_batch;
 use domain::{Batch, Fault, Result};
 
+/// The code of a refusal whose batch is no longer there: the task is read again from its durable mark,
+/// in smaller steps.
+pub(crate) const REFUSED_TOO_LATE: &str = "run.refused_too_late";
+
 /// Batches since the last durable mark that the destination has not taken, in the order of their
-/// writes. Bounded by bytes: what does not fit is forgotten, and a later `undone` ends the run.
+/// writes. Bounded by bytes: what does not fit is forgotten.
 #[derive(Debug)]
 pub(crate) struct Unsettled {
     batches: VecDeque<Sent>,
@@ -33,7 +38,7 @@ impl Unsettled {
     }
 
     pub(crate) fn push(&mut self, number: u64, batch: Batch) {
-        let bytes = batch.rows.get_array_memory_size() as u64;
+        let bytes = batch.value_bytes();
         self.bytes += bytes;
         self.batches.push_back(Sent { number, batch, bytes, refused: Vec::new() });
         // The newest is always kept: its own answer may refuse rows of it.
@@ -63,27 +68,42 @@ impl Unsettled {
     }
 
     /// The batch that a remark is about.
-    pub(crate) fn find(&mut self, number: u64) -> Option<&mut Sent> {
-        let first = self.batches.front()?.number;
-        let index = usize::try_from(number.checked_sub(first)?).ok()?;
-        self.batches.get_mut(index).filter(|sent| sent.number == number)
+    ///
+    /// # Errors
+    /// [`REFUSED_TOO_LATE`] where it was forgotten, `plugin.lie.remark` where it is not open.
+    pub(crate) fn find(&mut self, number: u64) -> Result<&mut Sent> {
+        if (self.settled_below..self.forgotten_below).contains(&number) {
+            return Err(self.too_late());
+        }
+        let sent = self.batches.iter_mut().find(|sent| sent.number == number);
+        sent.ok_or_else(|| {
+            let message = format!("the writer spoke of batch {number}, which is not open");
+            Fault::plugin("plugin.lie.remark", message)
+        })
     }
 
     /// Takes out all that must be sent again, without the refused rows, with the numbers of before.
     ///
     /// # Errors
-    /// `run.refused_too_late` where something was forgotten.
+    /// [`REFUSED_TOO_LATE`] where something was forgotten.
     pub(crate) fn take_back(&mut self) -> Result<Vec<(u64, Batch)>> {
         if self.forgotten_below > self.settled_below {
-            return Err(Fault::data(
-                "run.refused_too_late",
-                format!("the destination dropped more than the {} bytes that are kept for a second try", self.bytes_max),
-            )
-            .hint("commit more often, or raise the limit for uncommitted bytes"));
+            return Err(self.too_late());
         }
         self.bytes = 0;
         let sent = self.batches.drain(..);
         sent.map(|sent| Ok((sent.number, sent.without_refused()?))).collect()
+    }
+
+    fn too_late(&self) -> Fault {
+        Fault::data(
+            REFUSED_TOO_LATE,
+            format!(
+                "the destination refused records after more than the {} bytes that are kept for a second try",
+                self.bytes_max
+            ),
+        )
+        .retry_after(Duration::ZERO)
     }
 }
 

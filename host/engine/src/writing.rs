@@ -1,42 +1,50 @@
 //! The writing half of a task: hands batches to the sink, commits, and keeps the books in order.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use domain::port::{Answer, Dirty, DirtyStage, Done, Remark, Store, TaskRecord, Writer};
+use domain::port::{Answer, DirtyStage, Done, Remark, Store, TaskRecord, Writer};
 use domain::{Batch, Counts, Fault, Mark, Position, Result};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::attempt::Context;
 use crate::dirty::{self, Reason};
-use crate::reading::{Item, Piece, Tending};
-use crate::unsettled::{Unsettled, halves};
+use crate::reading::{Item, Piece};
+use crate::session::{Kept, Writes};
+use crate::told::{Retold, Told};
+use crate::unsettled::{REFUSED_TOO_LATE, Unsettled, halves};
 
-/// Dirty records in memory at most, before they go to the store.
-const DIRTY_MAX: usize = 1000;
+/// A mark that the sink was given and that is not known to be durable.
+struct Given {
+    mark: Mark,
+    /// How many writes came before it.
+    writes: u64,
+    /// How many dirty records were told before it.
+    told: u64,
+}
 
 pub(crate) struct Writing<'a, S, W> {
     context: &'a Context<S>,
-    writer: &'a mut W,
+    writer: &'a mut Kept<Writes<W>>,
     task: &'a TaskRecord,
-    tending: Tending,
     /// Of the whole task, over all its epochs.
     counts: Counts,
     /// The newest position that the reader gave.
     position: Option<Position>,
+    /// Commits at every position, so that little must be kept.
+    careful: bool,
     /// Whether the reader could go on just behind what was written last: only there may a commit be.
     resumable: bool,
     /// The newest durable mark.
     durable: Mark,
     /// The sequence of the newest mark that was given to the sink.
     sequence: u64,
-    /// Marks given and not known to be durable, and how many writes came before each.
-    given: VecDeque<(Mark, u64)>,
+    given: VecDeque<Given>,
     /// Calls of `write` so far.
     writes: u64,
     unsettled: Unsettled,
-    /// Not in the store yet.
-    dirty: Vec<Dirty>,
+    told: Told,
     acknowledge: watch::Sender<Option<Position>>,
     bytes_since_commit: u64,
     committed_at: Instant,
@@ -46,27 +54,27 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
     /// A writing half that goes on behind `start`.
     pub(crate) fn new(
         context: &'a Context<S>,
-        writer: &'a mut W,
+        writer: &'a mut Kept<Writes<W>>,
         task: &'a TaskRecord,
         start: Mark,
-        tending: Tending,
-        acknowledge: watch::Sender<Option<Position>>,
+            acknowledge: watch::Sender<Option<Position>>,
+        careful: bool,
     ) -> Self {
         context.progress.moved(&Counts::default(), &start.counts);
         Self {
             context,
             writer,
             task,
-            tending,
             counts: start.counts,
             position: start.position.clone(),
+            careful,
             resumable: false,
             sequence: start.sequence,
             durable: start,
             given: VecDeque::new(),
             writes: 0,
             unsettled: Unsettled::new(context.settings.uncommitted_bytes),
-            dirty: Vec::new(),
+            told: Told::default(),
             acknowledge,
             bytes_since_commit: 0,
             committed_at: Instant::now(),
@@ -98,18 +106,10 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
 
     async fn next(&mut self, queue: &mut mpsc::Receiver<Item>) -> Result<Option<Item>> {
         let waiting = Instant::now();
-        loop {
-            tokio::select! {
-                biased;
-                () = self.tending.due() => {
-                    self.tending = Tending::new(self.writer.tend().await?);
-                }
-                item = queue.recv() => {
-                    self.context.progress.waited_for_reader(waiting.elapsed());
-                    return Ok(item);
-                }
-            }
-        }
+        let item = async { Ok(queue.recv().await) };
+        let item = self.writer.during(item).await;
+        self.context.progress.waited_for_reader(waiting.elapsed());
+        item
     }
 
     async fn take(&mut self, piece: Piece) -> Result<()> {
@@ -124,7 +124,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             counts.records_written += written;
             counts.bytes_written += bytes_written;
         });
-        self.dirty.extend(piece.dirty);
+        piece.dirty.into_iter().for_each(|dirty| self.told.push(dirty, None));
         if dirty > 0 {
             self.within_error_limit().await?;
         }
@@ -150,7 +150,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             let number = self.writes;
             self.writes += 1;
             self.unsettled.push(number, batch.clone());
-            let answer = self.writer.write(&batch).await?;
+            let answer = self.writer.session.0.write(&batch).await?;
             if let Some(again) = self.hear(answer, Some(number)).await? {
                 stack.extend(again.into_iter().rev());
             }
@@ -165,21 +165,29 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             return Err(self.lie("taken", format!("took {} batches of {}", answer.taken, self.writes)));
         }
         let mut refused = 0;
+        let mut first_refused = u64::MAX;
         for remark in answer.remarks {
-            refused += u64::from(!remark.loaded);
+            if !remark.loaded {
+                refused += 1;
+                first_refused = first_refused.min(remark.batch);
+            }
             self.remark(remark)?;
         }
         self.unsettled.settle_below(answer.taken);
         if let Some(mark) = answer.durable {
-            if refused > 0 {
+            let covers = |given: &Given| given.mark == mark && given.writes > first_refused;
+            if self.given.iter().any(covers) {
                 return Err(self.lie("late_refusal", "refused rows of a mark that it made durable".into()));
             }
             self.settle(mark).await?;
         }
         let again = match answer.undone {
             Some(fault) => {
-                self.given.clear();
                 let mut back = self.unsettled.take_back()?;
+                // A mark that covers none of them may still become durable.
+                let first = back.first().map_or(self.writes, |(number, _)| *number);
+                self.given.retain(|given| given.writes <= first);
+                self.untell(&back).await?;
                 if refused == 0 {
                     self.blame(fault, blamed, &mut back)?;
                     refused = 1;
@@ -194,9 +202,33 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         Ok(again)
     }
 
+    /// What was told of batches that come again as loaded with a change will be told again.
+    async fn untell(&mut self, back: &[(u64, Batch)]) -> Result<()> {
+        let first = back.first().map_or(self.writes, |(number, _)| *number);
+        let (sequence, kept) = match self.given.back() {
+            Some(given) => (given.mark.sequence, given.told),
+            None => (self.durable.sequence, 0),
+        };
+        let (retold, count) = self.told.undo(first..self.writes, kept);
+        self.count(|counts| counts.records_changed -= count);
+        match retold {
+            Retold::Right => Ok(()),
+            Retold::Again => {
+                let (run, task) = (&self.context.attempt.run, self.task);
+                let store = &self.context.store;
+                let dropping = store.drop_dirty_behind(run, task.index, task.epoch, sequence);
+                self.writer.during(dropping).await
+            }
+            Retold::Lost => Err(Fault::data(
+                REFUSED_TOO_LATE,
+                "the destination dropped batches whose remarks are no longer kept",
+            )
+            .retry_after(Duration::ZERO)),
+        }
+    }
+
     fn remark(&mut self, remark: Remark) -> Result<()> {
-        let lie = self.lie("remark", format!("spoke of batch {}, which is not open", remark.batch));
-        let sent = self.unsettled.find(remark.batch).ok_or(lie)?;
+        let sent = self.unsettled.find(remark.batch)?;
         if remark.loaded {
             if remark.row as usize >= sent.batch.len() {
                 return Err(self.lie("remark", format!("spoke of row {}, which is not there", remark.row)));
@@ -208,12 +240,12 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         let stage = if remark.loaded { DirtyStage::Loaded } else { DirtyStage::Write };
         let reason =
             Reason { stage, column: remark.column, code: remark.code, message: remark.message };
-        self.note(reason, &batch, remark.row as usize);
+        self.note(reason, &batch, remark.row as usize, remark.batch);
         Ok(())
     }
 
     /// Notes a row that was refused, or loaded with a change.
-    fn note(&mut self, reason: Reason, batch: &Batch, row: usize) {
+    fn note(&mut self, reason: Reason, batch: &Batch, row: usize, number: u64) {
         let loaded = reason.stage == DirtyStage::Loaded;
         let bytes = Batch::new(batch.dataset, batch.rows.slice(row, 1)).value_bytes();
         self.count(|counts| {
@@ -227,7 +259,8 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         });
         let dataset = self.context.prepared.datasets.get(batch.dataset as usize);
         let digest = &self.context.settings.writer_digest;
-        self.dirty.push(dirty::of_row(reason, dataset, &batch.rows, row, digest));
+        let dirty = dirty::of_row(reason, dataset, &batch.rows, row, digest);
+        self.told.push(dirty, loaded.then_some(number));
     }
 
     /// The destination dropped batches and named no row: the batch just written is to blame; where it
@@ -254,7 +287,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
                 code: fault.code,
                 message: fault.message,
             };
-            self.note(reason, &batch, 0);
+            self.note(reason, &batch, 0, number);
         } else {
             let (first, second) = halves(&batch)?;
             back.splice(index..index, [(number, first), (number, second)]);
@@ -271,7 +304,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             return Ok(());
         }
         let (settings, wishes) = (&self.context.settings, &self.context.prepared.wishes);
-        let now = self.unsettled.is_half_full();
+        let now = self.careful || self.unsettled.is_half_full();
         let due = now
             || self.bytes_since_commit >= settings.commit_bytes(wishes)
             || self.committed_at.elapsed() >= settings.commit_every(wishes);
@@ -280,7 +313,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         }
         loop {
             let mark = self.give_mark(self.position.clone(), false).await?;
-            let answer = self.writer.commit(&mark, now).await?;
+            let answer = self.writer.session.0.commit(&mark, now).await?;
             match self.hear(answer, None).await? {
                 Some(mut again) => {
                     again.reverse();
@@ -300,7 +333,8 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         self.store_dirty().await?;
         self.sequence += 1;
         let mark = Mark { sequence: self.sequence, position, counts: self.counts, end };
-        self.given.push_back((mark.clone(), self.writes));
+        let told = self.told.count();
+        self.given.push_back(Given { mark: mark.clone(), writes: self.writes, told });
         Ok(mark)
     }
 
@@ -309,13 +343,16 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         if mark == self.durable {
             return Ok(());
         }
-        let Some(index) = self.given.iter().position(|(given, _)| *given == mark) else {
+        let Some(index) = self.given.iter().position(|given| given.mark == mark) else {
             return Err(self.lie("mark", "says that a mark is durable which it was not given".into()));
         };
-        let writes = self.given.drain(..=index).next_back().map_or(0, |(_, writes)| writes);
-        self.unsettled.settle_below(writes);
+        if let Some(given) = self.given.drain(..=index).next_back() {
+            self.unsettled.settle_below(given.writes);
+            self.told.settle(given.told);
+        }
         let (run, task) = (&self.context.attempt.run, self.task);
-        self.context.store.checkpoint(run, task.index, task.epoch, &mark).await?;
+        let storing = self.context.store.checkpoint(run, task.index, task.epoch, &mark);
+        self.writer.during(storing).await?;
         if !mark.end && mark.position.is_some() {
             self.acknowledge.send_replace(mark.position.clone());
         }
@@ -326,7 +363,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
     async fn close(&mut self, bookmark: Option<Position>) -> Result<Done> {
         loop {
             let mark = self.give_mark(bookmark.clone(), true).await?;
-            let closed = self.writer.close(&mark).await?;
+            let closed = self.writer.session.0.close(&mark).await?;
             if let Some(mut again) = self.hear(closed.answer, None).await? {
                 again.reverse();
                 self.write_all(again).await?;
@@ -337,7 +374,8 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             self.store_dirty().await?;
             let done = Done { counts: self.counts, receipt: closed.receipt, bookmark };
             let (run, task) = (&self.context.attempt.run, self.task);
-            self.context.store.complete(run, task.index, task.epoch, &done).await?;
+            let storing = self.context.store.complete(run, task.index, task.epoch, &done);
+            self.writer.during(storing).await?;
             if self.position.is_some() {
                 self.acknowledge.send_replace(self.position.clone());
             }
@@ -347,13 +385,14 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
 
     /// Stores dirty records under the next mark's sequence.
     async fn store_dirty(&mut self) -> Result<()> {
-        if self.dirty.is_empty() {
+        let dirty = self.told.unstored();
+        if dirty.is_empty() {
             return Ok(());
         }
-        let dirty = std::mem::take(&mut self.dirty);
         let (run, task) = (&self.context.attempt.run, self.task);
         let sequence = self.sequence + 1;
-        self.context.store.add_dirty(run, task.index, task.epoch, sequence, &dirty).await
+        let storing = self.context.store.add_dirty(run, task.index, task.epoch, sequence, &dirty);
+        self.writer.during(storing).await
     }
 
     /// # Errors
@@ -362,11 +401,11 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         let limit = self.context.settings.error_limit;
         let dirty = self.context.progress.dirty();
         if limit.exceeded(dirty) {
-            let fault = self.context.dirty_limit(dirty, self.dirty.last());
+            let fault = self.context.dirty_limit(dirty, self.told.last());
             self.store_dirty().await?;
             return Err(fault);
         }
-        if self.dirty.len() >= DIRTY_MAX {
+        if self.told.should_be_stored() {
             self.store_dirty().await?;
         }
         Ok(())

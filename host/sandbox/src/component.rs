@@ -19,12 +19,15 @@ use crate::instance::{Factory, Instance, who};
 use crate::ledger;
 use crate::limits;
 use crate::reach::Reach;
+use crate::secrets::Secrets;
 use crate::source::GuestSource;
 use crate::state::State;
 use crate::stored;
 
 /// What one `discover` or `browse` may list at most.
 const LISTED_MAX: usize = 100_000;
+/// Steps of one `check` at most.
+const CHECK_STEPS_MAX: usize = 1_000;
 /// Requirements of one step at most.
 const REQUIREMENTS_MAX: usize = 1_000;
 
@@ -121,7 +124,8 @@ impl Component {
         if let Some(known) = cache.and_then(|cache| stored::read(cache, &self.inner.digest)) {
             return Ok(Arc::new(known));
         }
-        let (mut instance, face) = self.begin(&Reach::none(), Call::Describe).await?;
+        let (mut instance, face) =
+            self.begin(&Reach::none(), Secrets::default(), Call::Describe).await?;
         let (mut live, turn) = instance.enter(Call::Describe)?;
         let outcome = turn.wait(face.call_describe(&mut live.store)).await;
         let description = convert::description(instance.leave(live, turn, outcome)?);
@@ -142,7 +146,7 @@ impl Component {
     /// The plug-in's own fault; a trap, a limit or a lie, domain plugin.
     pub async fn requirements(&self, configuration: &Configuration) -> Result<Vec<Requirement>> {
         let call = Call::Requirements;
-        let (mut instance, face) = self.begin(&Reach::none(), call).await?;
+        let (mut instance, face) = self.begin(&Reach::none(), Secrets::default(), call).await?;
         let blanked = convert::configuration_blanked(configuration);
         let (mut live, turn) = instance.enter(call)?;
         let outcome = turn.wait(face.call_requirements(&mut live.store, &blanked)).await;
@@ -163,12 +167,18 @@ impl Component {
         configuration: &Configuration,
         reach: &Reach,
     ) -> Result<Vec<CheckStep>> {
-        let (mut instance, face) = self.begin(reach, Call::Check).await?;
+        let (mut instance, face) =
+            self.begin(reach, Secrets::of(configuration), Call::Check).await?;
         let configuration = convert::configuration(configuration);
         let (mut live, turn) = instance.enter(Call::Check)?;
         let outcome = turn.wait(face.call_check(&mut live.store, &configuration)).await;
         let steps = instance.answer(live, turn, outcome)?;
-        Ok(steps.into_iter().map(convert::check_step).collect())
+        if steps.len() > CHECK_STEPS_MAX {
+            let what = format!("{} steps, more than {CHECK_STEPS_MAX}", steps.len());
+            return Err(instance.lie(Call::Check, "steps", what));
+        }
+        let secrets = instance.secrets();
+        Ok(steps.into_iter().map(|step| convert::check_step(step, secrets)).collect())
     }
 
     /// What lies directly under `path`, at most `limit` entries, from behind `after`.
@@ -183,7 +193,8 @@ impl Component {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Entry>> {
-        let (mut instance, face) = self.begin(reach, Call::Browse).await?;
+        let (mut instance, face) =
+            self.begin(reach, Secrets::of(configuration), Call::Browse).await?;
         let configuration = convert::configuration(configuration);
         let (mut live, turn) = instance.enter(Call::Browse)?;
         let outcome =
@@ -206,7 +217,8 @@ impl Component {
         reach: &Reach,
         paths: &[Vec<String>],
     ) -> Result<Vec<Dataset>> {
-        let (mut instance, face) = self.begin(reach, Call::Discover).await?;
+        let (mut instance, face) =
+            self.begin(reach, Secrets::of(configuration), Call::Discover).await?;
         let configuration = convert::configuration(configuration);
         let (mut live, turn) = instance.enter(Call::Discover)?;
         let outcome = turn.wait(face.call_discover(&mut live.store, &configuration, paths)).await;
@@ -215,7 +227,7 @@ impl Component {
             let what = format!("{} datasets, more than {LISTED_MAX}", datasets.len());
             return Err(instance.lie(Call::Discover, "datasets", what));
         }
-        convert::datasets_in(datasets).map_err(|fault| fault.within(instance.who()))
+        convert::datasets_in(datasets).map_err(|fault| instance.broke(Call::Discover, fault))
     }
 
     /// The component as a reader's source.
@@ -238,8 +250,13 @@ impl Component {
         )
     }
 
-    async fn begin(&self, reach: &Reach, call: Call) -> Result<(Instance, connector::Guest)> {
-        let mut instance = Instance::start(&self.inner.factory, reach).await?;
+    async fn begin(
+        &self,
+        reach: &Reach,
+        secrets: Secrets,
+        call: Call,
+    ) -> Result<(Instance, connector::Guest)> {
+        let mut instance = Instance::start(&self.inner.factory, reach, secrets).await?;
         let (mut live, turn) = instance.enter(call)?;
         let face = self.inner.connector.load(&mut live.store, &live.instance);
         let face = instance.leave(live, turn, Some(face))?;

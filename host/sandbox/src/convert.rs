@@ -9,30 +9,31 @@ use domain::{Configuration, Dataset, Fault, FaultDomain, FlatField, Mark, Result
 
 use crate::bindings::airlock::connector::types;
 use crate::bindings::exports::airlock::connector::{connector, writer};
+use crate::secrets::Secrets;
 use crate::text::{MESSAGE_BYTES_MAX, harmless};
 
 /// A code of a plug-in's fault at most, bytes.
 const CODE_BYTES_MAX: usize = 96;
 
 /// A guest's own fault, with its texts made harmless.
-pub(crate) fn fault(fault: types::Fault) -> Fault {
+pub(crate) fn fault(fault: types::Fault, secrets: &Secrets) -> Fault {
+    let harmless = |text: &str| harmless(&secrets.blank(text), MESSAGE_BYTES_MAX);
     let domain = match fault.domain {
         types::FaultDomain::User => FaultDomain::User,
         types::FaultDomain::External => FaultDomain::External,
         types::FaultDomain::Data => FaultDomain::Data,
         types::FaultDomain::Plugin => FaultDomain::Plugin,
     };
-    let mut known =
-        Fault::new(domain, code(&fault.code), harmless(&fault.message, MESSAGE_BYTES_MAX));
+    let mut known = Fault::new(domain, code(&fault.code), harmless(&fault.message));
     if let Some(wait) = fault.retry_after_ms {
         known = known.retry_after(Duration::from_millis(wait));
     }
     if let Some(hint) = fault.hint {
-        known = known.hint(harmless(&hint, MESSAGE_BYTES_MAX));
+        known = known.hint(harmless(&hint));
     }
     let place = fault.place.filter(|place| is_place(place));
     match place {
-        Some(place) => known.at(harmless(&place, MESSAGE_BYTES_MAX)),
+        Some(place) => known.at(harmless(&place)),
         None => known,
     }
 }
@@ -161,8 +162,9 @@ pub(crate) fn description(description: connector::Description) -> Description {
     }
 }
 
-pub(crate) fn check_step(step: connector::CheckStep) -> CheckStep {
-    CheckStep { name: harmless(&step.name, 100), fault: step.fault.map(fault) }
+pub(crate) fn check_step(step: connector::CheckStep, secrets: &Secrets) -> CheckStep {
+    let fault = step.fault.map(|own| fault(own, secrets));
+    CheckStep { name: harmless(&step.name, 100), fault }
 }
 
 pub(crate) fn entry(entry: connector::Entry) -> Entry {
@@ -198,18 +200,18 @@ pub(crate) fn outcome(outcome: Outcome) -> writer::Outcome {
 
 /// # Errors
 /// `mark.unreadable` for a mark that the host did not write.
-pub(crate) fn answer(answer: writer::Answer) -> Result<Answer> {
+pub(crate) fn answer(answer: writer::Answer, secrets: &Secrets) -> Result<Answer> {
     let remark = |remark: writer::Remark| Remark {
         batch: remark.batch,
         row: remark.row,
         column: remark.column,
         loaded: remark.loaded,
         code: code(&remark.code),
-        message: harmless(&remark.message, MESSAGE_BYTES_MAX),
+        message: harmless(&secrets.blank(&remark.message), MESSAGE_BYTES_MAX),
     };
     Ok(Answer {
         remarks: answer.remarks.into_iter().map(remark).collect(),
-        undone: answer.undone.map(fault),
+        undone: answer.undone.map(|own| fault(own, secrets)),
         durable: answer.durable.map(|bytes| Mark::decode(&bytes)).transpose()?,
         taken: answer.taken,
     })

@@ -1,5 +1,6 @@
 //! A plug-in as a writer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::component::WriterFace;
 use crate::convert;
 use crate::instance::{Factory, Instance, who};
 use crate::reach::Reach;
+use crate::secrets::Secrets;
 
 /// A writer plug-in with its step's configuration and grants.
 pub struct GuestDestination {
@@ -31,6 +33,38 @@ pub struct GuestWriter {
     write: Func,
     session: ResourceAny,
     sink: Option<ResourceAny>,
+    written: Written,
+}
+
+/// The batches that the open sink was given; its remarks are held against them.
+#[derive(Default)]
+struct Written {
+    count: u64,
+    /// Columns of the sink's datasets, the widest.
+    columns: usize,
+    /// Rows of the newest batches.
+    rows: VecDeque<u32>,
+}
+
+/// Batches whose number of rows is remembered; remarks about older ones are taken as they are.
+const REMEMBERED_MAX: usize = 4096;
+
+impl Written {
+    fn add(&mut self, rows: u32) {
+        self.count += 1;
+        self.rows.push_back(rows);
+        if self.rows.len() > REMEMBERED_MAX {
+            self.rows.pop_front();
+        }
+    }
+
+    /// Whether there is such a row and column.
+    fn has(&self, batch: u64, row: u32, column: Option<u32>) -> bool {
+        let oldest = self.count - self.rows.len() as u64;
+        let known = batch.checked_sub(oldest).and_then(|index| self.rows.get(index as usize));
+        let column_is_there = column.is_none_or(|column| (column as usize) < self.columns);
+        batch < self.count && known.is_none_or(|rows| row < *rows) && column_is_there
+    }
 }
 
 impl GuestDestination {
@@ -51,7 +85,8 @@ impl Destination for GuestDestination {
         let known = self.face.as_ref().ok_or_else(|| {
             Fault::user("plugin.no_writer", format!("{} cannot write", who(&self.factory.title)))
         })?;
-        let mut instance = Instance::start(&self.factory, &self.reach).await?;
+        let mut instance =
+            Instance::start(&self.factory, &self.reach, Secrets::of(&self.configuration)).await?;
         let (mut live, turn) = instance.enter(Call::Connect)?;
         let loaded = known.indices.load(&mut live.store, &live.instance).and_then(|face| {
             let write = live.instance.get_func(&mut live.store, known.write);
@@ -62,7 +97,7 @@ impl Destination for GuestDestination {
         let (mut live, turn) = instance.enter(Call::Connect)?;
         let outcome = turn.wait(face.session().call_connect(&mut live.store, &configuration)).await;
         let session = instance.answer(live, turn, outcome)?;
-        Ok(GuestWriter { instance, face, write, session, sink: None })
+        Ok(GuestWriter { instance, face, write, session, sink: None, written: Written::default() })
     }
 }
 
@@ -112,11 +147,13 @@ impl Writer for GuestWriter {
             .await;
         let sink = self.instance.answer(live, turn, outcome)?;
         self.sink = Some(sink);
+        let columns = datasets.iter().map(|dataset| dataset.schema.fields().len()).max();
+        self.written = Written { columns: columns.unwrap_or(0), ..Written::default() };
         let (mut live, turn) = self.instance.enter(Call::Committed)?;
         let outcome = turn.wait(self.face.sink().call_committed(&mut live.store, sink)).await;
         let committed = self.instance.leave(live, turn, outcome)?;
         let mark = committed.map(|bytes| Mark::decode(&bytes)).transpose();
-        mark.map_err(|fault| self.within(Call::Committed, fault))
+        mark.map_err(|fault| self.instance.broke(Call::Committed, fault))
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<Answer> {
@@ -149,6 +186,7 @@ impl Writer for GuestWriter {
             .await
         };
         let answer = self.instance.answer(live, turn, outcome)?;
+        self.written.add(rows);
         self.checked(Call::Write, answer)
     }
 
@@ -202,12 +240,27 @@ impl GuestWriter {
         })
     }
 
-    fn within(&self, call: Call, fault: Fault) -> Fault {
-        fault.within(format!("\"{}\"", call.word())).within(self.instance.who())
-    }
-
+    /// An answer about batches that were written, and marks that were given.
     fn checked(&mut self, call: Call, answer: writer::Answer) -> Result<Answer> {
-        convert::answer(answer).map_err(|fault| self.within(call, fault))
+        let written = self.written.count;
+        if answer.taken > written {
+            let what = format!("{} batches are taken, of {written} written", answer.taken);
+            return Err(self.instance.lie(call, "taken", what));
+        }
+        let unknown = answer
+            .remarks
+            .iter()
+            .find(|remark| !self.written.has(remark.batch, remark.row, remark.column));
+        if let Some(remark) = unknown {
+            let what = format!("a remark about row {} of batch {}", remark.row, remark.batch);
+            return Err(self.instance.lie(
+                call,
+                "remark",
+                format!("{what}, which was not written"),
+            ));
+        }
+        let answer = convert::answer(answer, self.instance.secrets());
+        answer.map_err(|fault| self.instance.broke(call, fault))
     }
 
     /// The destination's datasets stand index for index and field for field beside the asked ones.
@@ -218,7 +271,7 @@ impl GuestWriter {
         asked: &[Dataset],
     ) -> Result<Prepared> {
         let datasets = convert::datasets_in(prepared.datasets);
-        let datasets = datasets.map_err(|fault| self.within(call, fault))?;
+        let datasets = datasets.map_err(|fault| self.instance.broke(call, fault))?;
         let fields = |dataset: &Dataset| dataset.schema.fields().len();
         let same_shape = datasets.len() == asked.len()
             && datasets.iter().zip(asked).all(|(one, other)| fields(one) == fields(other));

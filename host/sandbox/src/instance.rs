@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::convert;
 use crate::limits::{self, Limits};
 use crate::reach::Reach;
+use crate::secrets::Secrets;
 use crate::state::State;
 use crate::stdio::Output;
 use crate::text;
@@ -39,6 +40,7 @@ pub(crate) struct Factory {
 /// `plugin.dead`.
 pub(crate) struct Instance {
     factory: Arc<Factory>,
+    secrets: Secrets,
     live: Option<Live>,
 }
 
@@ -78,14 +80,19 @@ impl Turn {
 }
 
 impl Instance {
-    /// Starts an instance that can reach `reach`.
-    pub(crate) async fn start(factory: &Arc<Factory>, reach: &Reach) -> Result<Self> {
+    /// Starts an instance that can reach `reach`, and whose words never show `secrets`.
+    pub(crate) async fn start(
+        factory: &Arc<Factory>,
+        reach: &Reach,
+        secrets: Secrets,
+    ) -> Result<Self> {
         let limits = &factory.limits;
         let slot = Arc::clone(&factory.slots)
             .acquire_owned()
             .await
             .map_err(|_| Fault::internal("sandbox.closed", "no more instances are started"))?;
-        let state = State::new(&factory.title, reach, limits, Arc::clone(&factory.output))?;
+        let state =
+            State::new(&factory.title, reach, &secrets, limits, Arc::clone(&factory.output))?;
         let mut store = Store::new(factory.pre.engine(), state);
         store.limiter(|state| &mut state.ledger);
         store.set_hostcall_fuel(limits.message_bytes as usize);
@@ -104,11 +111,11 @@ impl Instance {
         match turn.wait(factory.pre.instantiate_async(&mut store)).await {
             Some(Ok(instance)) => {
                 let live = Some(Live { store, instance, _slot: slot });
-                Ok(Self { factory: Arc::clone(factory), live })
+                Ok(Self { factory: Arc::clone(factory), secrets, live })
             }
             outcome => {
-                let outcome = outcome.map(|result| result.map(drop));
-                let fault = fault(factory, turn, &mut store, outcome.and_then(Result::err));
+                let error = outcome.and_then(|result| result.err());
+                let fault = fault(factory, &secrets, turn, &mut store, error);
                 bury(store);
                 Err(fault)
             }
@@ -141,7 +148,7 @@ impl Instance {
             }
             outcome => {
                 let error = outcome.and_then(|result| result.err());
-                let fault = fault(&self.factory, turn, &mut live.store, error);
+                let fault = fault(&self.factory, &self.secrets, turn, &mut live.store, error);
                 bury(live);
                 Err(fault)
             }
@@ -155,7 +162,8 @@ impl Instance {
         turn: Turn,
         outcome: Outcome<std::result::Result<T, types::Fault>>,
     ) -> Result<T> {
-        self.leave(live, turn, outcome)?.map_err(convert::fault)
+        let answer = self.leave(live, turn, outcome)?;
+        answer.map_err(|own| convert::fault(own, &self.secrets))
     }
 
     /// Runs the destructor of a resource.
@@ -190,12 +198,17 @@ impl Instance {
         who(&self.factory.title)
     }
 
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.factory.limits
     }
 
-    /// The fault of an answer that passed a limit of the host.
-    pub(crate) fn passed(&self, call: Call, name: &str) -> Fault {
+    /// The fault of an answer that passed a limit of the host. The session is over.
+    pub(crate) fn passed(&mut self, call: Call, name: &str) -> Fault {
+        self.live = None;
         limits::passed(self.limits(), &self.who(), call.word(), name)
     }
 
@@ -204,6 +217,20 @@ impl Instance {
         self.live = None;
         lie(&self.who(), call, code, what)
     }
+
+    /// A fault that `domain` found in an answer. The session is over.
+    pub(crate) fn broke(&mut self, call: Call, fault: Fault) -> Fault {
+        self.live = None;
+        fault.within(format!("\"{}\"", call.word())).within(self.who())
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.take() {
+            bury(live);
+        }
+    }
 }
 
 pub(crate) fn who(title: &str) -> String {
@@ -211,7 +238,7 @@ pub(crate) fn who(title: &str) -> String {
 }
 
 /// The fault of a plug-in that broke the contract.
-pub(crate) fn lie(who: &str, call: Call, code: &str, what: impl std::fmt::Display) -> Fault {
+fn lie(who: &str, call: Call, code: &str, what: impl std::fmt::Display) -> Fault {
     Fault::plugin(
         format!("plugin.lie.{code}"),
         format!("{who} broke the contract in \"{}\": {what}", call.word()),
@@ -229,6 +256,7 @@ fn bury<T: Send + 'static>(dead: T) {
 /// Why a call ended without an answer; without an error, its time ran out.
 fn fault(
     factory: &Factory,
+    secrets: &Secrets,
     turn: Turn,
     store: &mut Store<State>,
     error: Option<wasmtime::Error>,
@@ -243,7 +271,7 @@ fn fault(
         return passed(name);
     }
     if store.data_mut().ledger.take_refused() {
-        return with_last_words(passed("memory"), store);
+        return with_last_words(passed("memory"), secrets, store);
     }
     let text = format!("{error:#}");
     if text.contains("fuel allocated for hostcalls") {
@@ -259,11 +287,12 @@ fn fault(
     };
     let call = turn.call.word();
     let fault = Fault::plugin(code, format!("{who} failed in \"{call}\": {why}"));
-    with_last_words(fault, store).hint("this is a bug of the plug-in: tell its author")
+    with_last_words(fault, secrets, store).hint("this is a bug of the plug-in: tell its author")
 }
 
-fn with_last_words(mut fault: Fault, store: &Store<State>) -> Fault {
+fn with_last_words(mut fault: Fault, secrets: &Secrets, store: &Store<State>) -> Fault {
     if let Some(words) = store.data().stderr().last_words() {
+        let words = secrets.blank(&words);
         fault.message.push_str(&format!("; it said: {words}"));
     }
     fault

@@ -32,6 +32,7 @@ mod limits;
 mod linker;
 mod network;
 mod reach;
+mod secrets;
 mod source;
 mod state;
 mod stdio;

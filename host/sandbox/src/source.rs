@@ -14,10 +14,11 @@ use crate::call::Call;
 use crate::convert;
 use crate::instance::{Factory, Instance, who};
 use crate::reach::Reach;
+use crate::secrets::Secrets;
 use crate::text::{MESSAGE_BYTES_MAX, harmless};
 
 /// Datasets of one plan at most.
-const DATASETS_MAX: usize = 100_000;
+const DATASETS_MAX: usize = 65_536;
 /// Batches of one step at most: a transaction over many tables.
 const BATCHES_MAX: usize = 10_000;
 /// A split's label at most, bytes.
@@ -59,7 +60,8 @@ impl Source for GuestSource {
         let face = self.face.as_ref().ok_or_else(|| {
             Fault::user("plugin.no_reader", format!("{} cannot read", who(&self.factory.title)))
         })?;
-        let mut instance = Instance::start(&self.factory, &self.reach).await?;
+        let mut instance =
+            Instance::start(&self.factory, &self.reach, Secrets::of(&self.configuration)).await?;
         let (mut live, turn) = instance.enter(Call::Connect)?;
         let loaded = face.load(&mut live.store, &live.instance);
         let face = instance.leave(live, turn, Some(loaded))?;
@@ -86,7 +88,7 @@ impl Reader for GuestReader {
         }
         self.check_size(call, "token", plan.start.len())?;
         let datasets = convert::datasets_in(plan.datasets);
-        let datasets = datasets.map_err(|fault| fault.within(self.instance.who()))?;
+        let datasets = datasets.map_err(|fault| self.instance.broke(call, fault))?;
         Ok(Plan { datasets, bounded: plan.bounded, start: plan.start })
     }
 
@@ -155,7 +157,7 @@ impl Reader for GuestReader {
         let outcome =
             turn.wait(self.face.cursor().call_next(&mut live.store, cursor, budget)).await;
         let step = self.instance.answer(live, turn, outcome)?;
-        self.step(step)
+        self.step(step, budget)
     }
 
     async fn acknowledge(&mut self, position: &Position) -> Result<()> {
@@ -181,7 +183,7 @@ impl GuestReader {
         })
     }
 
-    fn check_size(&self, call: Call, limit: &'static str, size: usize) -> Result<()> {
+    fn check_size(&mut self, call: Call, limit: &'static str, size: usize) -> Result<()> {
         let limits = self.instance.limits();
         let max = if limit == "token" { limits.token_bytes } else { limits.position_bytes };
         match size as u64 <= max {
@@ -190,15 +192,15 @@ impl GuestReader {
         }
     }
 
-    fn position(&self, position: Option<Vec<u8>>) -> Result<Option<Position>> {
+    fn position(&mut self, position: Option<Vec<u8>>) -> Result<Option<Position>> {
         let size = position.as_ref().map_or(0, Vec::len);
         self.check_size(Call::Next, "position", size)?;
         Ok(position)
     }
 
-    fn step(&mut self, step: reader::Step) -> Result<Step> {
+    fn step(&mut self, step: reader::Step, budget: reader::Budget) -> Result<Step> {
         Ok(match step {
-            reader::Step::Rows(rows) => Step::Rows(self.rows(rows)?),
+            reader::Step::Rows(rows) => Step::Rows(self.rows(rows, budget)?),
             reader::Step::Advanced(advanced) => {
                 let position = self.position(Some(advanced.position))?.unwrap_or_default();
                 Step::Advanced { position }
@@ -218,22 +220,29 @@ impl GuestReader {
         })
     }
 
-    fn rows(&mut self, rows: reader::Rows) -> Result<Rows> {
+    fn rows(&mut self, rows: reader::Rows, budget: reader::Budget) -> Result<Rows> {
         if rows.batches.len() > BATCHES_MAX {
             let what = format!("{} batches in one step, at most {BATCHES_MAX}", rows.batches.len());
             return Err(self.instance.lie(Call::Next, "batch", what));
         }
+        let count: u64 = rows.batches.iter().map(|batch| u64::from(batch.rows)).sum();
+        if count > u64::from(budget.rows) {
+            let what = format!("{count} rows, asked for {}", budget.rows);
+            return Err(self.instance.lie(Call::Next, "rows", what));
+        }
+        self.check_undecodable(&rows.undecodable)?;
         let position = self.position(rows.position)?;
         let mut batches = Vec::with_capacity(rows.batches.len());
         for batch in rows.batches {
             batches.push(self.batch(batch)?);
         }
+        let secrets = self.instance.secrets();
         let undecodable = |record: reader::Undecodable| Undecodable {
             dataset: record.dataset,
             origin: harmless(&record.origin, MESSAGE_BYTES_MAX),
             data: record.data,
             code: convert::code(&record.code),
-            message: harmless(&record.message, MESSAGE_BYTES_MAX),
+            message: harmless(&secrets.blank(&record.message), MESSAGE_BYTES_MAX),
         };
         Ok(Rows {
             batches,
@@ -242,6 +251,25 @@ impl GuestReader {
             source_time_ms: rows.source_time_ms,
             backlog: rows.backlog,
         })
+    }
+
+    fn check_undecodable(&mut self, records: &[reader::Undecodable]) -> Result<()> {
+        if records.len() as u64 > self.instance.limits().batch_rows {
+            return Err(self.instance.passed(Call::Next, "batch-rows"));
+        }
+        let bytes: u64 = records.iter().map(|record| record.data.len() as u64).sum();
+        if bytes > self.instance.limits().batch_bytes {
+            return Err(self.instance.passed(Call::Next, "batch-bytes"));
+        }
+        let known = self.datasets.len();
+        let unknown = |record: &reader::Undecodable| {
+            record.dataset.is_some_and(|dataset| dataset as usize >= known)
+        };
+        if records.iter().any(unknown) {
+            let what = format!("a record of a dataset that is none of {known}");
+            return Err(self.instance.lie(Call::Next, "dataset", what));
+        }
+        Ok(())
     }
 
     fn batch(&mut self, batch: types::Batch) -> Result<domain::Batch> {

@@ -14,6 +14,7 @@ use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::network::Network;
 use crate::reach::Reach;
+use crate::secrets::Secrets;
 use crate::stdio::{Level, Log, Output, Sink, Stderr, Stdout};
 
 /// Random bytes that a guest may ask for at a time.
@@ -59,12 +60,13 @@ impl State {
     pub(crate) fn new(
         plugin: &str,
         reach: &Reach,
+        secrets: &Secrets,
         limits: &Limits,
         output: Arc<dyn Output>,
     ) -> Result<Self> {
-        let log = Arc::new(Mutex::new(Log::new(plugin, limits)));
+        let log = Arc::new(Mutex::new(Log::new(plugin, secrets.clone(), limits)));
         let stderr = Arc::new(Mutex::new(Stderr::new(Arc::clone(&log))));
-        let stdout = Arc::new(Mutex::new(Stdout::new(output, plugin, limits)));
+        let stdout = Arc::new(Mutex::new(Stdout::new(output, plugin, secrets.clone(), limits)));
         let network = Arc::new(Network::new(reach.endpoints.clone(), limits.name_lookup));
         let mut builder = WasiCtx::builder();
         builder

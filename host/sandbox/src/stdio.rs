@@ -9,6 +9,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::limits::Limits;
+use crate::secrets::Secrets;
 use crate::text;
 
 /// Where a guest's standard output goes.
@@ -36,6 +37,7 @@ const PERMIT: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Log {
     plugin: String,
+    secrets: Secrets,
     lines_left: u64,
     bytes_left: u64,
     dropped: u64,
@@ -50,9 +52,10 @@ pub(crate) enum Level {
 }
 
 impl Log {
-    pub(crate) fn new(plugin: &str, limits: &Limits) -> Self {
+    pub(crate) fn new(plugin: &str, secrets: Secrets, limits: &Limits) -> Self {
         Self {
             plugin: plugin.to_owned(),
+            secrets,
             lines_left: limits.log_lines,
             bytes_left: limits.log_bytes,
             dropped: 0,
@@ -61,7 +64,7 @@ impl Log {
 
     /// Writes one line, or drops it beyond the limits.
     pub(crate) fn line(&mut self, level: Level, message: &str) {
-        let line = text::harmless(message, text::MESSAGE_BYTES_MAX);
+        let line = text::harmless(&self.secrets.blank(message), text::MESSAGE_BYTES_MAX);
         if self.lines_left == 0 || self.bytes_left < line.len() as u64 {
             if self.dropped == 0 {
                 tracing::warn!(plugin = %self.plugin, "further lines of its log are dropped: limits log-lines, log-bytes");
@@ -137,14 +140,21 @@ impl Stderr {
 pub(crate) struct Stdout {
     output: Arc<dyn Output>,
     plugin: String,
+    secrets: Secrets,
     left: u64,
     /// The beginning of a character that came in two writes.
     begun: Vec<u8>,
 }
 
 impl Stdout {
-    pub(crate) fn new(output: Arc<dyn Output>, plugin: &str, limits: &Limits) -> Self {
-        Self { output, plugin: plugin.to_owned(), left: limits.output_bytes, begun: Vec::new() }
+    pub(crate) fn new(
+        output: Arc<dyn Output>,
+        plugin: &str,
+        secrets: Secrets,
+        limits: &Limits,
+    ) -> Self {
+        let (plugin, left) = (plugin.to_owned(), limits.output_bytes);
+        Self { output, plugin, secrets, left, begun: Vec::new() }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -161,7 +171,8 @@ impl Stdout {
         all.extend_from_slice(bytes);
         let keep = unfinished(&all);
         self.begun = all.split_off(all.len() - keep);
-        self.output.write(&text::printable(&String::from_utf8_lossy(&all)));
+        let said = String::from_utf8_lossy(&all);
+        self.output.write(&text::printable(&self.secrets.blank(&said)));
     }
 }
 
@@ -243,13 +254,13 @@ mod tests {
     }
 
     fn stderr(limits: &Limits) -> Stderr {
-        Stderr::new(Arc::new(Mutex::new(Log::new("x", limits))))
+        Stderr::new(Arc::new(Mutex::new(Log::new("x", Secrets::default(), limits))))
     }
 
     #[test]
     fn output_is_escaped_and_characters_stay_whole() {
         let kept = Arc::new(Kept::default());
-        let mut out = Stdout::new(kept.clone(), "x", &Limits::default());
+        let mut out = Stdout::new(kept.clone(), "x", Secrets::default(), &Limits::default());
         for byte in "a\u{1b}é€\n".bytes() {
             out.take(&[byte]);
         }
@@ -261,7 +272,7 @@ mod tests {
     fn output_ends_at_its_limit() {
         let kept = Arc::new(Kept::default());
         let limits = Limits { output_bytes: 5, ..Limits::default() };
-        let mut out = Stdout::new(kept.clone(), "x", &limits);
+        let mut out = Stdout::new(kept.clone(), "x", Secrets::default(), &limits);
         out.take(b"12345");
         out.take(b"6");
         assert_eq!(*kept.0.lock().unwrap(), "12345");
@@ -270,7 +281,7 @@ mod tests {
     #[test]
     fn t03_the_log_ends_at_its_limit() {
         let limits = Limits { log_lines: 3, log_bytes: 100, ..Limits::default() };
-        let mut log = Log::new("x", &limits);
+        let mut log = Log::new("x", Secrets::default(), &limits);
         for _ in 0..1_000 {
             log.line(Level::Info, "line");
         }

@@ -16,7 +16,15 @@ use crate::schema::Schema;
 
 /// Parts of the names of keys that hold secrets, in lower case without `_` and `-`.
 const SECRET_WORDS: [&str; 9] = [
-    "password", "passwd", "passphrase", "secret", "token", "accesskey", "privatekey", "apikey", "credential",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "accesskey",
+    "privatekey",
+    "apikey",
+    "credential",
 ];
 
 /// Whether a key's name says that its value is a secret.
@@ -29,7 +37,8 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 
 /// Names of all properties of a type that are secrets, on any level of any of its schemas.
 pub fn secret_keys(kind: &SourceType) -> BTreeSet<String> {
-    let roles = [&kind.reader, &kind.writer].into_iter().flatten().map(|role| &role.parameter_schema);
+    let roles =
+        [&kind.reader, &kind.writer].into_iter().flatten().map(|role| &role.parameter_schema);
     let schemas = std::iter::once(&kind.connection_schema).chain(roles);
     let schemas = schemas.filter_map(|text| Schema::parse(text).ok());
     schemas.flat_map(|schema| schema.secret_names()).collect()
@@ -68,14 +77,13 @@ fn blank_below(
 }
 
 /// `key=value` of a URL's query where the key is a secret's.
-static URL_OPTION: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"([?&;])([^=?&;"]+)=([^&;"]*)"#).expect("the pattern is valid")
-});
+static URL_OPTION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"([?&;])([^=?&;"]+)=([^&;"]*)"#).expect("the pattern is valid"));
 /// `user:password@` of a URL.
 static URL_USER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"(://[^:/?@"]*:)[^/?"]*@"#).expect("the pattern is valid"));
 
-fn blank_url(text: &str) -> String {
+pub(crate) fn blank_url(text: &str) -> String {
     if !text.contains("://") {
         return text.to_owned();
     }
@@ -109,7 +117,11 @@ pub fn blank_document(text: &str, names: &BTreeSet<String>) -> String {
                 } else if secret {
                     scan.replace(end, "\"\"");
                 } else {
-                    scan.replace(end, &blank_url(&text[start..end]));
+                    let plain = unquoted(&text[start..end]);
+                    match blank_url(&plain) {
+                        blanked if blanked == plain => scan.at = end,
+                        blanked => scan.replace(end, &Value::from(blanked).to_string()),
+                    }
                 }
             }
             b'{' | b'[' => {
@@ -172,7 +184,9 @@ impl Scan<'_> {
     fn word_end(&self) -> usize {
         let rest = &self.text[self.at..];
         let variable = rest.strip_prefix("${").and_then(|rest| rest.find('}')).map(|end| end + 3);
-        let plain = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '}' | ']' | '{' | '[' | '"'));
+        let plain = rest.find(|c: char| {
+            c.is_whitespace() || matches!(c, ',' | ':' | '}' | ']' | '{' | '[' | '"')
+        });
         let first = rest.chars().next().map_or(1, char::len_utf8);
         self.at + variable.or(plain).unwrap_or(rest.len()).max(first)
     }
@@ -198,7 +212,15 @@ mod tests {
 
     #[test]
     fn names_of_secrets_are_known() {
-        for name in ["password", "clientPassword", "access_key", "accessKey", "authToken", "*x", "secret-key"] {
+        for name in [
+            "password",
+            "clientPassword",
+            "access_key",
+            "accessKey",
+            "authToken",
+            "*x",
+            "secret-key",
+        ] {
             assert!(is_secret_name(name), "{name}");
         }
         for name in ["username", "keyColumns", "splitPk", "accessId"] {
@@ -214,14 +236,21 @@ mod tests {
             (r#"{"password": 12, "x": 3}"#, r#"{"password": "", "x": 3}"#),
             (r#"{"password": ${pw}, "x": ${n}}"#, r#"{"password": "", "x": ${n}}"#),
             (r#"{"password": {"env": "PGPASSWORD"}}"#, r#"{"password": {"env": "PGPASSWORD"}}"#),
-            (r#"{"password": {"value": "a", "env": "E"}, "x": "y"}"#, r#"{"password": {"value": "", "env": "E"}, "x": "y"}"#),
+            (
+                r#"{"password": {"value": "a", "env": "E"}, "x": "y"}"#,
+                r#"{"password": {"value": "", "env": "E"}, "x": "y"}"#,
+            ),
             (r#"{"tokens": ["a", ["b"]], "x": ["y"]}"#, r#"{"tokens": ["", [""]], "x": ["y"]}"#),
-            (r#"{"pin": "a", "useSpecialSecret": true}"#, r#"{"pin": "", "useSpecialSecret": true}"#),
+            (
+                r#"{"pin": "a", "useSpecialSecret": true}"#,
+                r#"{"pin": "", "useSpecialSecret": true}"#,
+            ),
             (r#"{"p\u0061ssword": "a"}"#, r#"{"p\u0061ssword": ""}"#),
             (
                 r#"{"u": "jdbc:postgresql://h/d?user=x&password=y&a=b", "v": "http://u:p@h/x?token=1"}"#,
                 r#"{"u": "jdbc:postgresql://h/d?user=x&password=&a=b", "v": "http://u:@h/x?token="}"#,
             ),
+            (r#"{"v": "http:\/\/u:p@h"}"#, r#"{"v": "http://u:@h"}"#),
             (r#"{"password": "unclosed"#, r#"{"password": """#),
             ("é {\"x\" \"y\" ü: ,", "é {\"x\" \"y\" ü: ,"),
         ];
@@ -233,7 +262,11 @@ mod tests {
     #[test]
     fn values_lose_their_secrets() {
         let mut value = json!({"host": "h", "password": "p", "ssl": {"ca": "pem"}, "port": 1, "pin": 5, "list": [{"token": "x"}]});
-        blank_value(&mut value, &BTreeSet::from(["pin".into()]), &BTreeSet::from(["/ssl/ca".into()]));
+        blank_value(
+            &mut value,
+            &BTreeSet::from(["pin".into()]),
+            &BTreeSet::from(["/ssl/ca".into()]),
+        );
         let blanked = json!({"host": "h", "password": "", "ssl": {"ca": ""}, "port": 1, "pin": "", "list": [{"token": ""}]});
         assert_eq!(value, blanked);
     }

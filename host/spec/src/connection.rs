@@ -31,30 +31,36 @@ pub(crate) fn take(
     parameter_schema: &Schema,
     notes: &mut Notes,
 ) -> Option<Inline> {
-    let mut inline = Inline { source: None, properties: Properties::new(step.parameter.spot.clone()) };
+    let mut inline =
+        Inline { source: None, properties: Properties::new(step.parameter.spot.clone()) };
     let faults = notes.faults.len();
     refuse_ciphers(&step.parameter, notes);
     if let Some(list) = step.parameter.take("connection") {
         for property in entry(&list, notes)?.entries {
             match property.name.as_str() {
                 "table" | "querySql" if step.parameter.get(&property.name).is_some() => {
-                    let message = format!("\"{}\" is given twice, here and in \"parameter\"", property.name);
-                    notes.faults.push(property.spot.fault("spec.value", message).hint("remove one of them"));
+                    let message =
+                        format!("\"{}\" is given twice, here and in \"parameter\"", property.name);
+                    notes.faults.push(
+                        property.spot.fault("spec.value", message).hint("remove one of them"),
+                    );
                 }
                 "table" | "querySql" | "datasource" => step.parameter.entries.push(property),
                 _ => inline.properties.entries.push(property),
             }
         }
     }
-    inline.source = step.parameter.take("datasource").filter(|property| {
-        !property.value.is_null() && property.value.as_str() != Some("")
-    });
+    inline.source = step
+        .parameter
+        .take("datasource")
+        .filter(|property| !property.value.is_null() && property.value.as_str() != Some(""));
     let own = connection_schema.property_names();
     let parameters = parameter_schema.property_names();
     let is_inline = |name: &str| {
         INLINE_KEYS.contains(&name) || (own.contains(name) && !parameters.contains(name))
     };
-    let names: Vec<String> = step.parameter.entries.iter().map(|entry| entry.name.clone()).collect();
+    let names: Vec<String> =
+        step.parameter.entries.iter().map(|entry| entry.name.clone()).collect();
     for name in names.iter().filter(|name| is_inline(name)) {
         inline.properties.entries.extend(step.parameter.take(name));
     }
@@ -77,9 +83,14 @@ pub(crate) struct Inline {
 fn entry(list: &Property, notes: &mut Notes) -> Option<Properties> {
     let (value, spot) = match &list.value {
         Value::Array(entries) if entries.len() > 1 => {
-            let message = format!("\"connection\" has {} entries: several connections are not supported by this version", entries.len());
+            let message = format!(
+                "\"connection\" has {} entries: several connections are not supported by this version",
+                entries.len()
+            );
             let hint = "use a job for each of them";
-            notes.faults.push(list.spot.item(1).fault("spec.several_connections", message).hint(hint));
+            notes
+                .faults
+                .push(list.spot.item(1).fault("spec.several_connections", message).hint(hint));
             return None;
         }
         Value::Array(entries) => match entries.first() {
@@ -93,7 +104,10 @@ fn entry(list: &Property, notes: &mut Notes) -> Option<Properties> {
 
 fn refuse_ciphers(parameter: &Properties, notes: &mut Notes) {
     for property in parameter.entries.iter().filter(|property| property.name.starts_with('*')) {
-        let message = format!("\"{}\" holds an encrypted value, which this program cannot read", property.name);
+        let message = format!(
+            "\"{}\" holds an encrypted value, which this program cannot read",
+            property.name
+        );
         let hint = "give the secret as {\"env\": \"NAME\"} or {\"file\": \"PATH\"}";
         notes.faults.push(property.spot.fault("spec.encrypted", message).hint(hint));
     }
@@ -113,7 +127,10 @@ pub(crate) fn of_source(
     };
     let missing = format!("there is no data source \"{name}\"");
     if sources.is_absent() {
-        let hint = format!("there is no file \"{}\"; write one beside the job, or name it with --sources", sources.name());
+        let hint = format!(
+            "there is no file \"{}\"; write one beside the job, or name it with --sources",
+            sources.name()
+        );
         tell(Fault::user("spec.unknown_source", missing).hint(hint), notes);
         return None;
     }
@@ -159,7 +176,8 @@ pub(crate) fn take_apart(
     notes: &mut Notes,
 ) {
     let known = schema.property_names();
-    if !known.contains("jdbcUrl")
+    // A type that knows the parts gets the parts, so that a password in the URL is known as one.
+    if (known.contains("host") || !known.contains("jdbcUrl"))
         && let Some(property) = properties.take("jdbcUrl")
     {
         jdbc_url(properties, &property, kind, &known, plugins, notes);
@@ -182,7 +200,8 @@ fn jdbc_url(
     let (url, spot) = match &property.value {
         Value::Array(urls) => {
             if urls.len() > 1 {
-                let message = format!("\"jdbcUrl\" has {} entries; only the first is used", urls.len());
+                let message =
+                    format!("\"jdbcUrl\" has {} entries; only the first is used", urls.len());
                 notes.warnings.push(property.spot.item(1).fault("spec.no_effect", message));
             }
             (urls.first().and_then(Value::as_str), property.spot.item(0))
@@ -196,7 +215,10 @@ fn jdbc_url(
         return;
     };
     if let Some(other) = plugins.find(&parsed.kind).filter(|other| other.name != kind.name) {
-        let message = format!("\"jdbcUrl\" is one of type \"{}\", but the step's type is \"{}\"", other.name, kind.name);
+        let message = format!(
+            "\"jdbcUrl\" is one of type \"{}\", but the step's type is \"{}\"",
+            other.name, kind.name
+        );
         notes.faults.push(spot.fault("spec.jdbc_url", message).hint("correct one of them"));
         return;
     }
@@ -222,20 +244,32 @@ fn jdbc_url(
     add("database", parsed.database.map(Value::from));
     add("username", parsed.username.map(Value::from));
     add("password", parsed.password.map(Value::from));
-    let mut rest = Map::new();
     for (key, value) in parsed.options {
         match key.as_str() {
-            // Never lost on the way: it asks for an encrypted connection.
-            "sslmode" if known.contains("ssl") => add("ssl", Some(serde_json::json!({ "mode": value }))),
-            key if known.contains(key) => add(key, Some(value.into())),
-            _ => {
-                rest.insert(key, value.into());
+            "sslmode" if known.contains("ssl") => {
+                add("ssl", Some(serde_json::json!({ "mode": value })))
             }
+            "currentSchema" if known.contains("schema") => add("schema", Some(value.into())),
+            key if known.contains(key) => add(key, Some(value.into())),
+            key => option(key, &value, &spot, notes),
         }
     }
-    if !rest.is_empty() {
-        add("properties", Some(Value::Object(rest)));
+}
+
+/// An option of the URL that the type has no key for.
+fn option(key: &str, value: &str, spot: &Spot, notes: &mut Notes) {
+    let lower = key.to_lowercase();
+    let refused = value.eq_ignore_ascii_case("false") || value.eq_ignore_ascii_case("disable");
+    if (lower.contains("ssl") || lower.contains("tls")) && !refused {
+        let message = format!(
+            "the option \"{key}\" of \"jdbcUrl\" asks for encryption in words of another driver"
+        );
+        let hint = "remove it, and say \"ssl\" in the connection";
+        notes.faults.push(spot.fault("spec.jdbc_url", message).hint(hint));
+        return;
     }
+    let message = format!("the option \"{key}\" of \"jdbcUrl\" has no effect");
+    notes.warnings.push(spot.fault("spec.no_effect", message));
 }
 
 /// `[{"host": …, "port": …}]` with one entry.
@@ -244,9 +278,15 @@ fn address(properties: &mut Properties, property: &Property, notes: &mut Notes) 
     let Some([Value::Object(address)]) = entries else {
         let message = match entries {
             Some(entries) if entries.len() > 1 => {
-                format!("\"address\" has {} entries: several are not supported by this type", entries.len())
+                format!(
+                    "\"address\" has {} entries: several are not supported by this type",
+                    entries.len()
+                )
             }
-            _ => format!("\"address\" must be a list with one object, not {}", kind_of(&property.value)),
+            _ => format!(
+                "\"address\" must be a list with one object, not {}",
+                kind_of(&property.value)
+            ),
         };
         let hint = "write [{\"host\": \"db.example\", \"port\": 5432}]";
         notes.faults.push(property.spot.fault("spec.value", message).hint(hint));
@@ -337,10 +377,14 @@ fn reference(
     };
     Some(text.and_then(|text| {
         if text.len() > SECRET_BYTES_MAX {
-            return Err(spot.fault(CODE, format!("the secret has more than {SECRET_BYTES_MAX} bytes")));
+            return Err(
+                spot.fault(CODE, format!("the secret has more than {SECRET_BYTES_MAX} bytes"))
+            );
         }
         // Editors end a file with a line end, which is no part of the secret.
-        let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+        let text = text
+            .strip_suffix('\n')
+            .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         Ok(text.to_owned())
     }))
 }

@@ -19,11 +19,14 @@ pub(crate) fn read(document: &Rc<Document>, notes: &mut Notes) -> Draft {
     let Some(members) = object(document.value(), &root, notes) else { return draft };
     unknown_keys(members, &KEYS, &root, notes);
     let spot = root.key("job");
-    let Some(job) = members.get("job").and_then(|job| object(job, &spot, notes)) else { return draft };
+    let Some(job) = members.get("job").and_then(|job| object(job, &spot, notes)) else {
+        return draft;
+    };
     unknown_keys(job, &JOB_KEYS, &spot, notes);
     for key in ["preHandler", "postHandler"] {
         if job.contains_key(key) {
-            let message = format!("\"{key}\" has no effect: this program runs no code beside its plug-ins");
+            let message =
+                format!("\"{key}\" has no effect: this program runs no code beside its plug-ins");
             notes.warnings.push(spot.key(key).fault("spec.no_effect", message));
         }
     }

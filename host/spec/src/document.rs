@@ -1,8 +1,9 @@
 //! A parsed document, spots in it, and the faults that are told about them.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use domain::fault::Fault;
 use serde_json::{Map, Value};
@@ -19,67 +20,114 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// The faults by file and line; those without a line come first.
-    pub(crate) fn faults_in_order(mut self) -> Vec<Fault> {
+    /// By file and line; those without a line come first.
+    pub(crate) fn sort(&mut self) {
         self.faults.sort_by(|a, b| a.line.cmp(&b.line));
+        self.warnings.sort_by(|a, b| a.line.cmp(&b.line));
+    }
+
+    pub(crate) fn faults_in_order(mut self) -> Vec<Fault> {
+        self.sort();
         self.faults
+    }
+}
+
+/// Where the values of a document stand.
+#[derive(Debug)]
+struct Index {
+    /// The file as the user named it.
+    name: String,
+    /// Stands before pointers: nothing for the job, `datasources.json#` for the data sources.
+    prefix: String,
+    /// Extent in the parsed text and line in the user's file, by pointer.
+    values: HashMap<String, (Extent, u32)>,
+}
+
+impl Index {
+    /// The line of a pointer, or of the nearest value around it.
+    fn line(&self, pointer: &str) -> Option<u32> {
+        let mut pointer = pointer;
+        loop {
+            if let Some((_, line)) = self.values.get(pointer) {
+                return Some(*line);
+            }
+            pointer = &pointer[..pointer.rfind('/')?];
+        }
+    }
+}
+
+/// The user's text, and the way back to it from the parsed one.
+struct Original<'a> {
+    text: &'a str,
+    starts: &'a [usize],
+    /// The byte of the user's text for a byte of the parsed one.
+    offset: &'a dyn Fn(usize) -> usize,
+}
+
+impl Original<'_> {
+    fn line(&self, at: usize) -> u32 {
+        line(self.starts, (self.offset)(at))
+    }
+
+    fn column(&self, at: usize) -> u32 {
+        column(self.text, self.starts, (self.offset)(at))
     }
 }
 
 /// A document whose values know their lines.
 #[derive(Debug)]
 pub(crate) struct Document {
-    name: String,
-    /// Stands before pointers: nothing for the job, `datasources.json#` for the data sources.
-    prefix: String,
+    index: Arc<Index>,
     value: Value,
-    extents: HashMap<String, Extent>,
-    /// Line in the user's file, by pointer.
-    lines: HashMap<String, u32>,
 }
 
 type Parsed = (Rc<Document>, Vec<Fault>);
 
 impl Document {
     /// Parses a job document; answers it with warnings about duplicate keys.
-    pub(crate) fn of_job(name: &str, substituted: &Substituted<'_>) -> Result<Parsed, Fault> {
-        let spot_of = |at| substituted.position(at);
-        Self::parse(name, String::new(), substituted.text(), &spot_of)
+    pub(crate) fn of_job(substituted: &Substituted<'_>) -> Result<Parsed, Fault> {
+        let original = Original {
+            text: substituted.source(),
+            starts: substituted.starts(),
+            offset: &|at| substituted.offset(at),
+        };
+        Self::parse(substituted.name(), String::new(), substituted.text(), &original)
     }
 
     fn of_sources(name: &str, text: &str) -> Result<Parsed, Fault> {
-        let starts = line_starts(text);
         let prefix = format!("{}#", file_name(name));
-        Self::parse(name, prefix, text, &|at| position(text, &starts, at))
+        let original = Original { text, starts: &line_starts(text), offset: &|at| at };
+        Self::parse(name, prefix, text, &original)
     }
 
     fn parse(
         name: &str,
         prefix: String,
         text: &str,
-        position: &dyn Fn(usize) -> (u32, u32),
+        original: &Original<'_>,
     ) -> Result<Parsed, Fault> {
+        let tell = |code, message, pointer: &str, at| {
+            let mut fault = Fault::user(code, message);
+            fault.line = Some((name.to_owned(), original.line(at)));
+            fault.place = non_empty(format!("{prefix}{pointer}"));
+            fault
+        };
         let parsed = json::parse(text).map_err(|syntax| {
-            let (line, column) = position(syntax.at);
-            let message = format!("{} (column {column})", syntax.message);
-            let mut fault = Fault::user("spec.syntax", message);
-            fault.hint = syntax.hint.map(str::to_owned);
-            fault.line = Some((name.to_owned(), line));
-            fault.at(format!("{prefix}{}", syntax.pointer))
+            let message = format!("{} (column {})", syntax.message, original.column(syntax.at));
+            let fault = tell("spec.syntax", message, &syntax.pointer, syntax.at);
+            Fault { hint: syntax.hint.map(str::to_owned), ..fault }
         })?;
         let duplicates = parsed.duplicates.iter().map(|(pointer, at)| {
-            let message = format!("the key \"{}\" stands here twice; the last one counts", json::last_key(pointer));
-            let mut fault = Fault::user("spec.duplicate_key", message).hint("remove one of them");
-            fault.line = Some((name.to_owned(), position(*at).0));
-            fault.at(format!("{prefix}{pointer}"))
+            let key = json::last_key(pointer);
+            let message = format!("the key \"{key}\" stands here twice; the last one counts");
+            tell("spec.duplicate_key", message, pointer, *at).hint("remove one of them")
         });
         let duplicates = duplicates.collect();
-        let lines = parsed.extents.iter();
-        let lines = lines.map(|(pointer, extent)| (pointer.clone(), position(extent.start).0));
-        let lines = lines.collect();
-        let document =
-            Self { name: name.to_owned(), prefix, value: parsed.value, extents: parsed.extents, lines };
-        Ok((Rc::new(document), duplicates))
+        let values = parsed.extents.into_iter();
+        let values =
+            values.map(|(pointer, extent)| (pointer, (extent, original.line(extent.start))));
+        let index = Arc::new(Index { name: name.to_owned(), values: values.collect(), prefix });
+        Ok((Rc::new(Self { index, value: parsed.value }), duplicates))
     }
 
     pub(crate) fn value(&self) -> &Value {
@@ -92,22 +140,25 @@ impl Document {
 
     /// The pointer of the innermost value around a byte of the parsed text.
     pub(crate) fn pointer_at(&self, at: usize) -> String {
-        let around = self.extents.iter().filter(|(_, extent)| extent.start <= at && at < extent.end);
-        let innermost = around.max_by_key(|(pointer, extent)| (extent.start, pointer.len()));
+        let values = self.index.values.iter();
+        let around = values.filter(|(_, (extent, _))| extent.start <= at && at < extent.end);
+        let innermost = around.max_by_key(|(pointer, (extent, _))| (extent.start, pointer.len()));
         innermost.map(|(pointer, _)| pointer.clone()).unwrap_or_default()
     }
 
-    /// The line of a pointer, or of the nearest value around it.
-    fn line(&self, pointer: &str) -> u32 {
-        let mut pointer = pointer;
-        loop {
-            match (self.lines.get(pointer), pointer.rfind('/')) {
-                (Some(line), _) => return *line,
-                (None, Some(slash)) => pointer = &pointer[..slash],
-                (None, None) => return 1,
-            }
-        }
+    /// Where the values of the keys stand that `is_meant` names.
+    pub(crate) fn extents_of(
+        &self,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = Extent> {
+        let meant = move |pointer: &str| is_meant(&json::last_key(pointer));
+        let values = self.index.values.iter().filter(move |(pointer, _)| meant(pointer));
+        values.map(|(_, (extent, _))| *extent)
     }
+}
+
+fn non_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// A value's place in a document. Spots travel with values that move, so that faults and grants still
@@ -147,17 +198,19 @@ impl Spot {
 
     /// The pointer, with the file's name where it is not the job's.
     pub(crate) fn place(&self) -> String {
-        format!("{}{}", self.document.prefix, self.pointer)
+        format!("{}{}", self.document.index.prefix, self.pointer)
     }
 
     /// The file as the user named it.
     pub(crate) fn file(&self) -> &str {
-        &self.document.name
+        &self.document.index.name
     }
 
     pub(crate) fn fault(&self, code: &str, message: impl Into<String>) -> Fault {
-        let mut fault = Fault::user(code, message).at(self.place());
-        fault.line = Some((self.document.name.clone(), self.document.line(&self.pointer)));
+        let index = &self.document.index;
+        let mut fault = Fault::user(code, message);
+        fault.place = non_empty(self.place());
+        fault.line = Some((index.name.clone(), index.line(&self.pointer).unwrap_or(1)));
         fault
     }
 }
@@ -205,8 +258,10 @@ pub(crate) fn text<'v>(
             notes.faults.push(spot.key(key).fault("spec.type", message));
         }
         None => {
-            let message = format!("\"{key}\" is missing");
-            notes.faults.push(spot.fault("spec.required", message));
+            let fault = spot.fault("spec.required", format!("\"{key}\" is missing"));
+            notes
+                .faults
+                .push(Fault { hint: crate::nearest::misspelled(key, members.keys()), ..fault });
         }
     }
     None
@@ -220,7 +275,8 @@ pub(crate) fn unknown_keys(
     notes: &mut Notes,
 ) {
     for key in members.keys().filter(|key| !known.contains(&key.as_str())) {
-        let fault = spot.key(key).fault("spec.unknown_key", format!("unknown key \"{key}\", ignored"));
+        let fault =
+            spot.key(key).fault("spec.unknown_key", format!("unknown key \"{key}\", ignored"));
         let hint = crate::nearest::hint(key, known.iter().copied());
         notes.warnings.push(Fault { hint, ..fault });
     }
@@ -260,49 +316,30 @@ impl<'a> Lazy<'a> {
         self.sources.text.is_none()
     }
 
-    pub(crate) fn parsed(&self) -> Option<&Document> {
-        self.parsed.get()?.as_deref()
+    /// The document, where it was needed.
+    pub(crate) fn parsed(&self) -> Option<Rc<Document>> {
+        self.parsed.get()?.clone()
     }
 }
 
 /// Gives places of the documents that were read their lines, for faults that come later.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Lines {
-    /// File and line by place.
-    by_place: BTreeMap<String, (String, u32)>,
+    documents: Vec<Arc<Index>>,
 }
 
 impl Lines {
-    pub(crate) fn new(job: &Document, sources: Option<&Document>) -> Self {
-        let mut lines = Self::of_sources(sources);
-        lines.add(job);
-        lines
-    }
-
-    pub(crate) fn of_sources(sources: Option<&Document>) -> Self {
-        let mut lines = Self::default();
-        if let Some(document) = sources {
-            lines.add(document);
-        }
-        lines
-    }
-
-    fn add(&mut self, document: &Document) {
-        for (pointer, line) in &document.lines {
-            let place = format!("{}{pointer}", document.prefix);
-            self.by_place.insert(place, (document.name.clone(), *line));
-        }
+    pub(crate) fn new(documents: impl IntoIterator<Item = Rc<Document>>) -> Self {
+        let documents = documents.into_iter().map(|document| Arc::clone(&document.index));
+        Self { documents: documents.collect() }
     }
 
     /// File and line of a place, or of the nearest value around it.
     pub fn of(&self, place: &str) -> Option<(String, u32)> {
-        let mut place = place;
-        loop {
-            if let Some(found) = self.by_place.get(place) {
-                return Some(found.clone());
-            }
-            place = &place[..place.rfind('/')?];
-        }
+        self.documents.iter().find_map(|document| {
+            let pointer = place.strip_prefix(&document.prefix)?;
+            Some((document.name.clone(), document.line(pointer)?))
+        })
     }
 }
 
@@ -316,9 +353,13 @@ pub(crate) fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
 }
 
-/// Line and column (in characters) of a byte, both from 1.
-pub(crate) fn position(text: &str, starts: &[usize], at: usize) -> (u32, u32) {
-    let line = starts.partition_point(|start| *start <= at).max(1);
-    let before = text.get(starts[line - 1]..at).unwrap_or_default();
-    (line as u32, before.chars().count() as u32 + 1)
+/// The line of a byte, from 1.
+pub(crate) fn line(starts: &[usize], at: usize) -> u32 {
+    starts.partition_point(|start| *start <= at).max(1) as u32
+}
+
+/// The column of a byte in characters, from 1.
+fn column(text: &str, starts: &[usize], at: usize) -> u32 {
+    let start = starts[line(starts, at) as usize - 1];
+    text.get(start..at).unwrap_or_default().chars().count() as u32 + 1
 }

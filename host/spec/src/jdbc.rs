@@ -99,12 +99,19 @@ mod tests {
 
     #[test]
     fn urls_fall_into_their_parts() {
-        let parsed = parse("jdbc:postgresql://c.example:5432/dw%20h?sslmode=require&user=etl&password=a%26b&x").unwrap();
+        let parsed = parse(
+            "jdbc:postgresql://c.example:5432/dw%20h?sslmode=require&user=etl&password=a%26b&x",
+        )
+        .unwrap();
         assert_eq!(parsed.kind, "postgresql");
         assert_eq!(parsed.hosts, [("c.example".to_owned(), Some(5432))]);
         assert_eq!(parsed.database.as_deref(), Some("dw h"));
-        assert_eq!((parsed.username.as_deref(), parsed.password.as_deref()), (Some("etl"), Some("a&b")));
-        let options = [("sslmode", "require"), ("x", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(
+            (parsed.username.as_deref(), parsed.password.as_deref()),
+            (Some("etl"), Some("a&b"))
+        );
+        let options =
+            [("sslmode", "require"), ("x", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(parsed.options, options);
         let parsed = parse("jdbc:mysql:loadbalance://a,b:3307/shop").unwrap();
         assert_eq!(parsed.kind, "mysql");
@@ -118,7 +125,16 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "postgresql://h/d", "jdbc:postgresql:d", "jdbc:://h", "jdbc:x:///d", "jdbc:x://h:0/d", "jdbc:x://h:99999/d", "jdbc:x://h i/d"] {
+        for text in [
+            "",
+            "postgresql://h/d",
+            "jdbc:postgresql:d",
+            "jdbc:://h",
+            "jdbc:x:///d",
+            "jdbc:x://h:0/d",
+            "jdbc:x://h:99999/d",
+            "jdbc:x://h i/d",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

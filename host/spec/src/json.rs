@@ -12,7 +12,9 @@ pub(crate) const DOCUMENT_BYTES_MAX: usize = 4 << 20;
 /// Nesting at most, so that no recursion follows a user's word.
 pub(crate) const DEPTH_MAX: usize = 64;
 /// Values at most: each costs a pointer and an extent.
-pub(crate) const VALUES_MAX: usize = 200_000;
+pub(crate) const VALUES_MAX: usize = 100_000;
+/// A pointer at most, so that long keys around many values cannot fill the memory.
+pub(crate) const POINTER_BYTES_MAX: usize = 1024;
 
 /// Byte offsets of a value; `start` is that of its key where it is a member of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,10 +129,7 @@ impl Parser<'_> {
         Ok(value)
     }
 
-    fn nested(
-        &mut self,
-        content: fn(&mut Self) -> Result<Value, Syntax>,
-    ) -> Result<Value, Syntax> {
+    fn nested(&mut self, content: fn(&mut Self) -> Result<Value, Syntax>) -> Result<Value, Syntax> {
         if self.depth == DEPTH_MAX {
             return Err(self.wrong(format!("values are nested deeper than {DEPTH_MAX}")));
         }
@@ -150,7 +149,7 @@ impl Parser<'_> {
             let start = self.at;
             let key = self.key()?;
             let length = self.pointer.len();
-            self.pointer = child(&self.pointer, &key);
+            self.down(&key)?;
             let value = self.value(start)?;
             if members.contains_key(&key) {
                 self.duplicates.push((self.pointer.clone(), start));
@@ -160,6 +159,17 @@ impl Parser<'_> {
             self.separator(b'}')?;
         }
         Ok(Value::Object(members))
+    }
+
+    fn down(&mut self, key: &str) -> Result<(), Syntax> {
+        let pointer = child(&self.pointer, key);
+        if pointer.len() > POINTER_BYTES_MAX {
+            let message =
+                format!("the keys down to a value have more than {POINTER_BYTES_MAX} bytes");
+            return Err(self.wrong(message));
+        }
+        self.pointer = pointer;
+        Ok(())
     }
 
     fn key(&mut self) -> Result<String, Syntax> {
@@ -187,7 +197,7 @@ impl Parser<'_> {
         self.blanks();
         while self.byte() != Some(b']') {
             let length = self.pointer.len();
-            self.pointer = child(&self.pointer, &items.len().to_string());
+            self.down(&items.len().to_string())?;
             let value = self.value(self.at)?;
             self.pointer.truncate(length);
             items.push(value);
@@ -211,7 +221,8 @@ impl Parser<'_> {
                 Ok(())
             }
             _ => {
-                let message = format!("expected \",\" or \"{}\", found {}", close as char, self.here());
+                let message =
+                    format!("expected \",\" or \"{}\", found {}", close as char, self.here());
                 Err(self.or_comment(message))
             }
         }
@@ -430,7 +441,11 @@ mod tests {
             ("[\"\\u+123\"]", 2, "\\u begins no character"),
             ("{} {}", 3, "\"{\" follows the end of the document"),
             ("[18446744073709551616]", 1, "the number 18446744073709551616 cannot be kept exactly"),
-            ("[0.1234567890123456789]", 1, "the number 0.1234567890123456789 cannot be kept exactly"),
+            (
+                "[0.1234567890123456789]",
+                1,
+                "the number 0.1234567890123456789 cannot be kept exactly",
+            ),
             ("[1e999]", 1, "the number 1e999 cannot be kept exactly"),
         ];
         for (text, at, message) in table {
@@ -446,6 +461,8 @@ mod tests {
         assert!(parse(&nested(DEPTH_MAX + 1)).unwrap_err().message.contains("deeper"));
         let many = format!("[{}1]", "1,".repeat(VALUES_MAX));
         assert!(parse(&many).unwrap_err().message.contains("values"));
+        let long = format!("{{\"{}\": 1}}", "k".repeat(POINTER_BYTES_MAX));
+        assert!(parse(&long).unwrap_err().message.contains("keys"));
         assert!(parse(&" ".repeat(DOCUMENT_BYTES_MAX + 1)).unwrap_err().message.contains("bytes"));
     }
 

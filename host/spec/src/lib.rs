@@ -122,7 +122,8 @@ pub struct Read {
     pub job: Job,
     pub places: Places,
     pub warnings: Vec<Fault>,
-    /// Names and values of the variables that the document uses, evaluated.
+    /// Names and values of the variables that the document uses, evaluated; values that stand in a
+    /// secret's place are blank.
     pub parameters_used: Vec<(String, String)>,
     /// Those of them that stand in a secret's place: their values are not for the books.
     pub secret_parameters: Vec<String>,
@@ -161,16 +162,18 @@ pub fn read(input: &Input<'_>) -> Result<Read, Vec<Fault>> {
         step::check_columns(reader, writer, &mut notes);
     }
     unused_parameters(input.parameters, &substituted, &mut notes);
-    let lines = Lines::new(&document, sources.parsed());
+    let lines = Lines::new(sources.parsed().into_iter().chain([Rc::clone(&document)]));
     substituted.settle(&document, &mut notes);
     let (Some(reader), Some(writer), true) = (reader, writer, notes.faults.is_empty()) else {
         return Err(notes.faults_in_order());
     };
+    notes.sort();
     let secret_names: BTreeSet<String> = reader.secrets.union(&writer.secrets).cloned().collect();
+    let secret_parameters = substituted.within_secrets(&document, &secret_names);
     Ok(Read {
         text_blanked: blank_document(input.text, &secret_names),
-        secret_parameters: substituted.within_secrets(&document, &secret_names),
-        parameters_used: substituted.used(&values),
+        parameters_used: substituted.used(&values, &secret_parameters),
+        secret_parameters,
         places: Places { reader: reader.places, writer: writer.places },
         job: Job { kind: draft.kind, reader: reader.step, writer: writer.step, settings },
         warnings: notes.warnings,
@@ -185,13 +188,15 @@ fn parse<'a>(
     notes: &mut Notes,
 ) -> Result<(Substituted<'a>, Rc<Document>, Draft), Vec<Fault>> {
     let mut substituted = Substituted::new(input.name, input.text, values, false);
-    let mut parsed = Document::of_job(input.name, &substituted);
-    let bare = parsed.as_ref().is_ok_and(|(document, _)| {
-        draft::kind(document.value()) == Some(DocumentKind::DataX)
-    });
-    if bare && substituted.has_bare(values) {
-        substituted = Substituted::new(input.name, input.text, values, true);
-        parsed = Document::of_job(input.name, &substituted);
+    let mut parsed = Document::of_job(&substituted);
+    if substituted.has_bare(values) {
+        let bare = Substituted::new(input.name, input.text, values, true);
+        let again = Document::of_job(&bare);
+        if let Ok((document, _)) = &again
+            && draft::kind(document.value()) == Some(DocumentKind::DataX)
+        {
+            (substituted, parsed) = (bare, again);
+        }
     }
     let (document, duplicates) = match parsed {
         Ok(parsed) => parsed,
@@ -238,7 +243,7 @@ pub fn source(
             connection_place,
             places,
             warnings: notes.warnings,
-            lines: Lines::of_sources(lazy.parsed()),
+            lines: Lines::new(lazy.parsed()),
         }),
         _ => Err(notes.faults_in_order()),
     }

@@ -12,6 +12,15 @@ pub(crate) fn hint<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) ->
     (!near.is_empty()).then(|| format!("did you mean {}?", quoted.join(" or ")))
 }
 
+/// A hint that one of the keys that stand here may mean the one that is missing.
+pub(crate) fn misspelled<'a>(
+    missing: &str,
+    keys: impl Iterator<Item = &'a String>,
+) -> Option<String> {
+    let near = nearest(missing, keys.map(String::as_str));
+    near.first().map(|key| format!("did you mean \"{missing}\" where \"{key}\" stands?"))
+}
+
 /// The candidates near enough, the nearest first.
 fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = word.to_lowercase();
@@ -26,23 +35,27 @@ fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a
     near.into_iter().take(SUGGESTIONS_MAX).map(|(_, candidate)| candidate).collect()
 }
 
-/// Insertions, deletions and replacements between two words.
+/// Insertions, deletions, replacements and swaps of neighbours between two words.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    if b.len() > WORD_CHARS_MAX || a.chars().count() > WORD_CHARS_MAX {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len() > WORD_CHARS_MAX || b.len() > WORD_CHARS_MAX {
         return usize::MAX;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    // `rows[i][j]`: between the first `i` and the first `j` characters.
+    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -56,6 +69,7 @@ mod tests {
         assert_eq!(near("postgres"), ["postgresql"]);
         assert_eq!(near("mysqll"), ["mysql"]);
         assert_eq!(near("File"), ["file"]);
+        assert_eq!(near("flie"), ["file"]);
         assert!(near("kafka").is_empty());
         assert_eq!(hint("steam", words.into_iter()).unwrap(), "did you mean \"stream\"?");
         assert!(distance(&"x".repeat(65), "x") > 64);

@@ -70,9 +70,9 @@ impl FromStr for Clock {
 
     /// Reads what `Display` wrote.
     fn from_str(text: &str) -> Result<Self> {
-        let (cyctime, bizdate) = text.split_once(' ').ok_or_else(|| {
-            Fault::user("spec.clock", format!("\"{text}\" is no clock"))
-        })?;
+        let (cyctime, bizdate) = text
+            .split_once(' ')
+            .ok_or_else(|| Fault::user("spec.clock", format!("\"{text}\" is no clock")))?;
         Ok(Self { cyctime: parse_time(cyctime)?, bizdate: parse_date(bizdate)? })
     }
 }
@@ -156,9 +156,8 @@ fn assignment(argument: &str) -> Result<(&str, &str)> {
         Fault::user("spec.parameter_assignment", message).hint(hint)
     };
     // The value may be a secret, so it is not shown.
-    let (name, value) = argument
-        .split_once('=')
-        .ok_or_else(|| wrong("a parameter has no \"=\"".into()))?;
+    let (name, value) =
+        argument.split_once('=').ok_or_else(|| wrong("a parameter has no \"=\"".into()))?;
     if !is_name(name) {
         return Err(wrong(format!("\"{name}\" is no name of a parameter")));
     }
@@ -187,9 +186,11 @@ pub(crate) fn evaluate_all(
     faults: &mut Vec<Fault>,
 ) -> Values {
     let mut values = Values::new();
-    for (name, variable) in
-        [("bizdate", "$bizdate"), ("bdp.system.bizdate", "$bizdate"), ("bdp.system.cyctime", "$cyctime")]
-    {
+    for (name, variable) in [
+        ("bizdate", "$bizdate"),
+        ("bdp.system.bizdate", "$bizdate"),
+        ("bdp.system.cyctime", "$cyctime"),
+    ] {
         values.insert(name.into(), evaluate(variable, clock).ok());
     }
     for (name, text) in &parameters.0 {
@@ -229,7 +230,10 @@ pub fn evaluate(value: &str, clock: &Clock) -> Result<String> {
 fn expression(rest: &str, clock: &Clock) -> Result<(String, usize)> {
     let closed = |close: char| {
         rest[1..].find(close).map(|length| &rest[1..=length]).ok_or_else(|| {
-            wrong(format!("an expression has no closing \"{close}\""), "close it, or quote the value")
+            wrong(
+                format!("an expression has no closing \"{close}\""),
+                "close it, or quote the value",
+            )
         })
     };
     match rest.chars().next() {
@@ -415,10 +419,23 @@ fn too_far() -> Fault {
     wrong("an offset leaves the years 1 to 9999", "use a smaller offset")
 }
 
+/// Whether a text is made like an expression: tokens, digits, signs and separators.
+pub(crate) fn is_expression(text: &str) -> bool {
+    let format = text.strip_prefix("add_months").unwrap_or(text);
+    let plain = |c: char| "ymdhis0123456789+-*/:._,() =".contains(c);
+    let has_token = tokenise(format).iter().any(|piece| matches!(piece, Piece::Token(_)));
+    has_token && format.chars().all(plain)
+}
+
+/// The expression, unless it may be part of a secret that happens to hold `${`.
+fn shown(inner: &str) -> &str {
+    if is_expression(inner) { inner } else { "…" }
+}
+
 fn check_characters(inner: &str) -> Result<()> {
     if inner.contains(char::is_whitespace) || inner.contains('=') {
         return Err(wrong(
-            format!("the expression \"{inner}\" has a blank or \"=\" in it"),
+            format!("the expression \"{}\" has a blank or \"=\" in it", shown(inner)),
             "use two parameters, and join them in the document: ${day} ${time}",
         ));
     }
@@ -435,19 +452,22 @@ fn braces(inner: &str, clock: &Clock) -> Result<String> {
         match piece {
             Piece::Token(token) if *token > Token::Day => {
                 return Err(wrong(
-                    format!("\"${{{inner}}}\" asks the business date for an hour, minute or second"),
+                    format!(
+                        "\"${{{}}}\" asks the business date for an hour, minute or second",
+                        shown(inner)
+                    ),
                     "use the scheduled time: $[…]",
                 ));
             }
             Piece::Token(token) => tokens.push(*token),
             Piece::Literal(text) if text.starts_with(char::is_alphabetic) => {
-                return Err(no_tokens(&format!("${{{inner}}}")));
+                return Err(no_tokens(&format!("${{{}}}", shown(inner))));
             }
             Piece::Literal(_) => {}
         }
     }
     let Some(smallest) = tokens.iter().max() else {
-        return Err(no_tokens(&format!("${{{inner}}}")));
+        return Err(no_tokens(&format!("${{{}}}", shown(inner))));
     };
     let unit = match smallest {
         Token::Year | Token::ShortYear => Unit::Years,
@@ -459,7 +479,7 @@ fn braces(inner: &str, clock: &Clock) -> Result<String> {
         [(Unit::Days, amount)] => shift_date(clock.bizdate, unit, *amount)?,
         _ => {
             return Err(wrong(
-                format!("\"${{{inner}}}\" has an offset that is no whole number"),
+                format!("\"${{{}}}\" has an offset that is no whole number", shown(inner)),
                 "${…} takes one offset such as -1 or -7*2; hours and minutes need $[…]",
             ));
         }
@@ -485,10 +505,11 @@ fn brackets(inner: &str, clock: &Clock) -> Result<String> {
     }
     let (format, offsets) = split_offsets(inner)?;
     let pieces = bracket_pieces(inner, format)?;
-    let shows_days = pieces.iter().any(|piece| matches!(piece, Piece::Token(token) if *token >= Token::Day));
+    let shows_days =
+        pieces.iter().any(|piece| matches!(piece, Piece::Token(token) if *token >= Token::Day));
     if !shows_days && offsets.iter().any(|(unit, _)| *unit == Unit::Days) {
         return Err(wrong(
-            format!("\"$[{inner}]\" shifts a format of years and months by days"),
+            format!("\"$[{}]\" shifts a format of years and months by days", shown(inner)),
             "shift months and years with $[add_months(yyyymm,-1)]",
         ));
     }
@@ -503,7 +524,7 @@ fn bracket_pieces<'a>(inner: &str, format: &'a str) -> Result<Vec<Piece<'a>>> {
     let pieces = tokenise(format);
     let has_token = pieces.iter().any(|piece| matches!(piece, Piece::Token(_)));
     if !has_token || format.contains(['(', ')']) {
-        return Err(no_tokens(&format!("$[{inner}]")));
+        return Err(no_tokens(&format!("$[{}]", shown(inner))));
     }
     Ok(pieces)
 }

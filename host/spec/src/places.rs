@@ -71,7 +71,9 @@ pub(crate) fn named(
                 "address" => named.hosts(value, None, spot),
                 "jdbcUrl" => each_text(value, spot, &mut |url, spot| named.jdbc_url(url, spot)),
                 "endpoint" | "url" => each_text(value, spot, &mut |url, spot| named.url(url, spot)),
-                "path" | "object" => each_text(value, spot, &mut |path, spot| named.path(path, spot)),
+                "path" | "object" => {
+                    each_text(value, spot, &mut |path, spot| named.path(path, spot))
+                }
                 _ => {}
             }
         }

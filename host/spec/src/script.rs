@@ -84,21 +84,15 @@ impl Names {
                 count => format!("{count} steps have category \"{word}\""),
             };
             notes.faults.push(
-                steps
-                    .fault("spec.one_to_one", message)
-                    .hint("this version moves from one reader to one writer; use a job for each pair"),
+                steps.fault("spec.one_to_one", message).hint(
+                    "this version moves from one reader to one writer; use a job for each pair",
+                ),
             );
         }
     }
 }
 
-fn read_step(
-    step: &Value,
-    spot: &Spot,
-    names: &mut Names,
-    draft: &mut Draft,
-    notes: &mut Notes,
-) {
+fn read_step(step: &Value, spot: &Spot, names: &mut Names, draft: &mut Draft, notes: &mut Notes) {
     let Some(members) = object(step, spot, notes) else { return };
     unknown_keys(members, &STEP_KEYS, spot, notes);
     let category = text(members, "category", spot, notes);
@@ -107,7 +101,9 @@ fn read_step(
         && names.categories.insert(name.into(), category.unwrap_or_default().into()).is_some()
     {
         let message = format!("two steps have the name \"{name}\"");
-        notes.faults.push(spot.key("name").fault("spec.step_name", message).hint("names are unique"));
+        notes
+            .faults
+            .push(spot.key("name").fault("spec.step_name", message).hint("names are unique"));
     }
     let name = name.unwrap_or_default().to_owned();
     let (side, slot) = match category {
@@ -127,9 +123,8 @@ fn read_step(
             return;
         }
         Some(other) => {
-            let fault = spot
-                .key("category")
-                .fault("spec.value", format!("unknown category \"{other}\""));
+            let fault =
+                spot.key("category").fault("spec.value", format!("unknown category \"{other}\""));
             let near = crate::nearest::hint(other, CATEGORIES.into_iter());
             notes.faults.push(fault.hint(near.unwrap_or("\"reader\" or \"writer\"".into())));
             return;
@@ -161,7 +156,9 @@ pub(crate) fn parameters(
 /// Every hop names steps, and the reader leads to the writer.
 fn check_order(order: Option<&Value>, root: &Spot, names: &Names, notes: &mut Notes) {
     let example = match (names.readers.as_slice(), names.writers.as_slice()) {
-        ([from], [to]) => format!("\"order\": {{\"hops\": [{{\"from\": \"{from}\", \"to\": \"{to}\"}}]}}"),
+        ([from], [to]) => {
+            format!("\"order\": {{\"hops\": [{{\"from\": \"{from}\", \"to\": \"{to}\"}}]}}")
+        }
         _ => "\"order\": {\"hops\": [{\"from\": \"Reader\", \"to\": \"Writer\"}]}".to_owned(),
     };
     let Some(order) = order else {

@@ -19,10 +19,21 @@ const CONCURRENT_DEFAULT: u32 = 3;
 const DISTRIBUTED_MIN: u32 = 8;
 
 const KEYS: [&str; 12] = [
-    "errorLimit", "speed", "executeMode", "failoverEnable", "common", "jvmOption", "jvmMemory", "locale",
-    "casts", "dryRun", "keyVersion", "transform",
+    "errorLimit",
+    "speed",
+    "executeMode",
+    "failoverEnable",
+    "common",
+    "jvmOption",
+    "jvmMemory",
+    "locale",
+    "casts",
+    "dryRun",
+    "keyVersion",
+    "transform",
 ];
-const SPEED_KEYS: [&str; 7] = ["concurrent", "throttle", "mbps", "dmu", "channel", "byte", "record"];
+const SPEED_KEYS: [&str; 7] =
+    ["concurrent", "throttle", "mbps", "dmu", "channel", "byte", "record"];
 
 /// An object of settings, and where it stands.
 struct Section<'v> {
@@ -84,7 +95,9 @@ impl<'v> Section<'v> {
             None => false,
             Some(Value::Bool(value)) => *value,
             Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => true,
-            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") || text.is_empty() => false,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") || text.is_empty() => {
+                false
+            }
             Some(other) => {
                 let message = format!("\"{key}\" must be true or false, not {}", kind_of(other));
                 self.wrong(key, message, "write true or false", notes);
@@ -98,7 +111,9 @@ pub(crate) fn read(kind: DocumentKind, document: &Rc<Document>, notes: &mut Note
     let root = Section { members: document.value().as_object(), spot: document.root() };
     let (above, common) = match kind {
         DocumentKind::Script => (None, None),
-        DocumentKind::DataX => (Some(root.section("job", notes)), Some(root.section("common", notes))),
+        DocumentKind::DataX => {
+            (Some(root.section("job", notes)), Some(root.section("common", notes)))
+        }
     };
     let setting = above.as_ref().unwrap_or(&root).section("setting", notes);
     if let Some(members) = setting.members {
@@ -125,10 +140,10 @@ pub(crate) fn read(kind: DocumentKind, document: &Rc<Document>, notes: &mut Note
 
 fn script_lanes(speed: &Section<'_>, notes: &mut Notes) -> u32 {
     let limited = speed.boolean("throttle", notes);
-    if limited && speed.whole("mbps", 1, notes).is_none() && speed.number("mbps", &mut Notes::default()).is_none() {
+    if limited && speed.get("mbps").is_none_or(|value| value.as_str() == Some("")) {
         let message = "\"throttle\" is true, but \"mbps\" is missing".to_owned();
         speed.wrong("throttle", message, "give \"mbps\" as a positive whole number", notes);
-    } else if limited {
+    } else if limited && speed.whole("mbps", 1, notes).is_some() {
         speed.no_effect("throttle", "this version does not limit the rate", notes);
     }
     for key in ["channel", "byte", "record"] {
@@ -156,10 +171,16 @@ fn datax_lanes(speed: &Section<'_>, root: &Section<'_>, notes: &mut Notes) -> u3
     let mut by_rate: Option<u64> = None;
     for key in ["byte", "record"] {
         let Some(total) = speed.number(key, notes).filter(|total| *total > 0.0) else { continue };
-        speed.no_effect(key, "this version does not limit the rate; it only gives the number of channels", notes);
+        speed.no_effect(
+            key,
+            "this version does not limit the rate; it only gives the number of channels",
+            notes,
+        );
         let Some(each) = core.number(key, notes).filter(|each| *each > 0.0) else {
             let message = format!("\"{key}\" needs the rate of one channel");
-            let hint = format!("give \"core\": {{\"transport\": {{\"channel\": {{\"speed\": {{\"{key}\": …}}}}}}}}, or only \"channel\"");
+            let hint = format!(
+                "give \"core\": {{\"transport\": {{\"channel\": {{\"speed\": {{\"{key}\": …}}}}}}}}, or only \"channel\""
+            );
             speed.wrong(key, message, &hint, notes);
             continue;
         };
@@ -173,7 +194,9 @@ fn datax_lanes(speed: &Section<'_>, root: &Section<'_>, notes: &mut Notes) -> u3
     };
     let Some(channels) = by_rate.or_else(|| speed.whole(key, 1, notes)) else { return 1 };
     if channels > CONCURRENT_MAX {
-        let message = format!("{channels} channels are more than {CONCURRENT_MAX}; {CONCURRENT_MAX} are used");
+        let message = format!(
+            "{channels} channels are more than {CONCURRENT_MAX}; {CONCURRENT_MAX} are used"
+        );
         notes.warnings.push(speed.spot.fault("spec.setting", message));
     }
     channels.min(CONCURRENT_MAX) as u32
@@ -183,8 +206,15 @@ fn check_execution(setting: &Section<'_>, concurrent: u32, notes: &mut Notes) {
     if let Some(mode) = setting.get("executeMode") {
         match mode.as_str() {
             Some("distribute") if concurrent < DISTRIBUTED_MIN => {
-                let message = format!("\"executeMode\" is \"distribute\", but \"concurrent\" is {concurrent}");
-                setting.wrong("executeMode", message, "several nodes need \"concurrent\" from 8 on", notes);
+                let message = format!(
+                    "\"executeMode\" is \"distribute\", but \"concurrent\" is {concurrent}"
+                );
+                setting.wrong(
+                    "executeMode",
+                    message,
+                    "several nodes need \"concurrent\" from 8 on",
+                    notes,
+                );
             }
             Some("distribute") => {
                 setting.no_effect("executeMode", "this version runs a job on one node", notes);
@@ -262,7 +292,8 @@ fn by_strategy(strategy: &Value, limit: &Section<'_>, notes: &mut Notes) -> Erro
             ErrorLimit::ZERO
         }
         None => {
-            let message = format!("\"strategy\" is {strategy}, none of \"{}\"", STRATEGIES.join("\", \""));
+            let message =
+                format!("\"strategy\" is {strategy}, none of \"{}\"", STRATEGIES.join("\", \""));
             limit.wrong("strategy", message, "remove it, or choose one of them", notes);
             ErrorLimit::ZERO
         }
@@ -280,7 +311,12 @@ fn casts(kind: DocumentKind, setting: &Section<'_>, notes: &mut Notes) -> Casts 
         Some(Value::String(word)) if word.eq_ignore_ascii_case("datax") => Casts::DataX,
         Some(other) => {
             let message = format!("\"casts\" is {other}, none of \"exact\", \"datax\"");
-            setting.wrong("casts", message, "\"exact\" refuses every cast that would change a value", notes);
+            setting.wrong(
+                "casts",
+                message,
+                "\"exact\" refuses every cast that would change a value",
+                notes,
+            );
             default
         }
     }
@@ -299,7 +335,9 @@ fn time_zone(column: &Section<'_>, notes: &mut Notes) -> Option<String> {
 
 /// `GMT+8`, `GMT-03:30`, `UTC`.
 fn is_offset(name: &str) -> bool {
-    let Some(rest) = ["GMT", "UTC"].iter().find_map(|word| name.strip_prefix(word)) else { return false };
+    let Some(rest) = ["GMT", "UTC"].iter().find_map(|word| name.strip_prefix(word)) else {
+        return false;
+    };
     let Some(digits) = rest.strip_prefix(['+', '-']) else { return rest.is_empty() };
     let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "00"));
     let below = |text: &str, most: u32| {

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use domain::configuration::{Configuration, Secret, Side};
 use domain::description::{Role, SourceType};
-use domain::fault::Fault;
+use domain::fault::{Fault, FaultDomain};
 use domain::grant::NamedPlace;
 use domain::job::Step;
-use serde_json::Value;
 
 use crate::connection::{self, Inline};
 use crate::document::{Lazy, Notes, Spot};
@@ -17,7 +16,13 @@ use crate::{Plugins, Secrets, blank, nearest, places};
 
 /// Written by exports; nothing reads them, and nobody need be told.
 const PASSED_OVER: [&str; 7] = [
-    "envType", "useSpecialSecret", "tableComment", "singleOrMulti", "guid", "ConnectionPropertiesMode", "regionId",
+    "envType",
+    "useSpecialSecret",
+    "tableComment",
+    "singleOrMulti",
+    "guid",
+    "ConnectionPropertiesMode",
+    "regionId",
 ];
 
 /// What steps are finished with.
@@ -47,7 +52,8 @@ impl Workbench<'_> {
         let inline = connection::take(&mut draft, &connection_schema, &parameter_schema, notes);
         let parameter_place = draft.parameter.spot.place();
         check(&parameter_schema, &mut draft.parameter, &BTreeSet::new(), notes);
-        let connected = inline.and_then(|inline| self.connect(inline, kind, &connection_schema, notes));
+        let connected =
+            inline.and_then(|inline| self.connect(inline, kind, &connection_schema, notes));
         let connected = connected.filter(|_| notes.faults.len() == before)?;
         let places = places::named(draft.side, &kind.name, &connected.properties, &draft.parameter);
         let configuration = Configuration {
@@ -63,7 +69,12 @@ impl Workbench<'_> {
             parameter_place,
             connection_place: connected.properties.spot.place(),
         };
-        Some(Finished { step, places, secrets: blank::secret_keys(kind), parameter: draft.parameter })
+        Some(Finished {
+            step,
+            places,
+            secrets: blank::secret_keys(kind),
+            parameter: draft.parameter,
+        })
     }
 
     /// A data source by itself, with the place of its properties and the places that it names.
@@ -73,9 +84,12 @@ impl Workbench<'_> {
         side: Side,
         notes: &mut Notes,
     ) -> Option<(Configuration, String, Vec<NamedPlace>)> {
-        let (type_name, type_spot, properties) = connection::of_source(name, None, self.sources, notes)?;
+        let (type_name, type_spot, properties) =
+            connection::of_source(name, None, self.sources, notes)?;
         let kind = self.find(&type_name, Some(&type_spot), notes)?;
-        let schema = Schema::parse(&kind.connection_schema).map_err(|fault| notes.faults.push(fault)).ok()?;
+        let schema = Schema::parse(&kind.connection_schema)
+            .map_err(|fault| notes.faults.push(fault))
+            .ok()?;
         let connected = self.finish_connection(properties, kind, &schema, notes);
         let nothing = Properties::new(connected.properties.spot.clone());
         let places = places::named(side, &kind.name, &connected.properties, &nothing);
@@ -102,7 +116,8 @@ impl Workbench<'_> {
                 Some(spot) => spot.fault("spec.unknown_plugin", message),
                 None => Fault::user("spec.unknown_plugin", message),
             };
-            let listed = || format!("there are {}; others come with --plugin FILE", names.join(", "));
+            let listed =
+                || format!("there are {}; others come with --plugin FILE", names.join(", "));
             notes.faults.push(fault.hint(near.unwrap_or_else(listed)));
         }
         found
@@ -117,9 +132,14 @@ impl Workbench<'_> {
     ) -> Option<Connected> {
         let Some(source) = inline.source else {
             if inline.properties.entries.is_empty() && schema.requires_anything() {
-                let message = format!("the step says nothing of its connection, which \"{}\" needs", kind.name);
+                let message = format!(
+                    "the step says nothing of its connection, which \"{}\" needs",
+                    kind.name
+                );
                 let hint = "name a data source with \"datasource\"";
-                notes.faults.push(inline.properties.spot.fault("spec.no_connection", message).hint(hint));
+                notes
+                    .faults
+                    .push(inline.properties.spot.fault("spec.no_connection", message).hint(hint));
                 return None;
             }
             return Some(self.finish_connection(inline.properties, kind, schema, notes));
@@ -132,7 +152,10 @@ impl Workbench<'_> {
             connection::of_source(name, Some(&source.spot), self.sources, notes)?;
         let same = self.find(&type_name, Some(&type_spot), notes)?.name == kind.name;
         if !same {
-            let message = format!("data source \"{name}\" is of type \"{type_name}\", but the step's type is \"{}\"", kind.name);
+            let message = format!(
+                "data source \"{name}\" is of type \"{type_name}\", but the step's type is \"{}\"",
+                kind.name
+            );
             let hint = format!("name a data source of type \"{}\"", kind.name);
             notes.faults.push(source.spot.fault("spec.source_type", message).hint(hint));
             return None;
@@ -148,10 +171,13 @@ impl Workbench<'_> {
         schema: &Schema,
         notes: &mut Notes,
     ) -> Connected {
-        let mut hidden = connection::resolve(&mut properties, self.secrets, notes);
+        let hidden = connection::resolve(&mut properties, self.secrets, notes);
+        let before = notes.faults.len();
         connection::take_apart(&mut properties, kind, schema, self.plugins, notes);
-        hidden.retain(|pointer| properties.to_value().pointer(pointer).is_some());
-        check(schema, &mut properties, &hidden, notes);
+        // What could not be taken apart would only be missing.
+        if notes.faults.len() == before {
+            check(schema, &mut properties, &hidden, notes);
+        }
         refuse_user_in_url(&properties, notes);
         let value = properties.to_value();
         let mut blanked = value.clone();
@@ -181,7 +207,8 @@ fn role<'k>(kind: &'k SourceType, side: Side, spot: &Spot, notes: &mut Notes) ->
 
 fn schemas(kind: &SourceType, role: &Role, notes: &mut Notes) -> Option<(Schema, Schema)> {
     let mut parse = |text: &str| {
-        let within = |fault: Fault| notes.faults.push(fault.within(format!("plug-in \"{}\"", kind.name)));
+        let within =
+            |fault: Fault| notes.faults.push(fault.within(format!("plug-in \"{}\"", kind.name)));
         Schema::parse(text).map_err(within).ok()
     };
     let connection = parse(&kind.connection_schema);
@@ -190,7 +217,12 @@ fn schemas(kind: &SourceType, role: &Role, notes: &mut Notes) -> Option<(Schema,
 }
 
 /// Checks properties against a schema, and takes over its normal form.
-fn check(schema: &Schema, properties: &mut Properties, hidden: &BTreeSet<String>, notes: &mut Notes) {
+fn check(
+    schema: &Schema,
+    properties: &mut Properties,
+    hidden: &BTreeSet<String>,
+    notes: &mut Notes,
+) {
     let mut value = properties.to_value();
     let findings = schema.check(&mut value, hidden);
     for finding in findings {
@@ -205,7 +237,10 @@ fn tell(finding: Finding, properties: &Properties, notes: &mut Notes) {
         return;
     }
     let fault = properties.spot_of(&finding.pointer).fault(finding.code, finding.message);
-    let fault = Fault { hint: finding.hint, ..fault };
+    // A schema that cannot be checked is nothing that the user did.
+    let domain =
+        if finding.code.starts_with("contract.") { FaultDomain::Plugin } else { fault.domain };
+    let fault = Fault { hint: finding.hint, domain, ..fault };
     if finding.is_warning { notes.warnings.push(fault) } else { notes.faults.push(fault) }
 }
 
@@ -238,17 +273,18 @@ pub(crate) fn check_columns(reader: &Finished, writer: &Finished, notes: &mut No
         }
     }
     let reads_query = finished_query(reader);
-    let (Some((read, _)), Some((written, spot)), false) = (columns(reader), columns(writer), reads_query)
+    let (Some((read, _)), Some((written, spot)), false) =
+        (columns(reader), columns(writer), reads_query)
     else {
         return;
     };
     if read != written && read > 0 && written > 0 {
-        let message = format!("the writer has {written} columns, the reader {read}");
+        let message = format!("the numbers of columns differ: reader {read}, writer {written}");
         let hint = "columns go by position; write as many on both sides";
         notes.faults.push(spot.fault("spec.columns", message).hint(hint));
     }
 }
 
 fn finished_query(reader: &Finished) -> bool {
-    reader.parameter.get("querySql").is_some_and(|property| property.value != Value::from(""))
+    reader.parameter.get("querySql").is_some_and(|property| property.value != "")
 }

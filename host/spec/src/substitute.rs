@@ -4,7 +4,7 @@
 //! value. A text that shall hold `${` itself writes `\u0024{`. Offsets of the result lead back to the
 //! user's text, so that lines stay right.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use domain::fault::Fault;
 
@@ -16,12 +16,15 @@ use crate::parameter::{self, Values};
 /// The text after substitution at most, so that values used often cannot fill the memory.
 const TEXT_BYTES_MAX: usize = json::DOCUMENT_BYTES_MAX + 1;
 
+/// Variables that fail are told up to here; more help nobody.
+const PROBLEMS_MAX: usize = 100;
+
 const UNREADABLE: &str = "spec.variable_unreadable";
 
 /// A variable that was replaced: where it stood and where its value stands.
 #[derive(Debug)]
-struct Patch {
-    name: String,
+struct Patch<'a> {
+    name: &'a str,
     from: (usize, usize),
     to: (usize, usize),
 }
@@ -44,7 +47,8 @@ pub(crate) struct Substituted<'a> {
     source: &'a str,
     starts: Vec<usize>,
     text: String,
-    patches: Vec<Patch>,
+    patches: Vec<Patch<'a>>,
+    names: BTreeSet<&'a str>,
     problems: Vec<Problem>,
 }
 
@@ -57,6 +61,7 @@ impl<'a> Substituted<'a> {
             starts: document::line_starts(source),
             text: String::new(),
             patches: Vec::new(),
+            names: BTreeSet::new(),
             problems: Vec::new(),
         };
         let (mut at, mut copied, mut in_text) = (0, 0, false);
@@ -91,32 +96,49 @@ impl<'a> Substituted<'a> {
         &self.text
     }
 
-    fn replace(&mut self, at: usize, variable: &Variable<'_>, in_text: bool, values: &Values) {
+    fn replace(&mut self, at: usize, variable: &Variable<'a>, in_text: bool, values: &Values) {
         let start = self.text.len();
         match value(variable, in_text, values) {
             Ok(value) => self.text.push_str(&value),
             Err(fault) => {
-                let line = document::position(self.source, &self.starts, at).0;
+                let line = document::line(&self.starts, at);
                 let key = self.source[at..at + variable.length].to_owned();
-                self.problems.push(Problem { at: start, line, key, fault });
+                if self.problems.len() < PROBLEMS_MAX {
+                    self.problems.push(Problem { at: start, line, key, fault });
+                }
                 // Something that parses, so that the other faults are found too.
                 self.text.push_str(if in_text { "?" } else { "null" });
             }
         }
         let to = (start, self.text.len());
         let from = (at, at + variable.length);
-        self.patches.push(Patch { name: variable.name.to_owned(), from, to });
+        self.patches.push(Patch { name: variable.name, from, to });
+        self.names.insert(variable.name);
     }
 
-    /// Line and column in the user's text of a byte of the result.
-    pub(crate) fn position(&self, at: usize) -> (u32, u32) {
+    /// The document's file as the user named it.
+    pub(crate) fn name(&self) -> &str {
+        self.name
+    }
+
+    /// The user's text.
+    pub(crate) fn source(&self) -> &str {
+        self.source
+    }
+
+    /// Where the lines of the user's text start.
+    pub(crate) fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    /// The byte of the user's text that a byte of the result comes from.
+    pub(crate) fn offset(&self, at: usize) -> usize {
         let next = self.patches.partition_point(|patch| patch.to.0 <= at);
-        let from = match next.checked_sub(1).and_then(|index| self.patches.get(index)) {
+        match next.checked_sub(1).and_then(|index| self.patches.get(index)) {
             Some(patch) if at < patch.to.1 => patch.from.0,
             Some(patch) => patch.from.1 + (at - patch.to.1),
             None => at,
-        };
-        document::position(self.source, &self.starts, from)
+        }
     }
 
     /// Tells what is wrong with variables, each once.
@@ -128,6 +150,7 @@ impl<'a> Substituted<'a> {
             };
             let line = Some((self.name.to_owned(), problem.line));
             let place = document.map(|document| document.pointer_at(problem.at));
+            let place = place.filter(|place| !place.is_empty());
             notes.faults.push(Fault { line, place, ..fault });
         }
     }
@@ -140,19 +163,18 @@ impl<'a> Substituted<'a> {
             let key = format!("\"{}\"", json::last_key(&pointer));
             let parent = pointer.rfind('/').map(|slash| &pointer[..slash]);
             notes.faults.retain(|fault| {
-                let place = fault.place.as_deref();
-                let within = place.is_some_and(|place| {
-                    place.strip_prefix(&pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                });
+                let place = fault.place.as_deref().unwrap_or_default();
+                let rest = place.strip_prefix(&pointer);
+                let within = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
                 // A null counts as absent, which is told one level up.
-                let absent = place == parent && fault.message.contains(&key);
+                let absent = Some(place) == parent && fault.message.contains(&key);
                 own.contains(&fault.code.as_str()) || !(within || absent)
             });
         }
     }
 
     pub(crate) fn uses(&self, name: &str) -> bool {
-        self.patches.iter().any(|patch| patch.name == name)
+        self.names.contains(name)
     }
 
     /// Whether a `$name` of a given parameter stands in the text.
@@ -161,14 +183,15 @@ impl<'a> Substituted<'a> {
         dollars.any(|(at, _)| Variable::bare(&self.source[at..], values).is_some())
     }
 
-    /// The variables that the text uses, with their values.
-    pub(crate) fn used(&self, values: &Values) -> Vec<(String, String)> {
-        let used: BTreeMap<_, _> = self
-            .patches
-            .iter()
-            .filter_map(|patch| Some((patch.name.clone(), values.get(&patch.name)?.clone()?)))
-            .collect();
-        used.into_iter().collect()
+    /// The variables that the text uses, with their values; those of `secret` ones are blank.
+    pub(crate) fn used(&self, values: &Values, secret: &[String]) -> Vec<(String, String)> {
+        let names = self.names.iter().map(|name| (*name).to_owned());
+        let used = names.filter_map(|name| {
+            let value = values.get(&name)?.clone()?;
+            let value = if secret.contains(&name) { String::new() } else { value };
+            Some((name, value))
+        });
+        used.collect()
     }
 
     /// The variables that stand in the value of a secret.
@@ -177,12 +200,13 @@ impl<'a> Substituted<'a> {
         document: &Document,
         names: &BTreeSet<String>,
     ) -> Vec<String> {
-        let is_secret = |patch: &&Patch| {
-            let pointer = document.pointer_at(patch.to.0);
-            pointer.split('/').any(|key| is_secret_name(key) || names.contains(key))
-        };
-        let secret: BTreeSet<_> = self.patches.iter().filter(is_secret).map(|p| p.name.clone()).collect();
-        secret.into_iter().collect()
+        let mut secret = BTreeSet::new();
+        for extent in document.extents_of(|key| is_secret_name(key) || names.contains(key)) {
+            let first = self.patches.partition_point(|patch| patch.to.0 < extent.start);
+            let within = self.patches[first..].iter().take_while(|patch| patch.to.0 < extent.end);
+            secret.extend(within.map(|patch| patch.name));
+        }
+        secret.into_iter().map(str::to_owned).collect()
     }
 }
 
@@ -216,16 +240,10 @@ impl<'r> Variable<'r> {
 }
 
 /// The text to put in; `Err(None)` where the fault is told elsewhere.
-fn value(
-    variable: &Variable<'_>,
-    in_text: bool,
-    values: &Values,
-) -> Result<String, Option<Fault>> {
+fn value(variable: &Variable<'_>, in_text: bool, values: &Values) -> Result<String, Option<Fault>> {
     let name = variable.name;
     if !variable.closed {
-        let message = format!("\"${{{name}\" is not closed");
-        let hint = "add the closing brace; a text that shall hold \"${\" itself writes \"\\u0024{\"";
-        return Err(Some(Fault::user(UNREADABLE, message).hint(hint)));
+        return Err(Some(unreadable("a \"${\" is not closed on its line or text")));
     }
     let value = match values.get(name) {
         Some(Some(value)) => value,
@@ -249,20 +267,24 @@ fn value(
     }
 }
 
-fn unassigned(inner: &str, values: &Values) -> Fault {
-    let is_format = inner.starts_with("yy") || inner.starts_with("mm") || inner.starts_with("dd");
-    let message = format!("variable \"{inner}\" has no value");
-    if !parameter::is_name(inner) || is_format {
-        let message = format!("\"${{{inner}}}\" is no variable that can have a value");
-        let hint = match is_format {
-            true => format!("give the expression to a parameter, -p 'day=${{{inner}}}', and write ${{day}}"),
-            false => "write ${NAME}; a text that shall hold \"${\" itself writes \"\\u0024{\"".into(),
-        };
+fn unassigned(name: &str, values: &Values) -> Fault {
+    if parameter::is_expression(name) {
+        let message = format!("\"${{{name}}}\" is an expression, not a variable");
+        let hint = format!("give it to a parameter, -p 'day=${{{name}}}', and write ${{day}} here");
         return Fault::user(UNREADABLE, message).hint(hint);
     }
-    let near = crate::nearest::hint(inner, values.keys().map(String::as_str));
-    Fault::user("spec.variable_unassigned", message)
-        .hint(near.unwrap_or_else(|| format!("give it one: -p {inner}=VALUE")))
+    if !parameter::is_name(name) {
+        return unreadable("what stands between \"${\" and \"}\" is no name of a variable");
+    }
+    let near = crate::nearest::hint(name, values.keys().map(String::as_str));
+    Fault::user("spec.variable_unassigned", format!("variable \"{name}\" has no value"))
+        .hint(near.unwrap_or_else(|| format!("give it one: -p {name}=VALUE")))
+}
+
+/// Without the text, which may be a secret that happens to hold `${`.
+fn unreadable(message: &str) -> Fault {
+    let hint = "write ${NAME}; a text that shall hold \"${\" itself writes \"\\u0024{\"";
+    Fault::user(UNREADABLE, message).hint(hint)
 }
 
 #[cfg(test)]
@@ -270,7 +292,13 @@ mod tests {
     use super::*;
 
     fn values() -> Values {
-        let table = [("a", "x"), ("n", "7"), ("quote", "say \"hi\"\\\n"), ("list", "[1,\n2]"), ("lead", "007")];
+        let table = [
+            ("a", "x"),
+            ("n", "7"),
+            ("quote", "say \"hi\"\\\n"),
+            ("list", "[1,\n2]"),
+            ("lead", "007"),
+        ];
         let values = table.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
         values.into_iter().collect()
     }
@@ -297,14 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_columns_are_those_of_the_users_text() {
+    fn bytes_lead_back_to_the_users_text() {
         let text = "{\n\"k\": [${list}, ${n}],\n\"z\": ?}";
         let substituted = Substituted::new("job.json", text, &values(), false);
-        let at = substituted.text.find('?').unwrap();
-        assert_eq!(substituted.position(at), (3, 6));
-        let at = substituted.text.find("7]").unwrap();
-        assert_eq!(substituted.position(at), (2, 16));
-        assert_eq!(substituted.position(at + 1), (2, 20));
+        let origin = |what: &str| &text[substituted.offset(substituted.text.find(what).unwrap())..];
+        assert!(origin("?").starts_with("?}"));
+        assert!(origin("7]").starts_with("${n}"));
+        assert!(origin("],\n").starts_with("],\n"));
+        assert!(origin("2]").starts_with("${list}"));
     }
 
     #[test]
@@ -313,7 +341,8 @@ mod tests {
         let substituted = Substituted::new("job.json", text, &values(), false);
         let mut notes = Notes::default();
         substituted.tell(None, &mut notes);
-        let told: Vec<_> = notes.faults.iter().map(|f| (f.code.as_str(), f.line.clone().unwrap().1)).collect();
+        let told: Vec<_> =
+            notes.faults.iter().map(|f| (f.code.as_str(), f.line.clone().unwrap().1)).collect();
         assert_eq!(
             told,
             [

@@ -27,7 +27,7 @@ fn warnings(read: &Read) -> Vec<String> {
 }
 
 fn json_of(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
+    serde_json::from_str(text).expect("the text is JSON")
 }
 
 fn named(place: Place, origin: &str) -> NamedPlace {
@@ -54,8 +54,14 @@ fn the_example_holds_as_it_stands() {
     assert_eq!(json_of(&writer.configuration.parameter)["path"], "out/dt=20251031");
     assert_eq!(writer.parameter_place, "/steps/1/parameter");
     assert_eq!(writer.configuration.connection.expose(), "{}");
-    assert_eq!(read.places.reader, [folder("orders-*.csv", Access::Read, "/steps/0/parameter/path/0")]);
-    assert_eq!(read.places.writer, [folder("out/dt=20251031", Access::Write, "/steps/1/parameter/path")]);
+    assert_eq!(
+        read.places.reader,
+        [folder("orders-*.csv", Access::Read, "/steps/0/parameter/path/0")]
+    );
+    assert_eq!(
+        read.places.writer,
+        [folder("out/dt=20251031", Access::Write, "/steps/1/parameter/path")]
+    );
     assert_eq!(read.parameters_used, [("bizdate".to_owned(), "20251031".to_owned())]);
     assert_eq!(read.text_blanked, EXAMPLE);
     assert_eq!(read.lines.of("/steps/1/parameter/path"), Some(("job.json".to_owned(), 4)));
@@ -85,13 +91,22 @@ fn data_sources_give_connections_and_places_and_keep_their_secrets() {
     assert_eq!(connection["password"], "s3cret");
     assert_eq!(connection["port"], 5433, "a number written as a text is normalised");
     assert_eq!(json_of(&reader.configuration.connection_blanked)["password"], "");
-    assert_eq!(read.places.reader, [tcp("127.0.0.1", 5433, "datasources.json#/warehouse/properties/host")]);
+    assert_eq!(
+        read.places.reader,
+        [tcp("127.0.0.1", 5433, "datasources.json#/warehouse/properties/host")]
+    );
     assert_eq!(json_of(&reader.configuration.parameter), json!({"table": "t", "column": ["a"]}));
     let writer = &read.job.writer.configuration;
     assert_eq!(json_of(writer.connection.expose())["password"], "f1le", "without the line end");
     assert_eq!(json_of(&writer.connection_blanked)["host"], "db.example", "a place is no secret");
-    assert_eq!(read.places.writer, [tcp("db.example", 5432, "datasources.json#/by_file/properties/host")]);
-    assert_eq!(json_of(&writer.parameter), json!({"table": ["u"], "column": ["a"], "batchSize": 1024}));
+    assert_eq!(
+        read.places.writer,
+        [tcp("db.example", 5432, "datasources.json#/by_file/properties/host")]
+    );
+    assert_eq!(
+        json_of(&writer.parameter),
+        json!({"table": ["u"], "column": ["a"], "batchSize": 1024})
+    );
     assert_eq!(read.lines.of("datasources.json#/warehouse/properties/host").unwrap().1, 5);
     assert!(!format!("{read:?}").contains("s3cret"));
     assert!(warnings(&read).is_empty(), "{:?}", warnings(&read));
@@ -107,16 +122,25 @@ fn inline_connections_move_out_of_the_parameters() {
     let read = holds(&text, &[]);
     assert_eq!(json_of(&read.job.reader.configuration.parameter), json!({"querySql": "select 1"}));
     assert_eq!(read.places.reader, [tcp("h", 5432, "/steps/0/parameter/host")]);
+    assert_eq!(
+        warnings(&read),
+        [
+            "warning /steps/1/parameter/jdbcUrl (job.json:1): the option \"x\" of \"jdbcUrl\" has no effect [spec.no_effect]\n"
+        ]
+    );
     let writer = &read.job.writer;
     assert_eq!(
         json_of(writer.configuration.connection.expose()),
         json!({"host": "w", "port": 6000, "database": "d", "username": "u", "password": "q",
-               "ssl": {"mode": "require"}, "properties": {"x": "y"}})
+               "ssl": {"mode": "require"}})
     );
     assert_eq!(writer.connection_place, "/steps/1/parameter");
     assert_eq!(read.places.writer, [tcp("w", 6000, "/steps/1/parameter/jdbcUrl")]);
     let kept = [&read.text_blanked, &writer.configuration.connection_blanked];
-    assert!(kept.iter().all(|text| !text.contains("\"p\"") && !text.contains("=q")  && !text.contains("\"q\"")));
+    assert!(
+        kept.iter()
+            .all(|text| !text.contains("\"p\"") && !text.contains("=q") && !text.contains("\"q\""))
+    );
 }
 
 const DATAX: &str = r#"{ "job": {
@@ -153,7 +177,10 @@ fn datax_jobs_hold_with_their_own_defaults() {
     );
     let origin = "/job/content/0/reader/parameter/connection/0/jdbcUrl/0";
     assert_eq!(read.places.reader, [tcp("a.example", 5432, origin)]);
-    assert_eq!(read.places.writer, [folder("/data/out", Access::Write, "/job/content/0/writer/parameter/path")]);
+    assert_eq!(
+        read.places.writer,
+        [folder("/data/out", Access::Write, "/job/content/0/writer/parameter/path")]
+    );
     assert_eq!(read.job.writer.configuration.source_type, "file");
     assert_eq!(read.secret_parameters, ["pw"]);
     assert!(!read.text_blanked.contains("${pw}"));
@@ -182,7 +209,10 @@ fn stream_to_stream_holds_with_both_names() {
 fn settings(setting: Value) -> (domain::job::Settings, Vec<String>) {
     let step = json!({"datasource": "warehouse", "table": "t"});
     let read = holds(&script(step.clone(), step, setting), &[]);
-    let codes = read.warnings.iter().map(|fault| format!("{} {}", fault.code, fault.place.clone().unwrap()));
+    let codes = read
+        .warnings
+        .iter()
+        .map(|fault| format!("{} {}", fault.code, fault.place.clone().unwrap_or_default()));
     (read.job.settings.clone(), codes.collect())
 }
 
@@ -225,7 +255,12 @@ fn settings_without_effect_are_told() {
             "spec.no_effect /setting/jvmOption",
         ]
     );
-    assert_eq!(settings(json!({"executeMode": null, "speed": {"throttle": false, "mbps": "x"}})).0.concurrent, 3);
+    assert_eq!(
+        settings(json!({"executeMode": null, "speed": {"throttle": false, "mbps": "x"}}))
+            .0
+            .concurrent,
+        3
+    );
 }
 
 #[test]
@@ -236,7 +271,10 @@ fn a_data_source_is_read_by_itself() {
     };
     let shop = source("shop").unwrap();
     assert_eq!(shop.configuration.parameter, "{}");
-    assert_eq!(shop.places, [tcp("a.example", 3307, "datasources.json#/shop/properties/address/0/host")]);
+    assert_eq!(
+        shop.places,
+        [tcp("a.example", 3307, "datasources.json#/shop/properties/address/0/host")]
+    );
     let faults = source("warehose").unwrap_err();
     assert_eq!(
         fixture::render("error", &faults[0]),
@@ -260,8 +298,8 @@ fn parameters_stand_anywhere_and_unused_ones_are_told() {
     assert_eq!(
         warnings(&read),
         [
-            "warning /version (job.json:1): version \"1.0\" is read as \"2.0\" [spec.version]\n  hint: write \"2.0\"\n",
             "warning: parameter \"idle\" is given, but the document does not use it [spec.parameter_unused]\n  hint: write \"${idle}\" where its value shall stand\n",
+            "warning /version (job.json:1): version \"1.0\" is read as \"2.0\" [spec.version]\n  hint: write \"2.0\"\n",
         ]
     );
 }

@@ -46,7 +46,9 @@ pub(crate) fn of_database(error: &rusqlite::Error, file: &Path) -> Fault {
                 .hint("end the program that holds the file open, then resume the run")
                 .retry_after(Duration::ZERO)
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt(file, &error.to_string()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            corrupt(file, &error.to_string())
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             no_access(file, &error.to_string())
         }
@@ -55,7 +57,9 @@ pub(crate) fn of_database(error: &rusqlite::Error, file: &Path) -> Fault {
             Fault::external("store.io", message)
                 .hint("check the disk and its free space, then resume the run")
         }
-        _ => Fault::internal("store.query", format!("the books \"{name}\" refused a query: {error}")),
+        _ => {
+            Fault::internal("store.query", format!("the books \"{name}\" refused a query: {error}"))
+        }
     }
 }
 
@@ -69,8 +73,9 @@ pub(crate) fn of_file(error: &io::Error, file: &Path) -> Fault {
 /// What stands in the file is not what this program wrote.
 pub(crate) fn corrupt(file: &Path, why: &str) -> Fault {
     let message = format!("the books \"{}\" are damaged: {why}", file.display());
-    Fault::external("store.corrupt", message)
-        .hint("move the file away, or restore a copy of it; runs in it cannot be resumed without it")
+    Fault::external("store.corrupt", message).hint(
+        "move the file away, or restore a copy of it; runs in it cannot be resumed without it",
+    )
 }
 
 pub(crate) fn newer(file: &Path, version: i64, known: i64) -> Fault {

@@ -28,7 +28,8 @@ impl RunLock {
     /// `run.still_alive`, domain user, where another attempt holds it; `run.bad_id` for an id that no
     /// run can have; those of the file system.
     pub fn take(state: &Path, run: &RunId) -> Result<Self> {
-        let well_formed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let well_formed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if run.0.is_empty() || !run.0.bytes().all(well_formed) {
             return Err(Fault::user("run.bad_id", format!("\"{run}\" cannot be the id of a run"))
                 .hint("ids have lower case letters, digits and \"-\" only"));

@@ -23,8 +23,11 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
 }
 
 pub(crate) fn unreadable(what: &str) -> Fault {
-    Fault::external("store.unreadable", format!("an entry of the books cannot be understood: {what}"))
-        .hint("the file was changed by another program; the run cannot be resumed")
+    Fault::external(
+        "store.unreadable",
+        format!("an entry of the books cannot be understood: {what}"),
+    )
+    .hint("the file was changed by another program; the run cannot be resumed")
 }
 
 /// SQLite's numbers are signed. Epochs and sequences count up by one and never come near the limit.

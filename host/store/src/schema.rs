@@ -23,8 +23,7 @@ const LOG_PAUSE: Duration = Duration::from_millis(20);
 
 /// Each entry brings a file from the format of its index to the next (`PRAGMA user_version`). Entries
 /// are never changed after a release, only added.
-const MIGRATIONS: [&str; 1] = [
-    "
+const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE run (
         id          TEXT PRIMARY KEY,
         document    TEXT NOT NULL,
@@ -86,8 +85,7 @@ const MIGRATIONS: [&str; 1] = [
         named      TEXT              -- or this, JSON
     ) STRICT;
     CREATE INDEX dirty_by_mark ON dirty (run, task, sequence);
-    ",
-];
+    "];
 
 /// Opens the books under `state`; what is missing is made, for its owner alone.
 pub(crate) fn open(state: &Path) -> Result<(PathBuf, Connection)> {

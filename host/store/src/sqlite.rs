@@ -183,7 +183,8 @@ impl Store for SqliteStore {
             Some(_) => Err(books::written_once(&run, "prepared answer").into()),
             None => {
                 let json = rows::to_json(&PreparedRow::of(&prepared)?)?;
-                books.execute("UPDATE run SET prepared = ?2 WHERE id = ?1", params![run.0, json])?;
+                books
+                    .execute("UPDATE run SET prepared = ?2 WHERE id = ?1", params![run.0, json])?;
                 Ok(())
             }
         })
@@ -344,9 +345,7 @@ fn run_record(row: &Row<'_>) -> Result<RunRecord, Trouble> {
         plan: plan
             .map(|json| rows::from_json::<PlanRow>(&json)?.back(plan_start.unwrap_or_default()))
             .transpose()?,
-        prepared: prepared
-            .map(|json| rows::from_json::<PreparedRow>(&json)?.back())
-            .transpose()?,
+        prepared: prepared.map(|json| rows::from_json::<PreparedRow>(&json)?.back()).transpose()?,
         splits_next: next.zip(last),
         fault: fault(row)?,
     })
@@ -402,14 +401,14 @@ fn insert_event(
 }
 
 fn add_splits(books: &Connection, run: &RunId, splits: &Splits) -> Result<(), Trouble> {
-    let known = books.execute(
+    let found = books.execute(
         "UPDATE run SET splits_next = ?2, splits_last = ?3 WHERE id = ?1",
         params![run.0, splits.next, splits.last],
     )?;
-    if known == 0 {
+    if found == 0 {
         return Err(books::no_such_run(run).into());
     }
-    let mut number: u32 =
+    let known: u32 =
         books.query_row("SELECT count(*) FROM task WHERE run = ?1", params![run.0], |row| {
             row.get(0)
         })?;
@@ -418,7 +417,7 @@ fn add_splits(books: &Connection, run: &RunId, splits: &Splits) -> Result<(), Tr
              (run, number, token, label, stage, rows_estimate, bytes_estimate, epoch)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
     )?;
-    for split in &splits.splits {
+    for (number, split) in (known..).zip(&splits.splits) {
         insert.execute(params![
             run.0,
             number,
@@ -428,7 +427,6 @@ fn add_splits(books: &Connection, run: &RunId, splits: &Splits) -> Result<(), Tr
             rows::estimate(split.rows_estimate),
             rows::estimate(split.bytes_estimate)
         ])?;
-        number += 1;
     }
     Ok(())
 }

@@ -38,11 +38,7 @@ fn many(count: usize) -> Vec<Dirty> {
 async fn a_full_disk_undoes_the_call_and_nothing_else() {
     let folder = TempDir::new().unwrap();
     let (store, run) = with_a_task(&folder).await;
-    store
-        .worker
-        .call(|books| Ok(books.pragma_update(None, "max_page_count", 60)?))
-        .await
-        .unwrap();
+    store.worker.call(|books| Ok(books.pragma_update(None, "max_page_count", 60)?)).await.unwrap();
     store.add_dirty(&run, 0, 1, 1, &many(3)).await.unwrap();
     let fault = store.add_dirty(&run, 0, 1, 2, &many(100)).await.unwrap_err();
     assert_eq!((fault.code.as_str(), fault.domain), ("store.disk_full", FaultDomain::External));

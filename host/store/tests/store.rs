@@ -114,7 +114,7 @@ async fn lists_runs_and_dirty_records() {
     for task in [1, 0] {
         let epoch = store.claim(&run_id(), task).await.unwrap().epoch;
         store.add_dirty(&run_id(), task, epoch, 1, &[raw.clone(), named.clone()]).await.unwrap();
-        store.add_dirty(&run_id(), task, epoch, 2, &[named.clone()]).await.unwrap();
+        store.add_dirty(&run_id(), task, epoch, 2, std::slice::from_ref(&named)).await.unwrap();
     }
     assert_eq!(store.dirty_count(&run_id()).await, Ok(6));
     store.drop_dirty_behind(&run_id(), 0, 1, 1).await.unwrap();
@@ -254,12 +254,12 @@ async fn victim_of_a_kill() {
 }
 
 fn start_victim(state: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    Command::new(std::env::current_exe().expect("this program has a path"))
         .args(["victim_of_a_kill", "--exact", "--nocapture"])
         .env(VICTIM, state)
         .stdout(Stdio::null())
         .spawn()
-        .unwrap()
+        .expect("this program starts again")
 }
 
 #[tokio::test]
@@ -274,7 +274,10 @@ async fn what_was_answered_survives_a_kill() {
     let mut victim = start_victim(state);
     let begun = Instant::now();
     let stored = || -> u64 {
-        fs::read_to_string(state.join("stored")).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+        fs::read_to_string(state.join("stored"))
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     };
     while stored() < 20 && begun.elapsed() < WAIT_MAX {
         std::thread::sleep(Duration::from_millis(5));

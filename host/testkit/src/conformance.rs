@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, IntervalUnit, Schema, TimeUnit};
 use domain::port::{
-    CommitMode, Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, Split, Splits,
-    Store, Wishes,
+    CommitMode, Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, Split, Splits, Store,
+    Wishes,
 };
 use domain::run::{RunEvent, RunState};
 use domain::{Counts, Dataset, Fault, Mark, Result, RunId};
@@ -42,13 +42,19 @@ pub fn new_run(id: &str, document: &str, created_ms: i64) -> NewRun {
 pub fn plan() -> Plan {
     let list = Field::new("item", DataType::Decimal128(15, 2), true);
     let pair = vec![Field::new("x", DataType::Int64, false), Field::new("y", DataType::Utf8, true)];
+    let three = Field::new("item", DataType::FixedSizeBinary(16), false);
+    let entries = Field::new("entries", DataType::Struct(pair.clone().into()), false);
     let zone = Some("UTC".into());
     let note = [("ARROW:extension:name".to_owned(), "arrow.json".to_owned())];
     let schema = Schema::new(vec![
         Field::new("id", DataType::Int64, false),
         Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, zone), true),
         Field::new("prices", DataType::List(Arc::new(list)), true),
-        Field::new("pair", DataType::Struct(pair.into()), true),
+        Field::new("pair", DataType::Struct(pair.clone().into()), true),
+        Field::new("triple", DataType::FixedSizeList(Arc::new(three), 3), true),
+        Field::new("map", DataType::Map(Arc::new(entries), false), true),
+        Field::new("large", DataType::Decimal256(76, 0), true),
+        Field::new("took", DataType::Interval(IntervalUnit::MonthDayNano), true),
         Field::new("json", DataType::Utf8, true).with_metadata(note),
     ]);
     let dataset = Dataset {
@@ -87,7 +93,8 @@ pub fn splits(numbers: std::ops::Range<u8>, last: bool) -> Splits {
 }
 
 pub fn mark(sequence: u64, position: &[u8]) -> Mark {
-    let counts = Counts { records_read: sequence * 10, records_written: sequence * 10, ..Counts::default() };
+    let counts =
+        Counts { records_read: sequence * 10, records_written: sequence * 10, ..Counts::default() };
     Mark { sequence, position: Some(position.to_vec()), counts, end: false }
 }
 
@@ -129,7 +136,9 @@ async fn records_a_run<S: Store>(store: &S) {
 }
 
 async fn finds_the_newest_unfinished_run<S: Store>(store: &S) {
-    for (id, document, at) in [("r1", "/a", 10), ("r2", "/a", 30), ("r3", "/a", 20), ("r4", "/b", 99)] {
+    for (id, document, at) in
+        [("r1", "/a", 10), ("r2", "/a", 30), ("r3", "/a", 20), ("r4", "/b", 99)]
+    {
         store.record(&new_run(id, document, at)).await.expect("recorded");
     }
     let newest = || async { store.newest_unfinished("/a").await.expect("asked").map(|run| run.0) };
@@ -231,7 +240,8 @@ async fn keeps_the_furthest_mark<S: Store>(store: &S) {
     }
     let task = store.claim(&run, 1).await.expect("claimed");
     assert_eq!(task.mark, Some(mark(3, b"c")));
-    let end = Mark { sequence: 4, position: None, counts: task.mark.expect("a mark").counts, end: true };
+    let end =
+        Mark { sequence: 4, position: None, counts: task.mark.expect("a mark").counts, end: true };
     store.checkpoint(&run, 1, task.epoch, &end).await.expect("stored");
     let tasks = store.tasks(&run).await.expect("tasks");
     assert_eq!((&tasks[0].mark, &tasks[1].mark), (&None, &Some(end)));
@@ -239,7 +249,8 @@ async fn keeps_the_furthest_mark<S: Store>(store: &S) {
 
 async fn completes_once<S: Store>(store: &S) {
     let run = with_tasks(store).await;
-    let counts = Counts { records_read: 3, records_written: 3, bytes_read: u64::MAX, ..Counts::default() };
+    let counts =
+        Counts { records_read: 3, records_written: 3, bytes_read: u64::MAX, ..Counts::default() };
     let done = Done { counts, receipt: vec![0, 9], bookmark: Some(vec![7]) };
     let epoch = store.claim(&run, 0).await.expect("claimed").epoch;
     store.complete(&run, 0, epoch, &done).await.expect("done");

@@ -35,6 +35,8 @@ pub(crate) struct Durable {
     pub(crate) staged: BTreeMap<TaskIndex, Vec<i64>>,
     pub(crate) receipts: BTreeMap<TaskIndex, Vec<u8>>,
     pub(crate) finished: Option<Outcome>,
+    /// How often batches were dropped.
+    pub(crate) undone: u32,
 }
 
 /// A row at the destination.
@@ -269,11 +271,11 @@ fn open(
     let split = record
         .and_then(|record| table::split_of(&record.split.token))
         .ok_or_else(|| Fault::plugin("testkit.misuse", format!("no task {task}")))?;
-    let durable = state.destination.durable.get(&task).cloned();
-    let forgets = state.is_planted(Planted::IgnoreDestinationMark);
-    let told = durable.clone().filter(|_| state.scenario.writing.keeps_marks && !forgets);
+    let keeps = state.scenario.writing.keeps_marks;
+    let kept = state.destination.durable.get(&task).filter(|_| keeps).cloned();
+    let told = kept.clone().filter(|_| !state.is_planted(Planted::IgnoreDestinationMark));
     let lose = state.is_planted(Planted::LoseRowOnRetry) && epoch > 1;
-    Ok((Sink::new(task, epoch, split, durable, lose), told))
+    Ok((Sink::new(task, epoch, split, kept, lose), told))
 }
 
 /// Staged rows are published, or cleared away; again, nothing more happens.

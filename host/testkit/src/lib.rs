@@ -7,9 +7,19 @@
 //! run has ended; then it judges what is left. All doubles share one [`World`], so that each can check
 //! what it is told against what is really durable: a wrong acknowledgement is found when it is made.
 //!
+//! [`guest`] finds compiled components for the tests of the sandbox.
 //! [`store_conformance`] is what every `domain::port::Store` must do.
 //!
 //! What is not here: the engine. It is handed in as a function, so that its tests can depend on this.
+//!
+//! A test of an engine is a loop over seeds:
+//!
+//! ```text
+//! let scenario = Scenario::from_seed(seed, Abilities::ALL);
+//! examine(&scenario, |parts| async move { Engine::of(parts).attempt().await }).unwrap();
+//! ```
+//!
+//! and the same with `scenario.with(planted)` and [`simulate`] proves that its checkers look.
 //!
 //! Begin with [`harness`], then [`scenario`], then the doubles [`store`], [`source`],
 //! [`destination`]; `world` is where calls go wrong.
@@ -17,6 +27,7 @@
 pub mod conformance;
 pub mod destination;
 pub mod fault;
+pub mod guest;
 pub mod harness;
 pub mod planted;
 pub mod prng;
@@ -38,4 +49,3 @@ pub use scenario::{Abilities, Reading, Scenario, Taking, Writing};
 pub use source::ScriptedSource;
 pub use store::MemStore;
 pub use world::World;
-pub mod guest;

@@ -99,6 +99,7 @@ impl Scenario {
     pub fn from_seed(seed: u64, can: Abilities) -> Self {
         let mut rng = Rng::of(&[seed, 1]);
         let reading = reading(&mut rng, can);
+        let position_every = reading.position_every;
         let writing = writing(&mut rng, can);
         let splits = splits(&mut rng, can, &reading, &writing);
         let dirty = splits.iter().flat_map(|one| &one.records).filter(|one| one.fate.is_dirty());
@@ -115,7 +116,7 @@ impl Scenario {
             writing,
             lanes: rng.between(1, 4) as u32,
             error_limit,
-            uncommitted_bytes: rng.pick(&[200, 2_000, 1 << 20]),
+            uncommitted_bytes: uncommitted_bytes(&mut rng, position_every),
             latency_ms_max: rng.pick(&[0, 1, 5, 200]),
             faults: faults(&mut rng, can),
             planted: None,
@@ -140,6 +141,14 @@ impl Scenario {
 
     pub fn dirty_expected(&self) -> u64 {
         self.records().filter(|record| record.fate.is_dirty()).count() as u64
+    }
+}
+
+/// Too little for a whole split only where positions come often enough for commits in between.
+fn uncommitted_bytes(rng: &mut Rng, position_every: Option<u32>) -> u64 {
+    match position_every {
+        Some(_) => rng.pick(&[500, 5_000, 1 << 20]),
+        None => rng.pick(&[5_000, 1 << 20]),
     }
 }
 
@@ -175,12 +184,7 @@ fn writing(rng: &mut Rng, can: Abilities) -> Writing {
     }
 }
 
-fn splits(
-    rng: &mut Rng,
-    can: Abilities,
-    reading: &Reading,
-    writing: &Writing,
-) -> Vec<SplitScript> {
+fn splits(rng: &mut Rng, can: Abilities, reading: &Reading, writing: &Writing) -> Vec<SplitScript> {
     let mut bad = vec![Fate::Undecodable, Fate::RefusedAtOnce, Fate::RefusedNext, Fate::Changed];
     bad.push(Fate::RefusedLate);
     if reading.texts {

@@ -119,7 +119,9 @@ impl Sink {
     }
 
     pub(crate) fn close(&mut self, state: &mut State, mark: &Mark) -> Result<Closed> {
-        state.ensure(mark.end, || format!("task {} is closed with a mark that is no end", self.task));
+        state.ensure(mark.end, || {
+            format!("task {} is closed with a mark that is no end", self.task)
+        });
         let answer = if self.durable.as_ref() == Some(mark) {
             state.destination.admit(self.task, self.epoch)?;
             self.seal(state, Answer::default())
@@ -192,6 +194,7 @@ impl Sink {
             }
             return;
         }
+        state.destination.undone += 1;
         let first = held.first().map_or(self.next, |held| held.number);
         self.pending.retain(|(_, covered)| *covered <= first);
         let named = bad.iter().filter(|row| row.fate != Fate::RefusedUnnamed);
@@ -255,7 +258,8 @@ impl Sink {
             Some(place) => place.filter(|(split, _)| *split == self.split).map(|place| place.1),
         };
         let right = index.is_some_and(|index| {
-            index as u64 == counts.records_read || (mark.end && counts.records_read == length as u64)
+            index as u64 == counts.records_read
+                || (mark.end && counts.records_read == length as u64)
         });
         state.ensure(right, || {
             format!(
@@ -280,7 +284,10 @@ fn check_counts(state: &mut State, task: TaskIndex, mark: &Mark) {
     // Where rows are seen at once, some behind the mark may be there already.
     let exact = !is_eager(state.scenario.writing.mode);
     state.ensure(if exact { found == told } else { found >= told }, || {
-        format!("invariant 5: task {task} mark {} counts {told} written, {found} are there", mark.sequence)
+        format!(
+            "invariant 5: task {task} mark {} counts {told} written, {found} are there",
+            mark.sequence
+        )
     });
 }
 

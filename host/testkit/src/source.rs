@@ -29,6 +29,18 @@ pub(crate) struct SourceState {
     acknowledged: BTreeMap<usize, usize>,
     /// The session that has a split open in this attempt.
     pub(crate) live: BTreeMap<usize, u64>,
+    /// The session that planned in this attempt, and whether it was dropped before its time.
+    pub(crate) planner: Option<u64>,
+    planner_dropped: bool,
+}
+
+impl SourceState {
+    /// What a process held goes with it.
+    pub(crate) fn forget_process(&mut self) {
+        self.live.clear();
+        self.planner = None;
+        self.planner_dropped = false;
+    }
 }
 
 impl ScriptedSource {
@@ -76,7 +88,12 @@ struct Cursor {
 impl Drop for ScriptedReader {
     fn drop(&mut self) {
         let number = self.number;
-        self.world.lock().source.live.retain(|_, owner| *owner != number);
+        let mut state = self.world.lock();
+        state.source.live.retain(|_, owner| *owner != number);
+        // A session that failed must be dropped; a healthy one holds what it planned by.
+        if state.source.planner == Some(number) && !self.dead {
+            state.source.planner_dropped = true;
+        }
     }
 }
 
@@ -107,7 +124,9 @@ impl ScriptedReader {
 impl Reader for ScriptedReader {
     async fn plan(&mut self, parallelism: u32, since: &[Position]) -> Result<Plan> {
         let what = format!("for {parallelism} since {}", since.len());
+        let number = self.number;
         self.call(Operation::ReaderPlan, what, |_, state| {
+            state.source.planner = Some(number);
             let planned = state.books.only().is_some_and(|book| book.record.plan.is_some());
             state.ensure(!planned, || "a plan is made again, though one is stored".into());
             let datasets = vec![table::dataset(state.scenario.reading.texts)];
@@ -191,7 +210,9 @@ fn splits(state: &mut State, at: &[u8], limit: u32) -> Result<Splits> {
         Some((next, _)) => next.clone(),
         None => b"0".to_vec(),
     });
-    state.ensure(stored.as_deref() == Some(at), || "splits are not asked for where they go on".into());
+    state.ensure(stored.as_deref() == Some(at), || {
+        "splits are not asked for where they go on".into()
+    });
     let text = std::str::from_utf8(at).unwrap_or_default();
     let first: usize = text.parse().map_err(|_| lie("splits at a place that was never told"))?;
     let all = &state.scenario.splits;
@@ -225,6 +246,8 @@ fn open(
     let known = vec![table::dataset(state.scenario.reading.texts)];
     state.ensure(datasets == known, || format!("split {number} is opened with other datasets"));
     check_stage(state, number);
+    let dropped = state.source.planner_dropped;
+    state.ensure(!dropped, || "the session that planned was dropped before the run ended".into());
     if let Some(other) = state.source.live.insert(number, session) {
         state.violation(format!("split {number} is open in sessions {other} and {session}"));
     }
@@ -327,9 +350,8 @@ fn acknowledge(state: &mut State, split: usize, position: &Position) {
         let place = mark.position.as_deref().and_then(table::place_in);
         mark.end || place.is_some_and(|(_, stored)| stored >= index)
     };
-    let durable = task
-        .and_then(|(task, _)| state.destination.durable.get(&task))
-        .is_some_and(reaches);
+    let durable =
+        task.and_then(|(task, _)| state.destination.durable.get(&task)).is_some_and(reaches);
     let stored = task.is_some_and(|(task, done)| {
         let tasks = state.books.only().map(|book| &book.tasks);
         let mark = tasks.and_then(|tasks| tasks.get(task as usize)?.mark.as_ref());

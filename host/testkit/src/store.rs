@@ -70,9 +70,7 @@ impl Book {
     /// Records of a task that are dirty, up to a mark; those that were loaded are not counted.
     pub(crate) fn dirty_up_to(&self, task: TaskIndex, sequence: u64) -> u64 {
         let counts = |line: &&DirtyLine| {
-            line.task == task
-                && line.sequence <= sequence
-                && line.dirty.stage != DirtyStage::Loaded
+            line.task == task && line.sequence <= sequence && line.dirty.stage != DirtyStage::Loaded
         };
         self.dirty.iter().filter(counts).count() as u64
     }

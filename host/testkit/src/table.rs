@@ -93,8 +93,7 @@ pub fn dataset(texts: bool) -> Dataset {
 /// None in practice: the columns are made for the schema.
 pub fn batch(records: &[Record], texts: bool) -> Result<Batch> {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(records.iter().map(|one| one.id)));
-    let names: ArrayRef =
-        Arc::new(records.iter().map(|one| name(one.id)).collect::<StringArray>());
+    let names: ArrayRef = Arc::new(records.iter().map(|one| name(one.id)).collect::<StringArray>());
     let amounts: ArrayRef = if texts {
         let text = |one: &Record| match one.fate {
             Fate::Uncastable => format!("x{}", one.id),

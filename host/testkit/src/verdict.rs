@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use domain::Counts;
 use domain::port::{CommitMode, DirtyRecord, DirtyStage};
 use domain::run::RunState;
-use domain::Counts;
 
-use crate::fault::FaultKind;
+use crate::fault::{FaultKind, Operation};
 use crate::store::Book;
 use crate::table::Fate;
 use crate::world::State;
@@ -17,7 +17,7 @@ pub(crate) fn judge(state: &mut State) {
         return state.violation("the run is not in the books".into());
     };
     let left = state.destination.staged.values().map(Vec::len).sum::<usize>();
-    state.ensure(left == 0, || format!("{left} rows are left staged"));
+    state.ensure(left == 0 || refused_to_clear(state), || format!("{left} rows are left staged"));
     let dirty = state.scenario.dirty_expected();
     let broken = state.scenario.error_limit.is_some_and(|limit| dirty > limit);
     match found {
@@ -27,14 +27,32 @@ pub(crate) fn judge(state: &mut State) {
             judge_sums(state);
         }
         RunState::Failed => {
-            let may_fail = broken || state.fired.iter().any(|(plan, prepared)| {
-                plan.kind == FaultKind::DataError
-                    || (!prepared && !matches!(plan.kind, FaultKind::Hang))
-            });
+            let may_fail =
+                broken || state.fired.iter().any(|(plan, prepared)| breaks(plan.kind, *prepared));
             let fault = state.books.only().and_then(|book| book.record.fault.clone());
+            state.ensure(fault.is_some(), || "the run failed and does not say why".into());
             state.ensure(may_fail, || format!("the run failed without a reason: {fault:?}"));
         }
         _ => state.violation(format!("the run does not end: it is {found:?}")),
+    }
+}
+
+/// A destination that says for good that it cannot clear away keeps what it staged.
+fn refused_to_clear(state: &State) -> bool {
+    let clearing = [Operation::DestinationConnect, Operation::WriterFinish];
+    state
+        .fired
+        .iter()
+        .any(|(plan, _)| plan.kind == FaultKind::DataError && clearing.contains(&plan.operation))
+}
+
+/// Whether a run may end as failed by a fault: one of the content, or one that came while there was
+/// nothing to resume yet.
+fn breaks(kind: FaultKind, prepared: bool) -> bool {
+    match kind {
+        FaultKind::DataError => true,
+        FaultKind::Error | FaultKind::Retry | FaultKind::Stop => !prepared,
+        FaultKind::Hang | FaultKind::CrashBefore | FaultKind::CrashAfter => false,
     }
 }
 
@@ -51,7 +69,8 @@ fn judge_records(state: &mut State) {
             arrived.values_mut().for_each(|count| *count = 1);
             true
         }
-        CommitMode::AtLeastOnce => state.fired.is_empty(),
+        // Only where nothing was redone.
+        CommitMode::AtLeastOnce => state.fired.is_empty() && state.destination.undone == 0,
         CommitMode::Transactional | CommitMode::Staged | CommitMode::BrokerTransaction => true,
     };
     let records: Vec<_> = state.scenario.records().collect();
@@ -127,6 +146,8 @@ fn judge_sums(state: &mut State) {
         sums.records_changed,
     ];
     state.ensure(found == wanted, || {
-        format!("invariant 5: read, written, filtered, dirty, changed: {found:?} instead of {wanted:?}")
+        format!(
+            "invariant 5: read, written, filtered, dirty, changed: {found:?} instead of {wanted:?}"
+        )
     });
 }

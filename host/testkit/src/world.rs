@@ -93,7 +93,7 @@ impl World {
         state.attempt += 1;
         state.dead = false;
         state.began = Instant::now();
-        state.source.live.clear();
+        state.source.forget_process();
         state.stop = watch::Sender::new(false);
         let line = format!("attempt {}", state.attempt);
         state.note(line);
@@ -119,7 +119,12 @@ impl World {
             Some(kind @ (FaultKind::Error | FaultKind::Retry | FaultKind::DataError)) => {
                 let mut state = self.lock();
                 if !state.dead {
-                    state.note(format!("{}#{} {what} = {}", operation.word(), bent.number, kind.word()));
+                    state.note(format!(
+                        "{}#{} {what} = {}",
+                        operation.word(),
+                        bent.number,
+                        kind.word()
+                    ));
                 }
                 return Err(fault(kind, operation));
             }

@@ -27,7 +27,8 @@ fn resume_takes_a_run_only_behind_a_sign() {
 
 #[test]
 fn options_stand_anywhere_and_repeat() {
-    let run = run("airlock run job.json -p a=1 -p b=$bizdate --allow-net db:1 --limit memory=64MiB");
+    let run =
+        run("airlock run job.json -p a=1 -p b=$bizdate --allow-net db:1 --limit memory=64MiB");
     let job = &run.sandboxed.job;
     assert_eq!(job.input.parameters, ["a=1", "b=$bizdate"]);
     assert_eq!(run.sandboxed.grants.net, ["db:1"]);
@@ -59,4 +60,57 @@ fn every_command_and_option_has_help() {
         }
         waiting.extend(command.get_subcommands().cloned());
     }
+}
+
+/// The first column of a help text: what scripts and fingers rely on.
+fn words(mut command: clap::Command, name: &str) -> Vec<String> {
+    command.build();
+    let command = command.find_subcommand_mut(name).unwrap();
+    let options = command.get_opts().map(|option| format!("--{}", option.get_long().unwrap()));
+    options.collect()
+}
+
+#[test]
+fn the_options_of_run() {
+    assert_eq!(
+        words(Arguments::command(), "run"),
+        [
+            "--parameter",
+            "--bizdate",
+            "--cyctime",
+            "--sources",
+            "--plugin",
+            "--allow-net",
+            "--allow-read",
+            "--allow-write",
+            "--limit",
+            "--resume",
+            "--progress",
+            "--output",
+            "--state-dir",
+        ]
+    );
+}
+
+#[test]
+fn the_help_begins_with_what_it_is_and_ends_with_examples() {
+    let help = Arguments::command().render_help().to_string();
+    assert!(help.starts_with("Moves data between systems;"), "{help}");
+    for command in [
+        "run",
+        "validate",
+        "plan",
+        "check",
+        "discover",
+        "plugin",
+        "runs",
+        "dirty",
+        "doctor",
+        "completions",
+    ] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
+    }
+    let examples = help.split("Examples:").nth(1).unwrap();
+    assert!(examples.contains("airlock run job.json --resume"), "{help}");
+    assert!(examples.contains("130 and 143 interrupted"), "{help}");
 }

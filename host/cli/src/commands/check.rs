@@ -26,7 +26,8 @@ pub(crate) async fn check(host: &Host, arguments: &TargetArguments) -> Ending {
     let mut checked = Vec::new();
     for end in &target.ends {
         let locate = |fault| target.locator.locate_in(end.side(), fault);
-        let steps = end.plugin.check(&end.configuration, &end.reach).await.map_err(locate)?;
+        let steps =
+            end.plugin.component.check(&end.configuration, &end.reach).await.map_err(locate)?;
         let located = |step: CheckStep| CheckStep { fault: step.fault.map(locate), ..step };
         checked.push(Checked {
             side: end.side().word(),
@@ -89,8 +90,7 @@ mod tests {
             CheckStep { name: "authenticate".into(), fault: Some(fault) },
         ];
         let title = "reader \"postgresql\"".into();
-        let checked =
-            [Checked { side: "reader", title, source_type: "postgresql".into(), steps }];
+        let checked = [Checked { side: "reader", title, source_type: "postgresql".into(), steps }];
         assert_eq!(
             text(&checked),
             "\

@@ -40,7 +40,8 @@ fn text(entries: &[DirtyEntry], count: u64) -> String {
 
 fn entry_text(entry: &DirtyEntry) -> String {
     let dirty = &entry.dirty;
-    let column = dirty.column.as_ref().map(|name| format!(" column \"{name}\"")).unwrap_or_default();
+    let column =
+        dirty.column.as_ref().map(|name| format!(" column \"{name}\"")).unwrap_or_default();
     let origin = dirty.origin.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
     let (task, stage) = (entry.task, dirty.stage.word());
     let mut text =
@@ -128,7 +129,7 @@ mod tests {
     fn records_are_whole_and_cannot_steer_a_terminal() {
         let raw = entry(DirtyRecord::Raw(b"1,\x1b[2J,3".to_vec()));
         assert_eq!(
-            text(&[raw.clone()], 3),
+            text(std::slice::from_ref(&raw), 3),
             "task 1, read at a.csv line 7: 3 fields instead of 2 [csv.fields]\n  1,\\u{1b}[2J,3\nand 2 more (--limit shows more)\n"
         );
         assert_eq!(entry_json(&raw)["raw"], "1,\u{1b}[2J,3");
@@ -136,7 +137,7 @@ mod tests {
         assert_eq!(entry_json(&bytes)["raw_hex"], "ff00");
         let values = vec![("a".to_owned(), Some("1".to_owned())), ("b".to_owned(), None)];
         let values = entry(DirtyRecord::Values(values));
-        assert!(text(&[values.clone()], 1).ends_with("  a: 1\n  b: NULL\n"));
+        assert!(text(std::slice::from_ref(&values), 1).ends_with("  a: 1\n  b: NULL\n"));
         assert_eq!(entry_json(&values)["values"], json!({"a": "1", "b": null}));
     }
 }

@@ -1,5 +1,8 @@
 //! `airlock discover SOURCE [PATH...]` and `airlock discover JOB --sample N`
 
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use domain::batch::Batch;
 use domain::dataset::Dataset;
 use domain::description::Entry;
 use domain::fault::{Fault, Result};
@@ -11,7 +14,7 @@ use crate::failure::Ending;
 use crate::host::Host;
 use crate::job::End;
 use crate::ports::Ports;
-use crate::render::{self, dataset};
+use crate::render::dataset;
 use crate::target::{Target, is_document};
 
 /// Entries asked for at a time.
@@ -33,8 +36,8 @@ pub(crate) async fn discover(
     let Some(end) = target.ends.first() else { return Ok(0) };
     let locate = |fault| target.locator.locate_in(end.side(), fault);
     if let Some(rows) = arguments.sample {
-        let source = sandbox::Source::new(&end.plugin, &end.configuration, &end.reach);
-        let sample = engine::sample(&ports.source(source), rows as usize).await.map_err(locate)?;
+        let source = ports.source(end.source());
+        let sample = engine::sample(&source, rows as usize).await.map_err(locate)?;
         return show_sample(host, &sample);
     }
     let found = look(end, &arguments.path).await.map_err(locate)?;
@@ -68,7 +71,8 @@ async fn look(end: &End, path: &[String]) -> Result<Found> {
         }
         // Nothing lies under a dataset, which some plug-ins answer with a fault.
         listed => {
-            let found = end.plugin.discover(&end.configuration, &end.reach, &[path.to_vec()]).await;
+            let paths = [path.to_vec()];
+            let found = end.plugin.component.discover(&end.configuration, &end.reach, &paths).await;
             match (found, listed) {
                 (Ok(datasets), _) if !datasets.is_empty() => Ok(Found::Datasets(datasets)),
                 (Err(fault), Ok(_)) | (_, Err(fault)) => Err(fault),
@@ -82,8 +86,9 @@ async fn browse(end: &End, path: &[String]) -> Result<(Vec<Entry>, bool)> {
     let mut entries: Vec<Entry> = Vec::new();
     while entries.len() < ENTRIES_MAX {
         let after = entries.last().and_then(|entry| entry.path.last()).cloned();
-        let page =
-            end.plugin.browse(&end.configuration, &end.reach, path, after.as_deref(), PAGE).await?;
+        let (configuration, reach) = (&end.configuration, &end.reach);
+        let component = &end.plugin.component;
+        let page = component.browse(configuration, reach, path, after.as_deref(), PAGE).await?;
         let last = page.len() < PAGE as usize;
         entries.extend(page);
         if last {
@@ -133,7 +138,7 @@ fn show_sample(host: &Host, sample: &Sample) -> Ending {
     let unshown = |error| Fault::data("sample.type", format!("a column cannot be shown: {error}"));
     let (mut text, mut objects) = (String::new(), Vec::new());
     for (index, dataset) in sample.datasets.iter().enumerate() {
-        let rows = render::dataset::concatenated(index as u32, dataset, &sample.batches);
+        let rows = of_dataset(index as u32, dataset, &sample.batches);
         let rows = rows.map_err(unshown)?;
         text += &dataset::text(dataset);
         text += "\n";
@@ -145,6 +150,16 @@ fn show_sample(host: &Host, sample: &Sample) -> Ending {
     let json = || json!({"status": "succeeded", "datasets": objects, "error": null});
     host.console.result(|| text, json)?;
     Ok(0)
+}
+
+/// The rows of one dataset in one batch.
+fn of_dataset(
+    index: u32,
+    dataset: &Dataset,
+    batches: &[Batch],
+) -> std::result::Result<RecordBatch, ArrowError> {
+    let rows = batches.iter().filter(|batch| batch.dataset == index).map(|batch| &batch.rows);
+    arrow_select::concat::concat_batches(&dataset.schema, rows)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use domain::fault::{Fault, Result};
 use domain::port::{NewRun, Store};
 use domain::run::{RunId, RunState};
+use spec::Clock;
 use store::{DirtyEntry, RunLock, SqliteStore};
 
 use crate::arguments::RunArguments;
@@ -31,27 +32,30 @@ struct Ours {
     /// Kept until the process ends.
     _lock: RunLock,
     clock: String,
+    /// An attempt before this one worked on it.
+    resumed: bool,
 }
 
 pub(crate) async fn run(host: &Host, ports: &impl Ports, arguments: &RunArguments) -> Ending {
     let job_arguments = &arguments.sandboxed.job;
     let input = &job_arguments.input;
     let document = DocumentFile::read(&job_arguments.job)?;
-    let given = Given::from_arguments(host, input)?;
+    let given_now = Given::from_arguments(host, input)?;
     let state = host.folders()?.state;
     let before = match &arguments.resume {
         Some(wanted) => Unfinished::find(host, &state, &document, wanted.as_deref()).await?,
         None => None,
     };
     let given = match &before {
-        Some(before) => before.given(host, &given)?,
-        None => given,
+        Some(before) => before.given(&given_now)?,
+        None => given_now.clone(),
     };
     let catalogue = job::catalogue(host, &arguments.sandboxed.limits, &input.plugins).await?;
     let read = job::read(host, &catalogue, &document, input.sources.as_deref(), &given)?;
     read.warnings.iter().for_each(|warning| host.console.warn(warning));
     if let Some(before) = &before {
         books::same_document(&before.id, &before.text, &read.text_blanked)?;
+        before.tell(host, &given.clock, &given_now);
     }
     let folder = &document.folder;
     let job = GrantedJob::new(&catalogue, read, folder, &arguments.sandboxed.grants).await?;
@@ -87,7 +91,7 @@ async fn begin(
         created_ms: host.now.timestamp().as_millisecond(),
     };
     store.record(&new).await?;
-    Ok(Ours { id, _lock: lock, clock: clock_text(&given.clock, &zone) })
+    Ok(Ours { id, _lock: lock, clock: clock_text(&given.clock, &zone), resumed: false })
 }
 
 /// A run to go on with, locked.
@@ -135,20 +139,25 @@ impl Unfinished {
     }
 
     /// Parameters and clock of the first attempt.
-    fn given(&self, host: &Host, now: &Given) -> Result<Given, Vec<Fault>> {
+    fn given(&self, now: &Given) -> Result<Given, Vec<Fault>> {
         let clock = self.given.clock().map_err(|fault| vec![fault])?;
-        let parameters = self.given.parameters(&now.parameters)?;
-        let mut text = format!("going on with run {}: clock {}", self.id, clock_text(&clock, &self.given.zone));
+        Ok(Given { parameters: self.given.parameters(&now.parameters)?, clock })
+    }
+
+    /// Says which run goes on, and which arguments do not count.
+    fn tell(&self, host: &Host, clock: &Clock, now: &Given) {
+        let clock = clock_text(clock, &self.given.zone);
+        let mut text = format!("going on with run {}: clock {clock}", self.id);
         let differing = self.given.differing(&now.parameters);
         if !differing.is_empty() {
             text += &format!("; values now given for {} are passed over", differing.join(", "));
         }
         host.console.note(&text);
-        Ok(Given { parameters, clock })
     }
 
     fn ours(self, given: &Given) -> Ours {
-        Ours { id: self.id, _lock: self.lock, clock: clock_text(&given.clock, &self.given.zone) }
+        let clock = clock_text(&given.clock, &self.given.zone);
+        Ours { id: self.id, _lock: self.lock, clock, resumed: true }
     }
 }
 
@@ -161,7 +170,8 @@ async fn attempt<P: Ports>(
     ours: &Ours,
     resume: String,
 ) -> Result<Summary> {
-    grants::create_folders(&job.writer.grants, &job.base).map_err(|fault| job.locator.locate(fault))?;
+    grants::create_folders(&job.writer.grants, &job.base)
+        .map_err(|fault| job.locator.locate(fault))?;
     let engine = job.engine(ports, store);
     let progress = engine.progress.clone();
     let shown = Shown::start(arguments.progress, host.console.interactive, &ours.id, progress);
@@ -177,6 +187,7 @@ async fn attempt<P: Ports>(
     Ok(Summary {
         run: ours.id.clone(),
         status,
+        resumed: ours.resumed,
         counts: ended.counts,
         elapsed: ended.elapsed,
         waited_reader: ended.waited_reader,
@@ -233,7 +244,7 @@ fn reasons(entries: &[DirtyEntry]) -> Vec<DirtyReason> {
 
 fn tell(host: &Host, summary: &Summary) -> Ending {
     host.console.result(|| summary::text(summary), || summary::json(summary))?;
-    if let Some(fault) = &summary.fault {
+    if let (Some(fault), Status::Succeeded | Status::Failed) = (&summary.fault, summary.status) {
         host.console.error(fault);
     }
     if let Some(resume) = &summary.resume {

@@ -22,7 +22,14 @@ fn text(host: &Host, runs: &[RunEntry]) -> String {
     }
     let rows: Vec<_> = runs
         .iter()
-        .map(|run| [run.id.0.clone(), started(host, run.created_ms), run.state.word().into(), run.document.clone()])
+        .map(|run| {
+            [
+                run.id.0.clone(),
+                started(host, run.created_ms),
+                run.state.word().into(),
+                run.document.clone(),
+            ]
+        })
         .collect();
     table::text(["run", "started", "state", "document"], &rows)
 }

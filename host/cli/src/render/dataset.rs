@@ -70,7 +70,9 @@ pub(crate) fn rows_text(rows: &RecordBatch) -> Result<String, ArrowError> {
     let cells = cells(rows)?;
     let shown: Vec<Vec<String>> = cells
         .into_iter()
-        .map(|row| row.into_iter().map(|cell| cell.map_or("NULL".into(), |text| cut(&text))).collect())
+        .map(|row| {
+            row.into_iter().map(|cell| cell.map_or("NULL".into(), |text| cut(&text))).collect()
+        })
         .collect();
     let names: Vec<_> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
     Ok(table::dynamic(&names, &shown))
@@ -93,7 +95,8 @@ fn cells(rows: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
     use arrow_array::Array;
     let options = FormatOptions::default();
     let columns = rows.columns();
-    let formatters = columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+    let formatters =
+        columns.iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
     let formatters = formatters.collect::<Result<Vec<_>, _>>()?;
     let cell = |row: usize, column: usize| {
         let value = &formatters[column];

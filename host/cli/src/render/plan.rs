@@ -73,7 +73,8 @@ fn splits_text(preview: &Preview) -> String {
     let bounded = if preview.plan.bounded { "" } else { " (the source goes on for ever)" };
     let splits = &preview.splits;
     let mut text = format!("splits: {}{more}{bounded}\n", splits.len());
-    let estimate = |number: Option<u64>, show: fn(u64) -> String| number.map(show).unwrap_or_default();
+    let estimate =
+        |number: Option<u64>, show: fn(u64) -> String| number.map(show).unwrap_or_default();
     let rows: Vec<_> = splits
         .iter()
         .take(SHOWN_SPLITS)

@@ -37,6 +37,8 @@ impl Status {
 pub(crate) struct Summary {
     pub(crate) run: RunId,
     pub(crate) status: Status,
+    /// An attempt before this one worked on it: the counts are of all, the times of this one.
+    pub(crate) resumed: bool,
     pub(crate) counts: Counts,
     pub(crate) elapsed: Duration,
     /// Over all lanes.
@@ -72,14 +74,18 @@ pub(crate) struct DirtyReason {
 pub(crate) fn text(summary: &Summary) -> String {
     let mut lines = Lines(format!("{} run {}\n", summary.status.word(), summary.run));
     let counts = &summary.counts;
-    let moved = |records, bytes| format!("{}, {}", human::plural(records, "record"), human::bytes(bytes));
+    let moved =
+        |records, bytes| format!("{}, {}", human::plural(records, "record"), human::bytes(bytes));
     lines.add("read", moved(counts.records_read, counts.bytes_read));
     lines.add("written", moved(counts.records_written, counts.bytes_written));
     if counts.records_filtered > 0 {
         lines.add("filtered", human::plural(counts.records_filtered, "record"));
     }
     if counts.records_changed > 0 {
-        lines.add("changed", format!("{} by the destination", human::plural(counts.records_changed, "record")));
+        lines.add(
+            "changed",
+            format!("{} by the destination", human::plural(counts.records_changed, "record")),
+        );
     }
     lines.add("dirty", human::plural(counts.records_dirty, "record"));
     for reason in &summary.dirty {
@@ -115,7 +121,9 @@ impl Lines {
 fn elapsed(summary: &Summary) -> String {
     let (counts, time) = (&summary.counts, summary.elapsed);
     let mut text = human::duration(time);
-    if counts.records_read > 0 {
+    if summary.resumed {
+        text += " in this attempt";
+    } else if counts.records_read > 0 {
         let records = human::count(human::per_second(counts.records_read, time));
         let bytes = human::bytes(human::per_second(counts.bytes_read, time));
         text += &format!(", {records} records/s, {bytes}/s");
@@ -141,8 +149,10 @@ fn tasks(summary: &Summary) -> String {
 }
 
 fn dirty_line(reason: &DirtyReason) -> String {
-    let column = reason.column.as_ref().map(|name| format!(" column \"{name}\"")).unwrap_or_default();
-    let origin = reason.origin.as_ref().map(|place| format!(", first at {place}")).unwrap_or_default();
+    let column =
+        reason.column.as_ref().map(|name| format!(" column \"{name}\"")).unwrap_or_default();
+    let origin =
+        reason.origin.as_ref().map(|place| format!(", first at {place}")).unwrap_or_default();
     let DirtyReason { stage, code, message, .. } = reason;
     format!("{} x {stage}{column}: {message} [{code}]{origin}", human::count(reason.records))
 }

@@ -9,6 +9,8 @@ use crate::text::{harmless, is_harmful};
 const NAME_BYTES_MAX: usize = 1024;
 /// Parts of a path; catalog, schema and table are three.
 const PATH_PARTS_MAX: usize = 16;
+/// Metadata of a dataset and its fields together, bytes: it is stored with each plan.
+const METADATA_BYTES_MAX: usize = 1 << 20;
 /// A decimal's width in digits by its storage.
 const DECIMAL128_DIGITS: u8 = 38;
 const DECIMAL256_DIGITS: u8 = 76;
@@ -16,7 +18,7 @@ const DECIMAL256_DIGITS: u8 = 76;
 /// Refuses types that no batch may have, and names that would mislead people.
 ///
 /// # Errors
-/// `contract.type_unsupported` and `contract.name`, domain plugin.
+/// `contract.type_unsupported`, `contract.name` and `contract.metadata`, domain plugin.
 pub(crate) fn check_dataset(dataset: &Dataset) -> Result<()> {
     if dataset.path.len() > PATH_PARTS_MAX {
         return Err(Fault::plugin(
@@ -27,8 +29,10 @@ pub(crate) fn check_dataset(dataset: &Dataset) -> Result<()> {
     for part in &dataset.path {
         check_name("dataset", part)?;
     }
+    let of_dataset = dataset.metadata.iter().map(|(key, value)| key.len() + value.len());
+    let mut metadata: usize = of_dataset.sum();
     for field in dataset.schema.fields() {
-        check_field(dataset, field)?;
+        check_field(dataset, field, &mut metadata)?;
     }
     for key in &dataset.primary_key {
         if dataset.schema.column_with_name(key).is_none() {
@@ -57,8 +61,17 @@ fn check_name(what: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_field(dataset: &Dataset, field: &Field) -> Result<()> {
+fn check_field(dataset: &Dataset, field: &Field, metadata: &mut usize) -> Result<()> {
     check_name("field", field.name())?;
+    let of_field = field.metadata().iter().map(|(key, value)| key.len() + value.len());
+    *metadata += of_field.sum::<usize>();
+    if *metadata > METADATA_BYTES_MAX {
+        let title = harmless(&dataset.title(), 200);
+        return Err(Fault::plugin(
+            "contract.metadata",
+            format!("dataset \"{title}\" has more than {METADATA_BYTES_MAX} bytes of metadata"),
+        ));
+    }
     if let Some(why) = unsupported(field.data_type()) {
         let (name, title) = (harmless(field.name(), 100), harmless(&dataset.title(), 200));
         return Err(Fault::plugin(
@@ -71,7 +84,7 @@ fn check_field(dataset: &Dataset, field: &Field) -> Result<()> {
     }
     domain::dataset::children(field.data_type())
         .into_iter()
-        .try_for_each(|child| check_field(dataset, child))
+        .try_for_each(|child| check_field(dataset, child, metadata))
 }
 
 /// Why a type cannot be moved; its children are looked at by themselves.

@@ -118,11 +118,28 @@ impl Buffers {
         Ok(make_array(data))
     }
 
-    fn next(&mut self, field: &Field) -> Checked<Buffer> {
+    fn next(&mut self, field: &Field) -> Checked<Vec<u8>> {
         match self.rest.next() {
-            Some(bytes) => Ok(Buffer::from_vec(bytes)),
+            Some(bytes) => Ok(bytes),
             None => lie(format!("no buffers for field \"{}\"", field.name())),
         }
+    }
+
+    /// The next buffer, cut behind its last row: Arrow takes lengths that are not whole values badly.
+    fn exactly(&mut self, field: &Field, bytes: usize) -> Checked<Buffer> {
+        let mut buffer = self.next(field)?;
+        if buffer.len() < bytes {
+            let (name, length) = (field.name(), buffer.len());
+            return lie(format!("field \"{name}\": a buffer of {length} bytes for {bytes}"));
+        }
+        buffer.truncate(bytes);
+        Ok(Buffer::from_vec(buffer))
+    }
+
+    /// Offsets of `rows` rows; none where there are no rows.
+    fn offsets(&mut self, field: &Field, rows: usize) -> Checked<Buffer> {
+        let count = if rows == 0 { 0 } else { rows + 1 };
+        self.exactly(field, count * size_of::<i32>())
     }
 
     fn column(&mut self, field: &Field, rows: usize) -> Checked<ArrayData> {
@@ -136,12 +153,12 @@ impl Buffers {
         let mut children = Vec::new();
         match data_type {
             T::Utf8 | T::Binary => {
-                buffers.push(self.next(field)?);
-                buffers.push(self.next(field)?);
+                buffers.push(self.offsets(field, rows)?);
+                buffers.push(Buffer::from_vec(self.next(field)?));
             }
             T::List(child) | T::Map(child, _) => {
-                let offsets = self.next(field)?;
-                let child_rows = last_offset(field, &offsets, rows)?;
+                let offsets = self.offsets(field, rows)?;
+                let child_rows = last_offset(field, &offsets)?;
                 buffers.push(offsets);
                 children.push(self.column(child, child_rows)?);
             }
@@ -157,7 +174,18 @@ impl Buffers {
                     children.push(self.column(child, rows)?);
                 }
             }
-            _ => buffers.push(self.next(field)?),
+            T::Boolean => buffers.push(self.exactly(field, rows.div_ceil(8))?),
+            T::FixedSizeBinary(width) => {
+                // Widths are at least 1: `check_dataset`.
+                let width = usize::try_from(*width).unwrap_or(0);
+                buffers.push(self.exactly(field, rows.saturating_mul(width))?);
+            }
+            other => {
+                let Some(width) = other.primitive_width() else {
+                    return lie(format!("field \"{}\" of type {other}", field.name()));
+                };
+                buffers.push(self.exactly(field, rows * width)?);
+            }
         }
         let data = ArrayData::builder(data_type.clone())
             .len(rows)
@@ -177,30 +205,18 @@ impl Buffers {
             return Ok(None);
         }
         if bitmap.len() < rows.div_ceil(8) {
-            return lie(format!(
-                "field \"{}\": a validity of {} bytes for {rows} rows",
-                field.name(),
-                bitmap.len()
-            ));
+            let (name, length) = (field.name(), bitmap.len());
+            return lie(format!("field \"{name}\": a validity of {length} bytes for {rows} rows"));
         }
+        let bitmap = Buffer::from_vec(bitmap);
         let nulls = NullBuffer::new(BooleanBuffer::new(bitmap, 0, rows));
         Ok(Some(nulls).filter(|nulls| nulls.null_count() > 0))
     }
 }
 
 /// How many rows a child has: the offset behind the last row.
-fn last_offset(field: &Field, offsets: &Buffer, rows: usize) -> Checked<usize> {
-    if rows == 0 {
-        return Ok(0);
-    }
-    let last = offsets.get(rows * 4..rows * 4 + 4).and_then(|bytes| bytes.try_into().ok());
-    let Some(last) = last.map(i32::from_le_bytes) else {
-        return lie(format!(
-            "field \"{}\": offsets of {} bytes for {rows} rows",
-            field.name(),
-            offsets.len()
-        ));
-    };
+fn last_offset(field: &Field, offsets: &Buffer) -> Checked<usize> {
+    let last = offsets.as_slice().last_chunk().copied().map_or(0, i32::from_le_bytes);
     match usize::try_from(last) {
         Ok(last) if last <= CHILD_ROWS_MAX => Ok(last),
         Ok(_) => Err(Refused::Limit("batch-rows")),

@@ -116,10 +116,29 @@ fn text_and_constants_stay() {
 fn what_is_no_expression_is_refused() {
     let clock = at("20251101023045");
     let table = [
-        "${hh24}", "${yyyymmddmi}", "${yyyy=mm}", "$[yyyy-mm-dd hh24:mi:ss]", "$[mm-1]", "$[yyyymm-1]",
-        "$[yyyy-1]", "${yyyymmdd-1/24}", "${yyyymmdd-1-1}", "${region}", "${}", "$[]", "$[YYYY]",
-        "${yyyymmdd", "$[yyyy", "$yyyymmdd", "$bizdat", "$taskid", "${yyyymmdd-99999999999}",
-        "${yyyy-9999}", "$[yyyymmdd+3000000]", "$[add_months(yyyymmdd)]", "$[add_months(yyyymmdd,-1)-1]",
+        "${hh24}",
+        "${yyyymmddmi}",
+        "${yyyy=mm}",
+        "$[yyyy-mm-dd hh24:mi:ss]",
+        "$[mm-1]",
+        "$[yyyymm-1]",
+        "$[yyyy-1]",
+        "${yyyymmdd-1/24}",
+        "${yyyymmdd-1-1}",
+        "${region}",
+        "${}",
+        "$[]",
+        "$[YYYY]",
+        "${yyyymmdd",
+        "$[yyyy",
+        "$yyyymmdd",
+        "$bizdat",
+        "$taskid",
+        "${yyyymmdd-99999999999}",
+        "${yyyy-9999}",
+        "$[yyyymmdd+3000000]",
+        "$[add_months(yyyymmdd)]",
+        "$[add_months(yyyymmdd,-1)-1]",
     ];
     for expression in table {
         let fault = evaluate(expression, &clock).unwrap_err();
@@ -132,7 +151,9 @@ fn what_is_no_expression_is_refused() {
 #[test]
 fn clocks_come_from_arguments_and_come_back_from_text() {
     let now = DateTime::constant(2025, 11, 1, 2, 30, 45, 999);
-    let text = |bizdate, cyctime| Clock::from_arguments(now, bizdate, cyctime).map(|clock| clock.to_string());
+    let text = |bizdate, cyctime| {
+        Clock::from_arguments(now, bizdate, cyctime).map(|clock| clock.to_string())
+    };
     let table = [
         (None, None, "20251101023045 20251031"),
         (Some("20250315"), None, "20250316000000 20250315"),
@@ -160,5 +181,8 @@ fn assignments_are_read_and_come_back() {
     for bad in ["x", "=1", "a b=1", "a= 1", "a =1", "1a=2"] {
         assert_eq!(Parameters::from_arguments([bad]).unwrap_err().len(), 1, "{bad}");
     }
-    assert_eq!(Parameters::from_arguments(["a=1", "a=2"]).unwrap_err()[0].code, "spec.parameter_twice");
+    assert_eq!(
+        Parameters::from_arguments(["a=1", "a=2"]).unwrap_err()[0].code,
+        "spec.parameter_twice"
+    );
 }

@@ -15,6 +15,7 @@ fn full() -> Summary {
     Summary {
         run: RunId("r1".into()),
         status: Status::Succeeded,
+        resumed: false,
         counts,
         elapsed: Duration::from_secs(2),
         waited_reader: Duration::from_millis(1500),
@@ -65,8 +66,18 @@ fn a_summary_for_programs_has_every_key() {
     let object = json(&full());
     let keys: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
     for key in [
-        "run_id", "status", "records_read", "records_written", "records_filtered", "records_dirty",
-        "bytes_read", "bytes_written", "elapsed_ms", "tasks", "grants", "error",
+        "run_id",
+        "status",
+        "records_read",
+        "records_written",
+        "records_filtered",
+        "records_dirty",
+        "bytes_read",
+        "bytes_written",
+        "elapsed_ms",
+        "tasks",
+        "grants",
+        "error",
     ] {
         assert!(keys.contains(&key), "{key}");
     }
@@ -76,4 +87,14 @@ fn a_summary_for_programs_has_every_key() {
     let mut failed = full();
     failed.fault = Some(Fault::data("run.dirty_limit", "too many"));
     assert_eq!(json(&failed)["error"]["code"], "run.dirty_limit");
+}
+
+#[test]
+fn a_resumed_run_has_no_rate() {
+    let summary = Summary { resumed: true, ..full() };
+    assert!(
+        text(&summary).contains("  elapsed   2.0 s in this attempt (waited"),
+        "{}",
+        text(&summary)
+    );
 }

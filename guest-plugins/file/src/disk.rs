@@ -1,0 +1,173 @@
+//! Files of the granted folders, and what can go wrong with them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use formats::{Input, Output};
+use sdk::{Fault, Result};
+
+/// A fault of the file system, `what` being what was tried: `open`, `write`.
+pub(crate) fn fault(what: &str, path: &str, error: &io::Error) -> Fault {
+    let (code, reason, hint) = match kind(error) {
+        ErrorKind::NotFound => ("file.not_found", "there is no such file", "check the path"),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
+            "file.permission",
+            "permission is denied",
+            "check the rights of the user that runs the job",
+        ),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ("file.disk_full", "the disk is full", "make room, then resume the run")
+        }
+        _ => {
+            let message = format!("can't {what} \"{path}\": {error}");
+            return Fault::external("file.failed", message);
+        }
+    };
+    Fault::external(code, format!("can't {what} \"{path}\": {reason}")).hint(hint)
+}
+
+/// The standard library does not know all error numbers of WASI.
+fn kind(error: &io::Error) -> ErrorKind {
+    if cfg!(target_os = "wasi") {
+        match error.raw_os_error() {
+            Some(51) => return ErrorKind::StorageFull,
+            Some(19) => return ErrorKind::QuotaExceeded,
+            Some(2 | 63 | 76) => return ErrorKind::PermissionDenied,
+            Some(69) => return ErrorKind::ReadOnlyFilesystem,
+            _ => {}
+        }
+    }
+    error.kind()
+}
+
+pub(crate) fn is_missing(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+}
+
+/// A file that is read.
+pub(crate) struct DiskInput {
+    path: String,
+    file: Mutex<File>,
+    len: u64,
+    /// When it was changed last, ms since 1970; 0 where the file system does not say.
+    pub(crate) changed_ms: u64,
+}
+
+impl DiskInput {
+    pub(crate) fn open(path: &str) -> Result<Self> {
+        let wrong = |error: io::Error| fault("open", path, &error);
+        let file = File::open(path).map_err(wrong)?;
+        let metadata = file.metadata().map_err(wrong)?;
+        if metadata.is_dir() {
+            let message = format!("\"{path}\" is a folder");
+            return Err(Fault::external("file.is_folder", message));
+        }
+        let changed = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let changed_ms = changed.map_or(0, |since| since.as_millis() as u64);
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), len: metadata.len(), changed_ms })
+    }
+}
+
+impl Input for DiskInput {
+    fn label(&self) -> &str {
+        &self.path
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        // Nothing that holds the lock can leave the file in a state of its own.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrong = |error: io::Error| fault("read", &self.path, &error);
+        file.seek(SeekFrom::Start(offset)).map_err(wrong)?;
+        loop {
+            match file.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read.map_err(wrong),
+            }
+        }
+    }
+}
+
+/// A file that is written.
+pub(crate) struct DiskOutput {
+    path: String,
+    file: File,
+}
+
+impl DiskOutput {
+    /// A new file, in place of one with this name.
+    pub(crate) fn create(path: &str) -> Result<Self> {
+        let file = File::create(path).map_err(|error| fault("create", path, &error))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+}
+
+impl Output for DiskOutput {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| fault("write", &self.path, &error))
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.file.sync_all().map_err(|error| fault("sync", &self.path, &error))
+    }
+}
+
+/// Names made or removed in a folder are durable on return.
+pub(crate) fn sync_folder(path: &str) -> Result<()> {
+    let wrong = |error: io::Error| fault("sync", path, &error);
+    File::open(path).map_err(wrong)?.sync_all().map_err(wrong)
+}
+
+/// Writes a small file at once: whole and durable, or not at all.
+pub(crate) fn write_whole(folder: &str, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = format!("{folder}/{name}");
+    let draft = format!("{path}.tmp");
+    let mut output = DiskOutput::create(&draft)?;
+    output.write(bytes)?;
+    output.sync()?;
+    fs::rename(&draft, &path).map_err(|error| fault("rename", &draft, &error))?;
+    sync_folder(folder)
+}
+
+/// Cuts a file to `len` bytes where it is longer; durable on return.
+///
+/// # Errors
+/// `file.part_damaged`, where it is shorter.
+pub(crate) fn cut(path: &str, len: u64) -> Result<()> {
+    let wrong = |error: io::Error| fault("open", path, &error);
+    let file = OpenOptions::new().write(true).open(path).map_err(wrong)?;
+    let there = file.metadata().map_err(wrong)?.len();
+    if there < len {
+        let message = format!("\"{path}\" has {there} bytes, and {len} were written");
+        return Err(Fault::external("file.part_damaged", message)
+            .hint("somebody changed the staged files: start a new run"));
+    }
+    if there > len {
+        file.set_len(len).map_err(|error| fault("cut", path, &error))?;
+        file.sync_all().map_err(|error| fault("sync", path, &error))?;
+    }
+    Ok(())
+}
+
+/// The names in a folder; none where it is absent.
+pub(crate) fn names(folder: &str) -> Result<Vec<String>> {
+    let wrong = |error: &io::Error| fault("list", folder, error);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if is_missing(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(wrong(&error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(|error| wrong(&error))?.file_name();
+        // A name that is not UTF-8 can't be named in a document either.
+        names.extend(name.into_string());
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,524 @@
+//! What a step's document says about formats: the keys that every storage of files has in common.
+//!
+//! The structs are the schema and the reader of the document at once. A key that means nothing here is
+//! named all the same and refused, so that nobody believes that it works.
+
+use schemars::JsonSchema;
+use sdk::{Fault, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::columns::{Listed, Origin, Wanted};
+use crate::csv::Dialect;
+use crate::kind::Kind;
+use crate::lenient::{Count, Switch, word};
+use crate::pack::Packing;
+use crate::parquet_write::PageCodec;
+use crate::print::Style;
+use crate::read::{Format, Header, ReadFormat};
+use crate::temporal::Pattern;
+use crate::write::{CsvStyle, WriteFormat};
+
+/// Smaller shares cost more than they bring; larger ones leave lanes idle at the end.
+const SPLIT_BYTES: u64 = 32 << 20;
+/// DataX's limit on a field where `safetySwitch` is on.
+const SAFE_FIELD_BYTES: usize = 100_000;
+
+/// The format of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileFormat {
+    /// Delimited text with quotes.
+    Csv,
+    /// Delimited text without quotes; NULL is `\N`.
+    #[serde(alias = "txt")]
+    Text,
+    /// JSON lines: one object a line.
+    #[serde(alias = "jsonl", alias = "ndjson")]
+    Json,
+    Parquet,
+}
+
+impl FileFormat {
+    /// By the ending of a file's name, that of its compression apart.
+    pub fn by_name(name: &str) -> Option<Self> {
+        let lower = name.to_ascii_lowercase();
+        let packed = [".gz", ".gzip", ".zst", ".zstd"];
+        let name = packed.iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
+        match name.rsplit_once('.')?.1 {
+            "csv" | "tsv" => Some(Self::Csv),
+            "txt" | "text" => Some(Self::Text),
+            "json" | "jsonl" | "ndjson" => Some(Self::Json),
+            "parquet" | "parq" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// True, or the names of the columns.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "true, false or a list of names is expected")]
+pub enum HeaderParameter {
+    Switch(Switch),
+    Names(Vec<String>),
+}
+
+/// A column: its name, or where its values come from and their type.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a name or an object with index, name or value is expected")]
+pub enum ColumnParameter {
+    /// A name; `*` alone is all columns.
+    Name(String),
+    Described(DescribedColumn),
+}
+
+/// One column of the files, or a constant.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct DescribedColumn {
+    /// Place of the column in a record, from 0.
+    pub index: Option<Count>,
+    /// Name of the column in the file's header, of the member (JSON lines) or of the field (Parquet);
+    /// beside `index` or `value`, the name that the column gets.
+    pub name: Option<String>,
+    /// The same text, number or boolean in every row.
+    pub value: Option<Value>,
+    /// long, double, string, date, boolean, bytes; or smallint, int, bigint, float, decimal(p,s), time,
+    /// timestamp, timestamptz, binary. Left out: inferred.
+    pub r#type: Option<String>,
+    /// Of dates and times, in the letters yyyy MM dd HH mm ss S X; of bytes base64, hex or raw.
+    pub format: Option<String>,
+}
+
+/// How CSV is read, as DataX names it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CsvReaderConfig {
+    /// Refuses fields longer than 100,000 bytes (default false).
+    pub safety_switch: Switch,
+    /// Passes over lines without any text (default: where a record has several fields).
+    pub skip_empty_records: Option<Switch>,
+    /// Whether quotes have a meaning (default true).
+    pub use_text_qualifier: Option<Switch>,
+    /// The quote (default `"`).
+    pub text_qualifier: Option<String>,
+    /// 1: a quote in quotes is doubled (default); 2: a backslash stands before it.
+    pub escape_mode: Option<Count>,
+    /// Takes away blanks around fields without quotes (default false).
+    pub trim_whitespace: Switch,
+    /// Passes over lines that begin with `comment` (default false).
+    pub use_comments: Switch,
+    /// The first character of a comment (default `#`).
+    pub comment: Option<String>,
+    /// Whether names of columns must have the case of the header (default true).
+    pub case_sensitive: Option<Switch>,
+    /// As `fieldDelimiter`.
+    pub delimiter: Option<String>,
+    /// As `lineDelimiter`.
+    pub record_delimiter: Option<String>,
+    /// Has no meaning here: a record that can't be read is always kept whole.
+    pub capture_raw_record: Option<Switch>,
+}
+
+/// What a reader of files may say about their format.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ReadParameters {
+    /// Left out: by the ending of the files' names, else csv.
+    #[serde(deserialize_with = "word")]
+    #[schemars(with = "Option<String>", extend("enum" = ["csv", "text", "json", "jsonl", "parquet"]))]
+    pub file_format: Option<FileFormat>,
+    /// The columns: names, or objects with `index`, `name` or `value`, `type` and `format`. `["*"]` or left
+    /// out: all, with inferred types where the files have none.
+    pub column: Option<Vec<ColumnParameter>>,
+    /// Between fields, one ASCII character (default `,`, and tab for files that end with .tsv).
+    pub field_delimiter: Option<String>,
+    /// Ends a record: `\n`, which takes `\r\n` too (default), or another single character.
+    pub line_delimiter: Option<String>,
+    /// Only UTF-8.
+    #[schemars(extend("default" = "UTF-8"))]
+    pub encoding: Option<String>,
+    /// The text that is NULL, unquoted. Left out: an empty field without quotes (csv), `\N` (text).
+    pub null_format: Option<String>,
+    /// How the files are packed: none, gzip, zstd or auto.
+    #[schemars(extend("default" = "auto", "enum" = ["auto", "none", "gzip", "zstd"]))]
+    pub compress: Option<String>,
+    /// True: the first record of each file holds the names. A list: the files have no header, and these
+    /// are the names.
+    #[schemars(extend("default" = false))]
+    pub header: Option<HeaderParameter>,
+    /// True: the first record of each file is a header; its names are used unless `header` lists others.
+    #[schemars(extend("default" = false))]
+    pub skip_header: Option<Switch>,
+    pub csv_reader_config: Option<CsvReaderConfig>,
+    /// Larger files are read in splits of about this many bytes.
+    #[schemars(extend("default" = SPLIT_BYTES))]
+    pub split_bytes: Option<Count>,
+    /// Refused: a Parquet file knows its columns.
+    pub parquet_schema: Option<Value>,
+}
+
+/// What a writer of files may say about their format.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WriteParameters {
+    /// csv, text (no quotes), json or jsonl (one object a line), parquet.
+    #[serde(deserialize_with = "word")]
+    #[schemars(with = "Option<String>", extend("default" = "csv", "enum" = ["csv", "text", "json", "jsonl", "parquet"]))]
+    pub file_format: Option<FileFormat>,
+    /// Names of the columns, by position. Left out: those of the reader.
+    pub column: Option<Vec<ColumnParameter>>,
+    /// Between fields, one ASCII character.
+    #[schemars(extend("default" = ","))]
+    pub field_delimiter: Option<String>,
+    /// Ends a record.
+    #[schemars(extend("default" = "\n"))]
+    pub line_delimiter: Option<String>,
+    /// Only UTF-8.
+    #[schemars(extend("default" = "UTF-8"))]
+    pub encoding: Option<String>,
+    /// Written for NULL (default: nothing for csv, where an empty text is `""`; `\N` for text).
+    pub null_format: Option<String>,
+    /// Of dates and timestamps, in the letters yyyy MM dd HH mm ss S X. Left out: ISO 8601.
+    pub date_format: Option<String>,
+    /// none, gzip, zstd; for Parquet also snappy (its default), lz4, brotli.
+    #[schemars(extend("enum" = ["none", "gzip", "zstd", "snappy", "lz4", "brotli"]))]
+    pub compress: Option<String>,
+    /// As `compress`.
+    pub compression: Option<String>,
+    /// True: the names of the columns are the first record. A list: these names.
+    #[schemars(extend("default" = false))]
+    pub header: Option<HeaderParameter>,
+    /// As `header`.
+    pub write_header: Option<Switch>,
+    /// True: no header is written, whatever `header` says.
+    #[schemars(extend("default" = false))]
+    pub skip_header: Option<Switch>,
+    /// Stands around texts that hold a delimiter, a quote or a line end.
+    #[schemars(extend("default" = "\""))]
+    pub quote: Option<String>,
+    /// Stands before a quote in quotes.
+    #[schemars(extend("default" = "\""))]
+    pub escape_char: Option<String>,
+    /// Refused: the columns come from the reader.
+    pub parquet_schema: Option<Value>,
+}
+
+fn invalid(key: &str, message: impl Into<String>) -> Fault {
+    Fault::user("parameter.invalid", message).at(format!("/parameter/{key}"))
+}
+
+fn refuse(key: &str, value: Option<&Value>, hint: &str) -> Result<()> {
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => {
+            Err(Fault::user("parameter.unsupported", format!("\"{key}\" is not supported"))
+                .hint(hint)
+                .at(format!("/parameter/{key}")))
+        }
+    }
+}
+
+fn check_encoding(encoding: Option<&str>) -> Result<()> {
+    match encoding.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("" | "utf-8" | "utf8") => Ok(()),
+        Some(other) => Err(Fault::user(
+            "format.encoding",
+            format!("the encoding \"{other}\" is not supported"),
+        )
+        .hint("only UTF-8 is; convert the files, for example with iconv")
+        .at("/parameter/encoding")),
+    }
+}
+
+/// One ASCII character, also as `\t`, `\u001b` or `\x1b`.
+fn character(key: &str, text: &str) -> Result<u8> {
+    let escaped = |digits: &str| u8::from_str_radix(digits, 16).ok();
+    let byte = match text {
+        "\\t" => Some(b'\t'),
+        "\\n" => Some(b'\n'),
+        "\\r" => Some(b'\r'),
+        _ => match text.as_bytes() {
+            [byte] => Some(*byte),
+            [b'\\', b'u', _, _, _, _] => text[2..].strip_prefix("00").and_then(escaped),
+            [b'\\', b'x', _, _] => escaped(&text[2..]),
+            _ => None,
+        },
+    };
+    byte.filter(u8::is_ascii).ok_or_else(|| {
+        invalid(key, format!("\"{key}\" must be one ASCII character, such as \",\" or \"\\u0001\""))
+    })
+}
+
+fn field_delimiter(key: &str, text: &str) -> Result<u8> {
+    match character(key, text)? {
+        b'\n' | b'\r' | b'"' => Err(invalid(key, "fields can't be divided by quotes or line ends")),
+        byte => Ok(byte),
+    }
+}
+
+impl ReadParameters {
+    /// The format of the job's files, `name` being that of one of them. `all_text`: `["*"]` means text.
+    pub fn format(&self, name: &str, all_text: bool) -> Result<ReadFormat> {
+        check_encoding(self.encoding.as_deref())?;
+        refuse("parquetSchema", self.parquet_schema.as_ref(), "leave it out: the file's own columns count")?;
+        let file_format =
+            self.file_format.or_else(|| FileFormat::by_name(name)).unwrap_or(FileFormat::Csv);
+        let config = self.csv_reader_config.clone().unwrap_or_default();
+        let format = match file_format {
+            FileFormat::Csv => Format::Csv(self.dialect(Dialect::csv(), &config, name)?),
+            FileFormat::Text => Format::Csv(self.dialect(Dialect::text(), &config, name)?),
+            FileFormat::Json => Format::Json,
+            FileFormat::Parquet => Format::Parquet,
+        };
+        let (names, line) = match &self.header {
+            None => (None, false),
+            Some(HeaderParameter::Switch(Switch(line))) => (None, *line),
+            Some(HeaderParameter::Names(names)) => (Some(names.clone()), false),
+        };
+        let skips = self.skip_header.is_some_and(|Switch(skip)| skip);
+        let any_case = config.case_sensitive.is_some_and(|Switch(sensitive)| !sensitive);
+        Ok(ReadFormat {
+            format,
+            packing: self.packing(file_format)?,
+            header: Header { line: line || skips, names, any_case },
+            wanted: self.wanted(all_text && file_format != FileFormat::Parquet)?,
+            split_bytes: self.split_bytes.map_or(SPLIT_BYTES, |Count(bytes)| bytes.max(1)),
+        })
+    }
+
+    fn packing(&self, file_format: FileFormat) -> Result<Option<Packing>> {
+        let word = self.compress.as_deref().unwrap_or_default().to_ascii_lowercase();
+        Ok(match word.as_str() {
+            // Parquet says itself how its pages are compressed.
+            _ if file_format == FileFormat::Parquet => Some(Packing::None),
+            "" | "auto" => None,
+            "none" => Some(Packing::None),
+            "gzip" | "gz" => Some(Packing::Gzip),
+            "zstd" | "zst" => Some(Packing::Zstd),
+            other => {
+                return Err(invalid("compress", format!("the compression \"{other}\" is not supported"))
+                    .hint("auto, none, gzip and zstd are"));
+            }
+        })
+    }
+
+    fn dialect(&self, base: Dialect, config: &CsvReaderConfig, name: &str) -> Result<Dialect> {
+        let quoted = base.quote.is_some();
+        let lower = name.to_ascii_lowercase();
+        let tabs = lower.rsplit('/').next().is_some_and(|name| name.contains(".tsv"));
+        let delimiter = self.field_delimiter.as_ref().map(|text| ("fieldDelimiter", text));
+        let delimiter =
+            delimiter.or(config.delimiter.as_ref().map(|text| ("csvReaderConfig", text)));
+        let line = self.line_delimiter.as_ref().or(config.record_delimiter.as_ref());
+        let line_end = match line.map(String::as_str) {
+            None | Some("" | "\n" | "\r\n" | "\\n" | "\\r\\n") => b'\n',
+            Some(other) => character("lineDelimiter", other)?,
+        };
+        let quote = match &config.text_qualifier {
+            Some(text) => character("csvReaderConfig", text)?,
+            None => b'"',
+        };
+        let use_quotes = config.use_text_qualifier.map_or(quoted, |Switch(uses)| uses && quoted);
+        let escape = match config.escape_mode {
+            None | Some(Count(1)) => None,
+            Some(Count(2)) => Some(b'\\'),
+            Some(_) => return Err(invalid("csvReaderConfig", "\"escapeMode\" is 1 or 2")),
+        };
+        let comment = match (&config.comment, config.use_comments) {
+            (_, Switch(false)) => None,
+            (None, Switch(true)) => Some(b'#'),
+            (Some(text), Switch(true)) => Some(character("csvReaderConfig", text)?),
+        };
+        Ok(Dialect {
+            delimiter: match delimiter {
+                Some((key, text)) => field_delimiter(key, text)?,
+                None if tabs => b'\t',
+                None => base.delimiter,
+            },
+            quote: use_quotes.then_some(quote),
+            escape,
+            line_end,
+            empty_is_null: base.empty_is_null && self.null_format.is_none(),
+            null: self.null_format.clone().map_or(base.null, String::into_bytes),
+            trim: config.trim_whitespace.0,
+            comment,
+            skip_empty: config.skip_empty_records.map(|Switch(skip)| skip),
+            field_bytes_max: config.safety_switch.0.then_some(SAFE_FIELD_BYTES),
+        })
+    }
+
+    fn wanted(&self, all_text: bool) -> Result<Wanted> {
+        let Some(columns) = &self.column else { return Ok(Wanted::All) };
+        match columns.as_slice() {
+            [] => return Err(invalid("column", "\"column\" lists no column")),
+            [ColumnParameter::Name(name)] if name == "*" => {
+                return Ok(if all_text { Wanted::AllText } else { Wanted::All });
+            }
+            _ => {}
+        }
+        let listed = columns.iter().enumerate().map(|(at, column)| listed(at, column));
+        Ok(Wanted::Listed(listed.collect::<Result<_>>()?))
+    }
+}
+
+fn listed(at: usize, column: &ColumnParameter) -> Result<Listed> {
+    let place = format!("/parameter/column/{at}");
+    let wrong = |message: &str| Fault::user("parameter.invalid", message).at(place.clone());
+    let described = match column {
+        ColumnParameter::Name(name) if name == "*" => {
+            return Err(wrong("\"*\" stands alone, or not at all"));
+        }
+        ColumnParameter::Name(name) => {
+            let origin = Origin::Name(name.clone());
+            return Ok(Listed { origin, name: None, kind: None, word: None, place });
+        }
+        ColumnParameter::Described(described) => described,
+    };
+    let (origin, name) = match (&described.index, &described.value, &described.name) {
+        (Some(_), Some(_), _) => {
+            return Err(wrong("a column has an \"index\" or a \"value\", not both"));
+        }
+        (Some(Count(index)), None, name) => {
+            let index = usize::try_from(*index).map_err(|_| wrong("the index is too large"))?;
+            (Origin::Index(index), name.clone())
+        }
+        (None, Some(value), name) => (Origin::Constant(constant_text(value)), name.clone()),
+        (None, None, Some(name)) => (Origin::Name(name.clone()), None),
+        (None, None, None) => {
+            return Err(wrong("a column needs \"index\", \"name\" or \"value\""));
+        }
+    };
+    let word = described.r#type.clone();
+    let kind = word.as_ref().map(|word| {
+        Kind::parse(word, described.format.as_deref())
+            .map_err(|message| wrong(&message).at(format!("{place}/type")))
+    });
+    Ok(Listed { origin, name, kind: kind.transpose()?, word, place })
+}
+
+fn constant_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+impl WriteParameters {
+    pub fn file_format(&self) -> FileFormat {
+        self.file_format.unwrap_or(FileFormat::Csv)
+    }
+
+    /// The names that the job gives to the columns.
+    pub fn names(&self) -> Result<Option<Vec<String>>> {
+        let Some(columns) = &self.column else { return Ok(None) };
+        if let [ColumnParameter::Name(name)] = columns.as_slice()
+            && name == "*"
+        {
+            return Ok(None);
+        }
+        let name = |(at, column): (usize, &ColumnParameter)| match column {
+            ColumnParameter::Name(name) => Ok(name.clone()),
+            ColumnParameter::Described(DescribedColumn { name: Some(name), .. }) => Ok(name.clone()),
+            ColumnParameter::Described(_) => {
+                Err(Fault::user("parameter.invalid", "a column that is written needs a \"name\"")
+                    .at(format!("/parameter/column/{at}")))
+            }
+        };
+        columns.iter().enumerate().map(name).collect::<Result<_>>().map(Some)
+    }
+
+    /// How files with these columns are written.
+    pub fn format(&self, columns: &[String]) -> Result<WriteFormat> {
+        check_encoding(self.encoding.as_deref())?;
+        refuse("parquetSchema", self.parquet_schema.as_ref(), "leave it out: the columns come from the reader")?;
+        let word = self.compress.as_ref().or(self.compression.as_ref());
+        let word = word.map(|word| word.to_ascii_lowercase());
+        let word = word.as_deref().unwrap_or_default();
+        Ok(match self.file_format() {
+            FileFormat::Parquet => WriteFormat::Parquet(page_codec(word)?),
+            FileFormat::Json => WriteFormat::Json(write_packing(word)?),
+            FileFormat::Csv => WriteFormat::Csv(self.style(true, columns)?, write_packing(word)?),
+            FileFormat::Text => WriteFormat::Csv(self.style(false, columns)?, write_packing(word)?),
+        })
+    }
+
+    fn style(&self, quoted: bool, columns: &[String]) -> Result<CsvStyle> {
+        let delimiter = match &self.field_delimiter {
+            Some(text) => field_delimiter("fieldDelimiter", text)?,
+            None => b',',
+        };
+        let quote = self.quote.as_deref().map(|text| character("quote", text)).transpose()?;
+        let quote = quote.unwrap_or(b'"');
+        let escape = self.escape_char.as_deref().map(|text| character("escapeChar", text));
+        let escape = escape.transpose()?.filter(|escape| *escape != quote);
+        let line_end = match self.line_delimiter.as_deref() {
+            None | Some("" | "\n" | "\\n") => b"\n".to_vec(),
+            Some("\r\n" | "\\r\\n") => b"\r\n".to_vec(),
+            Some(other) => vec![character("lineDelimiter", other)?],
+        };
+        let date = self.date_format.as_deref().map(|pattern| {
+            Pattern::parse(pattern).map_err(|wrong| {
+                invalid("dateFormat", format!("the format \"{pattern}\" can't be used: {wrong}"))
+            })
+        });
+        let default_null = if quoted { "" } else { "\\N" };
+        let null = self.null_format.as_deref().unwrap_or(default_null).as_bytes().to_vec();
+        Ok(CsvStyle {
+            delimiter,
+            quote: quoted.then_some(quote),
+            escape: escape.filter(|_| quoted),
+            line_end,
+            null,
+            header: self.header(columns)?,
+            style: Style { separator: b' ', date: date.transpose()? },
+        })
+    }
+
+    fn header(&self, columns: &[String]) -> Result<Option<Vec<String>>> {
+        if self.skip_header.is_some_and(|Switch(skip)| skip) {
+            return Ok(None);
+        }
+        let own = self.write_header.is_some_and(|Switch(writes)| writes);
+        match &self.header {
+            Some(HeaderParameter::Names(names)) if names.len() != columns.len() => {
+                let message = format!(
+                    "\"header\" has {} names, and {} columns are written",
+                    names.len(),
+                    columns.len()
+                );
+                Err(invalid("header", message))
+            }
+            Some(HeaderParameter::Names(names)) => Ok(Some(names.clone())),
+            Some(HeaderParameter::Switch(Switch(writes))) => {
+                Ok((*writes || own).then(|| columns.to_vec()))
+            }
+            None => Ok(own.then(|| columns.to_vec())),
+        }
+    }
+}
+
+fn write_packing(word: &str) -> Result<Packing> {
+    match word {
+        "" | "none" => Ok(Packing::None),
+        "gzip" | "gz" => Ok(Packing::Gzip),
+        "zstd" | "zst" => Ok(Packing::Zstd),
+        other => Err(invalid("compress", format!("text can't be compressed with \"{other}\""))
+            .hint("none, gzip and zstd are supported")),
+    }
+}
+
+fn page_codec(word: &str) -> Result<PageCodec> {
+    Ok(match word {
+        "" | "snappy" => PageCodec::Snappy,
+        "none" | "uncompressed" => PageCodec::None,
+        "gzip" | "gz" => PageCodec::Gzip,
+        "zstd" | "zst" => PageCodec::Zstd,
+        "lz4" | "lz4_raw" => PageCodec::Lz4,
+        "brotli" => PageCodec::Brotli,
+        other => {
+            return Err(invalid("compress", format!("Parquet can't be compressed with \"{other}\""))
+                .hint("none, snappy, gzip, zstd, lz4 and brotli are supported"));
+        }
+    })
+}

@@ -1,0 +1,420 @@
+//! Reading a file of any format: its shares, and the batches of a share.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use sdk::{Budget, Fault, Result, Undecodable};
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::{self, Start};
+use crate::cells::Cells;
+use crate::columns::{self, Listed, Origin, ReadFrom, Reading, Wanted};
+use crate::csv::{self, Dialect, Fields};
+use crate::head::Head;
+use crate::json;
+use crate::kind::Kind;
+use crate::pack::Packing;
+use crate::parquet_read::{Footer, ParquetReader};
+use crate::storage::Input;
+use crate::text::{TextPosition, TextReader, Tokenizer};
+use crate::window::Window;
+
+/// The format of files, with what reading it needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Format {
+    /// Delimited text.
+    Csv(Dialect),
+    /// JSON lines.
+    Json,
+    Parquet,
+}
+
+/// Where the names of a delimited text's columns are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Header {
+    /// The first record of each file is no data.
+    pub line: bool,
+    /// Names that take the place of those in the file.
+    pub names: Option<Vec<String>>,
+    /// Names of columns match whatever their case.
+    pub any_case: bool,
+}
+
+/// How the files of a job are read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadFormat {
+    pub format: Format,
+    /// `None`: by each file's name or its first bytes.
+    pub packing: Option<Packing>,
+    pub header: Header,
+    pub wanted: Wanted,
+    /// Larger files are cut into shares of about this many bytes.
+    pub split_bytes: u64,
+}
+
+/// A part of a file that is read by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Share {
+    /// Records that begin at these bytes; the lines of both ends where they are known.
+    Bytes { start: u64, end: u64, line: Option<u64>, end_line: Option<u64> },
+    /// A packed file.
+    Whole,
+    /// Row groups of a Parquet file.
+    Groups { first: usize, count: usize, rows: u64, bytes: u64 },
+}
+
+/// What one step gives.
+#[derive(Debug)]
+pub struct Chunk {
+    pub batch: Option<RecordBatch>,
+    pub undecodable: Vec<Undecodable>,
+    /// Just behind these records.
+    pub position: Vec<u8>,
+}
+
+/// Reads the rows of one share.
+pub struct FileReader(Inner);
+
+enum Inner {
+    Text(Box<TextReader>),
+    Parquet(Box<ParquetReader>),
+}
+
+impl FileReader {
+    /// The next rows within the budget; `None` at the end of the share.
+    pub fn next(&mut self, budget: Budget) -> Result<Option<Chunk>> {
+        match &mut self.0 {
+            Inner::Text(text) => text.next(budget),
+            Inner::Parquet(parquet) => parquet.next(budget),
+        }
+    }
+}
+
+impl ReadFormat {
+    /// Whether the types of some columns are guessed from a sample.
+    pub fn infers_types(&self) -> bool {
+        self.format != Format::Parquet && self.wanted.infers_types()
+    }
+
+    pub(crate) fn packing_of(&self, input: &dyn Input) -> Result<Packing> {
+        self.packing.map_or_else(|| Packing::detect(input), Ok)
+    }
+
+    /// The shares of a file behind `after`, or all of them, found one by one.
+    pub fn shares<'a>(
+        &'a self,
+        input: &Arc<dyn Input>,
+        after: Option<Share>,
+    ) -> Result<Shares<'a>> {
+        let footer = match self.format {
+            Format::Parquet => Some(Footer::read(input)?),
+            Format::Csv(_) | Format::Json => None,
+        };
+        Ok(Shares { format: self, input: input.clone(), footer, after })
+    }
+
+    fn next_share(&self, input: &Arc<dyn Input>, after: Option<&Share>) -> Result<Option<Share>> {
+        if self.packing_of(input.as_ref())? != Packing::None {
+            return Ok(after.is_none().then_some(Share::Whole));
+        }
+        let from = match after {
+            None => Head::read(self, input, Packing::None)?.start,
+            Some(Share::Bytes { end, end_line, .. }) => Start { offset: *end, line: *end_line },
+            Some(_) => return Err(foreign_share()),
+        };
+        if from.offset >= input.len() {
+            return Ok(None);
+        }
+        let end = self.cut(input, from)?;
+        Ok(Some(Share::Bytes {
+            start: from.offset,
+            end: end.offset,
+            line: from.line,
+            end_line: end.line,
+        }))
+    }
+
+    /// Where the share that begins at `from` ends.
+    fn cut(&self, input: &Arc<dyn Input>, from: Start) -> Result<Start> {
+        let end = Start { offset: input.len(), line: None };
+        let target = from.offset.saturating_add(self.split_bytes.max(1));
+        // A rest of less than half a share is no share of its own.
+        if target.saturating_add(self.split_bytes / 2) >= input.len() {
+            return Ok(end);
+        }
+        match &self.format {
+            Format::Csv(dialect) if dialect.can_be_cut() => {
+                bounds::next_start(input, dialect, from, target)
+            }
+            Format::Json => bounds::line_start(input, b'\n', target),
+            Format::Csv(_) | Format::Parquet => Ok(end),
+        }
+    }
+
+    /// Opens a share, `position` being where an earlier reader of it stood. `schema` is what the plan
+    /// said.
+    pub fn open(
+        &self,
+        input: &Arc<dyn Input>,
+        share: &Share,
+        schema: &SchemaRef,
+        position: Option<&[u8]>,
+    ) -> Result<FileReader> {
+        if self.format == Format::Parquet {
+            let footer = Footer::read(input)?;
+            let reader = footer.open(input, &self.wanted, share, schema, position)?;
+            return Ok(FileReader(Inner::Parquet(Box::new(reader))));
+        }
+        let packing = self.packing_of(input.as_ref())?;
+        let head = Head::read(self, input, packing)?;
+        let position = position.map(text_position).transpose()?;
+        let (tokenizer, width, readings) = self.text_columns(&head, schema)?;
+        let (window, line, records) = match share {
+            Share::Bytes { start, end, line, .. } => {
+                let at = position.map_or(Start { offset: *start, line: *line }, |position| Start {
+                    offset: position.at,
+                    line: position.line,
+                });
+                (Window::plain(input.clone(), at.offset, *end), at.line, None)
+            }
+            Share::Whole => {
+                let mut window = Window::whole(input, packing)?;
+                let to = usize::try_from(head.start.offset).map_err(|_| foreign_share())?;
+                window.fill(to)?;
+                window.consume(to.min(window.bytes().len()));
+                (window, head.start.line, Some(0))
+            }
+            Share::Groups { .. } => return Err(foreign_share()),
+        };
+        let mut reader = TextReader {
+            window,
+            tokenizer,
+            readings,
+            schema: schema.clone(),
+            cells: Cells::new(width),
+            empty_is_null: matches!(&self.format, Format::Csv(dialect) if dialect.empty_is_null),
+            inferred: self.infers_types(),
+            label: input.label().to_owned(),
+            line,
+            records,
+        };
+        if let (Some(position), Some(_)) = (position, records) {
+            reader.skip(position.at)?;
+            reader.records = Some(position.at);
+            reader.line = position.line;
+        }
+        Ok(FileReader(Inner::Text(Box::new(reader))))
+    }
+
+    /// How records are taken apart, how many cells they keep, and what becomes of the cells.
+    fn text_columns(
+        &self,
+        head: &Head,
+        schema: &SchemaRef,
+    ) -> Result<(Tokenizer, usize, Vec<Reading>)> {
+        match &self.format {
+            Format::Csv(dialect) => {
+                let (fields, readings) = self.csv_columns(head, schema)?;
+                let last = readings.iter().filter_map(|reading| match reading.from {
+                    ReadFrom::Cell(index) => Some(index + 1),
+                    ReadFrom::Constant(_) => None,
+                });
+                let width = last.max().unwrap_or(0);
+                let tokenizer = csv::Tokenizer::new(dialect.clone(), fields);
+                Ok((Tokenizer::Csv(tokenizer), width, readings))
+            }
+            _ => {
+                let (names, readings) = self.json_columns(schema)?;
+                let complete = !matches!(self.wanted, Wanted::Listed(_));
+                let width = names.len();
+                Ok((Tokenizer::Json(json::Tokenizer::new(&names, complete)), width, readings))
+            }
+        }
+    }
+
+    fn csv_columns(&self, head: &Head, schema: &SchemaRef) -> Result<(Fields, Vec<Reading>)> {
+        let named = head.names.as_deref();
+        let mut fields = match named {
+            Some(names) => Fields::Exactly(names.len()),
+            None => Fields::AtLeast(0),
+        };
+        let readings = match &self.wanted {
+            Wanted::Listed(listed) => {
+                let readings = self.listed(listed, schema, |column| match &column.origin {
+                    Origin::Index(index) => {
+                        let there = named.is_none_or(|names| *index < names.len());
+                        there.then_some(*index).ok_or_else(|| column.missing())
+                    }
+                    Origin::Name(name) => head.find(name, &self.header, &column.place),
+                    Origin::Constant(_) => Err(column.missing()),
+                })?;
+                if named.is_none() {
+                    let last = readings.iter().map(|reading| match reading.from {
+                        ReadFrom::Cell(index) => index + 1,
+                        ReadFrom::Constant(_) => 0,
+                    });
+                    fields = Fields::AtLeast(last.max().unwrap_or(0));
+                }
+                readings
+            }
+            Wanted::All | Wanted::AllText => {
+                if named.is_none() {
+                    fields = Fields::Exactly(schema.fields().len());
+                }
+                self.all(head, schema)?
+            }
+        };
+        Ok((fields, readings))
+    }
+
+    /// Whether a file's names suit the job.
+    pub(crate) fn check(&self, head: &Head, schema: &SchemaRef) -> Result<()> {
+        self.csv_columns(head, schema).map(drop)
+    }
+
+    /// All columns: by name where the file has names, else in order.
+    fn all(&self, head: &Head, schema: &SchemaRef) -> Result<Vec<Reading>> {
+        if let Some(names) = &head.names
+            && names.len() != schema.fields().len()
+        {
+            let message = format!(
+                "\"{}\" has {} columns and not {}, as other files of the job",
+                head.label,
+                names.len(),
+                schema.fields().len()
+            );
+            return Err(Fault::data("format.columns_differ", message)
+                .hint("list \"column\" with the columns that all files have"));
+        }
+        let fields = schema.fields().iter().enumerate();
+        fields
+            .map(|(at, field)| {
+                let index = match &head.names {
+                    Some(_) => head.find(field.name(), &self.header, "/parameter/header")?,
+                    None => at,
+                };
+                Ok(Reading {
+                    from: ReadFrom::Cell(index),
+                    kind: kind_of(field)?,
+                    name: field.name().clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn listed(
+        &self,
+        listed: &[Listed],
+        schema: &SchemaRef,
+        index: impl Fn(&Listed) -> Result<usize>,
+    ) -> Result<Vec<Reading>> {
+        if listed.len() != schema.fields().len() {
+            return Err(Fault::plugin("format.plan", "the plan has other columns than the job"));
+        }
+        let pairs = listed.iter().zip(schema.fields());
+        pairs
+            .map(|(column, field)| {
+                let kind = match &column.kind {
+                    Some(kind) => kind.clone(),
+                    None => kind_of(field)?,
+                };
+                let from = match &column.origin {
+                    Origin::Constant(text) => ReadFrom::Constant(columns::constant(
+                        text.as_deref(),
+                        &kind,
+                        &column.place,
+                    )?),
+                    Origin::Index(_) | Origin::Name(_) => ReadFrom::Cell(index(column)?),
+                };
+                Ok(Reading { from, kind, name: field.name().clone() })
+            })
+            .collect()
+    }
+
+    /// The members that are wanted, and what becomes of them.
+    fn json_columns(&self, schema: &SchemaRef) -> Result<(Vec<String>, Vec<Reading>)> {
+        let mut names: Vec<String> = Vec::new();
+        let mut at = |name: &str| match names.iter().position(|known| known == name) {
+            Some(index) => index,
+            None => {
+                names.push(name.to_owned());
+                names.len() - 1
+            }
+        };
+        let readings = match &self.wanted {
+            Wanted::Listed(listed) => {
+                let indexes: Vec<_> = listed
+                    .iter()
+                    .map(|column| match &column.origin {
+                        Origin::Name(name) => Some(at(name)),
+                        Origin::Index(_) | Origin::Constant(_) => None,
+                    })
+                    .collect();
+                let places = listed.iter().map(|column| column.place.as_str());
+                let found: Vec<_> = places.zip(indexes).collect();
+                self.listed(listed, schema, |column| {
+                    let found = found.iter().find(|(place, _)| *place == column.place);
+                    found.and_then(|(_, index)| *index).ok_or_else(|| json_index(column))
+                })?
+            }
+            Wanted::All | Wanted::AllText => schema
+                .fields()
+                .iter()
+                .map(|field| {
+                    let from = ReadFrom::Cell(at(field.name()));
+                    Ok(Reading { from, kind: kind_of(field)?, name: field.name().clone() })
+                })
+                .collect::<Result<_>>()?,
+        };
+        Ok((names, readings))
+    }
+}
+
+/// The shares of one file.
+pub struct Shares<'a> {
+    format: &'a ReadFormat,
+    input: Arc<dyn Input>,
+    footer: Option<Footer>,
+    after: Option<Share>,
+}
+
+impl Iterator for Shares<'_> {
+    type Item = Result<Share>;
+
+    fn next(&mut self) -> Option<Result<Share>> {
+        let after = self.after.as_ref();
+        let share = match &self.footer {
+            Some(footer) => footer.next_share(after, self.format.split_bytes),
+            None => self.format.next_share(&self.input, after),
+        };
+        let share = share.transpose()?;
+        self.after = share.as_ref().ok().cloned();
+        Some(share)
+    }
+}
+
+fn json_index(column: &Listed) -> Fault {
+    Fault::user("parameter.invalid", "columns of JSON lines have names, and no index")
+        .hint("write \"name\" in place of \"index\"")
+        .at(column.place.clone())
+}
+
+fn kind_of(field: &arrow_schema::Field) -> Result<Kind> {
+    Kind::of(field.data_type()).ok_or_else(|| {
+        let message = format!("column \"{}\" has a type that no text has", field.name());
+        Fault::plugin("format.plan", message)
+    })
+}
+
+fn text_position(bytes: &[u8]) -> Result<TextPosition> {
+    serde_json::from_slice(bytes).map_err(|_| {
+        Fault::plugin("format.position", "the position was not made by this version of the plug-in")
+    })
+}
+
+fn foreign_share() -> Fault {
+    Fault::plugin("format.share", "the split does not fit the file's format")
+        .hint("the file changed after it was planned: start a new run")
+}

@@ -1,0 +1,344 @@
+//! Writing a file of any format from batches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Field, SchemaRef};
+use sdk::Result;
+
+use crate::pack::{Packer, Packing};
+use crate::parquet_write::{ParquetEncoder, PageCodec};
+use crate::print::{Printer, Shape, Style, json_name};
+use crate::storage::Output;
+
+/// How files are written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WriteFormat {
+    /// Delimited text.
+    Csv(CsvStyle, Packing),
+    /// JSON lines.
+    Json(Packing),
+    Parquet(PageCodec),
+}
+
+/// How delimited text is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CsvStyle {
+    pub delimiter: u8,
+    /// `None`: a value that would need quotes is refused.
+    pub quote: Option<u8>,
+    /// Stands before a quote in quotes; else a quote is doubled.
+    pub escape: Option<u8>,
+    pub line_end: Vec<u8>,
+    /// Written for NULL, unquoted.
+    pub null: Vec<u8>,
+    /// Names of the columns in the first record.
+    pub header: Option<Vec<String>>,
+    pub style: Style,
+}
+
+/// A row that was not written, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub row: u32,
+    pub column: u32,
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// Text is handed on in pieces of this size.
+const TEXT_BLOCK_BYTES: usize = 256 << 10;
+
+/// Writes one file.
+pub struct Encoder {
+    inner: Inner,
+    bytes: Arc<AtomicU64>,
+}
+
+enum Inner {
+    Text(TextEncoder),
+    Parquet(Box<ParquetEncoder>),
+}
+
+impl WriteFormat {
+    /// Whether what is written so far can be made durable while the file goes on.
+    pub fn grows(&self) -> bool {
+        matches!(self, Self::Csv(_, Packing::None) | Self::Json(Packing::None))
+    }
+
+    /// What a file's name ends with, without the first point, where the job does not say.
+    pub fn suffix(&self) -> String {
+        match self {
+            Self::Csv(style, packing) => {
+                let word = if style.quote.is_some() { "csv" } else { "txt" };
+                format!("{word}{}", packing.suffix())
+            }
+            Self::Json(packing) => format!("jsonl{}", packing.suffix()),
+            Self::Parquet(_) => "parquet".to_owned(),
+        }
+    }
+
+    /// Begins a file with rows of `schema`.
+    ///
+    /// # Errors
+    /// `format.type`, for a type that the format can't hold; faults of the output.
+    pub fn encoder(&self, output: Box<dyn Output>, schema: &SchemaRef) -> Result<Encoder> {
+        let bytes = Arc::new(AtomicU64::new(0));
+        let output = Box::new(Counted { output, bytes: bytes.clone() });
+        let inner = match self {
+            Self::Csv(style, packing) => {
+                let packer = Packer::new(output, *packing)?;
+                Inner::Text(TextEncoder::csv(packer, style.clone(), schema)?)
+            }
+            Self::Json(packing) => {
+                Inner::Text(TextEncoder::json(Packer::new(output, *packing)?, schema)?)
+            }
+            Self::Parquet(codec) => {
+                Inner::Parquet(Box::new(ParquetEncoder::new(output, schema, *codec)?))
+            }
+        };
+        Ok(Encoder { inner, bytes })
+    }
+}
+
+impl Encoder {
+    /// Takes the rows of a batch, but for those it answers.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<Vec<Refused>> {
+        match &mut self.inner {
+            Inner::Text(text) => text.write(batch),
+            Inner::Parquet(parquet) => parquet.write(batch).map(|()| Vec::new()),
+        }
+    }
+
+    /// Everything taken so far is durable on return, and [`Self::bytes`] is its length; only where the
+    /// format [`WriteFormat::grows`].
+    pub fn sync(&mut self) -> Result<()> {
+        match &mut self.inner {
+            Inner::Text(text) => {
+                text.flush()?;
+                text.packer.sync()
+            }
+            Inner::Parquet(_) => Ok(()),
+        }
+    }
+
+    /// Bytes handed to the output so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// About how long the file would be if it ended now.
+    pub fn bytes_estimate(&self) -> u64 {
+        self.bytes()
+            + match &self.inner {
+                Inner::Text(text) => text.buffer.len() as u64,
+                Inner::Parquet(parquet) => parquet.in_progress(),
+            }
+    }
+
+    /// Ends the file; durable on return. Answers its length in bytes.
+    pub fn finish(self) -> Result<u64> {
+        match self.inner {
+            Inner::Text(mut text) => {
+                text.flush()?;
+                text.packer.finish()?;
+            }
+            Inner::Parquet(parquet) => parquet.finish()?,
+        }
+        Ok(self.bytes.load(Ordering::Relaxed))
+    }
+}
+
+/// Counts what passes.
+struct Counted {
+    output: Box<dyn Output>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Output for Counted {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.output.write(bytes)?;
+        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.output.sync()
+    }
+}
+
+struct TextEncoder {
+    packer: Packer,
+    buffer: Vec<u8>,
+    schema: SchemaRef,
+    frame: Frame,
+}
+
+enum Frame {
+    Csv(CsvStyle),
+    /// The text before each member's value.
+    Json { names: Vec<Vec<u8>>, style: Style },
+}
+
+impl TextEncoder {
+    fn csv(packer: Packer, style: CsvStyle, schema: &SchemaRef) -> Result<Self> {
+        let mut buffer = Vec::new();
+        for (at, name) in style.header.iter().flatten().enumerate() {
+            if at > 0 {
+                buffer.push(style.delimiter);
+            }
+            let from = buffer.len();
+            buffer.extend_from_slice(name.as_bytes());
+            style.frame(from, &mut buffer).map_err(|reason| {
+                sdk::Fault::user("format.header", format!("the name \"{name}\" {reason}"))
+            })?;
+        }
+        if style.header.is_some() {
+            buffer.extend_from_slice(&style.line_end);
+        }
+        let encoder = Self { packer, buffer, schema: schema.clone(), frame: Frame::Csv(style) };
+        encoder.check()?;
+        Ok(encoder)
+    }
+
+    fn json(packer: Packer, schema: &SchemaRef) -> Result<Self> {
+        let name = |(at, field): (usize, &Arc<Field>)| {
+            let mut name = vec![if at == 0 { b'{' } else { b',' }];
+            name.extend(json_name(field.name()));
+            name.push(b':');
+            name
+        };
+        let names = schema.fields().iter().enumerate().map(name).collect();
+        let style = Style { separator: b'T', date: None };
+        let frame = Frame::Json { names, style };
+        let encoder = Self { packer, buffer: Vec::new(), schema: schema.clone(), frame };
+        encoder.check()?;
+        Ok(encoder)
+    }
+
+    /// Each column has a text.
+    fn check(&self) -> Result<()> {
+        let empty = RecordBatch::new_empty(self.schema.clone());
+        self.printers(&empty).map(drop)
+    }
+
+    fn printers<'a>(&'a self, batch: &'a RecordBatch) -> Result<Vec<Printer<'a>>> {
+        let style = match &self.frame {
+            Frame::Csv(csv) => &csv.style,
+            Frame::Json { style, .. } => style,
+        };
+        let columns = self.schema.fields().iter().zip(batch.columns());
+        columns.map(|(field, column)| Printer::new(field, column, style)).collect()
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<Vec<Refused>> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let printers = self.printers(batch)?;
+        let mut refused = Vec::new();
+        for row in 0..batch.num_rows() {
+            match &self.frame {
+                Frame::Json { names, .. } => {
+                    for (name, printer) in names.iter().zip(&printers) {
+                        buffer.extend_from_slice(name);
+                        printer.push_json(row, &mut buffer);
+                    }
+                    buffer.extend_from_slice(if names.is_empty() { b"{}\n" } else { b"}\n" });
+                }
+                Frame::Csv(style) => {
+                    let from = buffer.len();
+                    if let Err((column, reason)) = style.record(&printers, row, &mut buffer) {
+                        buffer.truncate(from);
+                        refused.push(Refused {
+                            row: row as u32,
+                            column: column as u32,
+                            code: "format.unwritable",
+                            message: format!("the value {reason}"),
+                        });
+                    }
+                }
+            }
+        }
+        drop(printers);
+        self.buffer = buffer;
+        if self.buffer.len() >= TEXT_BLOCK_BYTES {
+            self.flush()?;
+        }
+        Ok(refused)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.packer.write(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl CsvStyle {
+    /// Appends one record, or answers the column that can't be written.
+    fn record(
+        &self,
+        printers: &[Printer<'_>],
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), (usize, String)> {
+        for (column, printer) in printers.iter().enumerate() {
+            if column > 0 {
+                out.push(self.delimiter);
+            }
+            if printer.is_null(row) {
+                out.extend_from_slice(&self.null);
+                continue;
+            }
+            let from = out.len();
+            printer.push(row, out);
+            if !self.is_safe(printer.shape) || out[from..] == self.null[..] {
+                self.frame(from, out).map_err(|reason| (column, reason.to_owned()))?;
+            }
+        }
+        out.extend_from_slice(&self.line_end);
+        Ok(())
+    }
+
+    /// Whether texts of this shape never hold a character that has a meaning.
+    fn is_safe(&self, shape: Shape) -> bool {
+        let strange = |byte: u8| byte.is_ascii_alphanumeric() || b"+-/=:. ".contains(&byte);
+        let usual = !strange(self.delimiter)
+            && self.line_end.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+        usual && !matches!(shape, Shape::Text | Shape::Json)
+    }
+
+    /// Quotes the text from `from` on, where it needs that.
+    fn frame(&self, from: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+        let text = &out[from..];
+        let is_null = text == self.null;
+        let special = |byte: &u8| {
+            *byte == self.delimiter
+                || matches!(byte, b'\n' | b'\r')
+                || Some(*byte) == self.quote
+                || Some(*byte) == self.escape
+                || self.line_end.contains(byte)
+        };
+        // The mark of UTF-8 at the beginning of a file would be taken away.
+        let marked = text.starts_with(b"\xef\xbb\xbf");
+        if !is_null && !marked && !text.iter().any(special) {
+            return Ok(());
+        }
+        let Some(quote) = self.quote else {
+            return Err(match is_null {
+                true => "reads like NULL, and the text has no quotes; set \"nullFormat\" or write csv",
+                false => "holds a delimiter or a line end, and the text has no quotes; write csv",
+            });
+        };
+        let text = out.split_off(from);
+        out.push(quote);
+        for byte in text {
+            if byte == quote || Some(byte) == self.escape {
+                out.push(self.escape.unwrap_or(quote));
+            }
+            out.push(byte);
+        }
+        out.push(quote);
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! The table `_airlock_commit` beside the destination: how far each task of a run has come.
+//!
+//! A row is changed in the same transaction as the rows that it speaks of, guarded by the epoch, so
+//! that of two processes that work on one task only the newer can commit. Two rows of a run have
+//! numbers of their own: [`PREPARED`] and [`FINISHED`] say that its statements were run.
+
+use sdk::{Fault, Mark, Run};
+
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::note;
+use crate::sql;
+
+const TABLE: &str = "_airlock_commit";
+/// The row of a run whose pre-statements were run.
+const PREPARED: i64 = -1;
+/// The row of a run whose post-statements were run.
+const FINISHED: i64 = -2;
+/// How long a finished run is remembered, so that a late repetition of `finish` does nothing.
+const REMEMBERED: &str = "30 days";
+
+/// The mark table of a destination.
+#[derive(Clone, Debug)]
+pub(crate) struct Marks {
+    /// Its name in quotes, with its schema.
+    table: String,
+}
+
+/// Whether a run's statements are to be run now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Once {
+    Now,
+    DoneBefore,
+}
+
+impl Marks {
+    /// The mark table in `schema`, where it is there and may be used.
+    pub(crate) fn find(client: &mut Client, schema: &str) -> Result<Option<Self>> {
+        let table = format!("{}.{TABLE}", sql::ident(schema));
+        let name = sql::literal(&table);
+        let rows = client.query(&format!(
+            "SELECT pg_catalog.has_table_privilege(oid, 'SELECT') AND pg_catalog.has_table_privilege(oid, 'INSERT') \
+             AND pg_catalog.has_table_privilege(oid, 'UPDATE') AND pg_catalog.has_table_privilege(oid, 'DELETE') \
+             FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({name})"
+        ))?;
+        let usable = rows.first().and_then(|row| row.first()?.as_deref()) == Some("t");
+        Ok(usable.then_some(Self { table }))
+    }
+
+    /// The mark table in `schema`, created where it is absent; `None` where the role may not.
+    pub(crate) fn ensure(client: &mut Client, schema: &str) -> Result<Option<Self>> {
+        if let Some(marks) = Self::find(client, schema)? {
+            return Ok(Some(marks));
+        }
+        let table = format!("{}.{TABLE}", sql::ident(schema));
+        let created = client.execute(&format!(
+            "CREATE TABLE IF NOT EXISTS {table} (run text, task int8, epoch int8 NOT NULL, mark bytea, \
+             at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (run, task))"
+        ));
+        match created {
+            Ok(_) => {}
+            Err(Error::Server(error)) => {
+                // Two runs may create it at the same time; one of them is told that it is there.
+                note::debug(&format!("the table {table} was not created: {}", error.text()));
+            }
+            Err(error) => return Err(error),
+        }
+        Self::find(client, schema)
+    }
+
+    /// Whether [`Self::ensure`] would find or create the table.
+    pub(crate) fn possible(client: &mut Client, schema: &str) -> Result<bool> {
+        if Self::find(client, schema)?.is_some() {
+            return Ok(true);
+        }
+        let (name, table) =
+            (sql::literal(schema), sql::literal(&format!("{}.{TABLE}", sql::ident(schema))));
+        let rows = client.query(&format!(
+            "SELECT pg_catalog.has_schema_privilege({name}, 'CREATE') AND pg_catalog.to_regclass({table}) IS NULL"
+        ))?;
+        Ok(rows.first().and_then(|row| row.first()?.as_deref()) == Some("t"))
+    }
+
+    /// Notes, in the open transaction, that the run's pre-statements are being run.
+    pub(crate) fn prepare(&self, client: &mut Client, run: &Run) -> Result<Once> {
+        self.once(client, run, PREPARED)
+    }
+
+    /// Notes, in the open transaction, that the run's post-statements are being run, and drops what is
+    /// no more needed.
+    pub(crate) fn finish(&self, client: &mut Client, run: &Run) -> Result<Once> {
+        let once = self.once(client, run, FINISHED)?;
+        client.execute(&format!(
+            "DELETE FROM {0} WHERE run = {1} AND task <> {FINISHED}; \
+             DELETE FROM {0} WHERE task = {FINISHED} AND run <> {1} AND at < now() - interval '{REMEMBERED}'",
+            self.table,
+            sql::literal(&run.id)
+        ))?;
+        Ok(once)
+    }
+
+    fn once(&self, client: &mut Client, run: &Run, task: i64) -> Result<Once> {
+        let added = client.execute(&format!(
+            "INSERT INTO {} (run, task, epoch) VALUES ({}, {task}, {}) ON CONFLICT DO NOTHING",
+            self.table,
+            sql::literal(&run.id),
+            run.epoch
+        ))?;
+        Ok(if added == 1 { Once::Now } else { Once::DoneBefore })
+    }
+
+    /// Drops all that is known about a run.
+    pub(crate) fn forget(&self, client: &mut Client, run: &Run) -> Result<()> {
+        let run = sql::literal(&run.id);
+        client.execute(&format!("DELETE FROM {} WHERE run = {run}", self.table)).map(|_| ())
+    }
+
+    /// Takes a task over for `epoch`, and answers its newest mark.
+    ///
+    /// # Errors
+    /// `postgresql.fenced` where a higher epoch has it.
+    pub(crate) fn claim(
+        &self,
+        client: &mut Client,
+        run: &str,
+        task: u32,
+        epoch: u64,
+    ) -> Result<Option<Mark>> {
+        let run = sql::literal(run);
+        client.execute(&format!(
+            "INSERT INTO {} (run, task, epoch) VALUES ({run}, {task}, {epoch}) ON CONFLICT DO NOTHING",
+            self.table
+        ))?;
+        let rows = client.query(&format!(
+            "UPDATE {} SET epoch = {epoch}, at = now() WHERE run = {run} AND task = {task} AND epoch <= {epoch} \
+             RETURNING mark",
+            self.table
+        ))?;
+        let row = rows.into_iter().next().ok_or_else(fenced)?;
+        Ok(row.into_iter().next().flatten().and_then(|text| sql::bytea_bytes(&text)))
+    }
+
+    /// Sets a task's mark in the open transaction.
+    ///
+    /// # Errors
+    /// `postgresql.fenced` where another epoch has the task.
+    pub(crate) fn set(
+        &self,
+        client: &mut Client,
+        run: &str,
+        task: u32,
+        epoch: u64,
+        mark: &[u8],
+    ) -> Result<()> {
+        let changed = client.execute(&format!(
+            "UPDATE {} SET mark = {}, at = now() WHERE run = {} AND task = {task} AND epoch = {epoch}",
+            self.table,
+            sql::bytea(mark),
+            sql::literal(run)
+        ))?;
+        if changed == 1 { Ok(()) } else { Err(fenced().into()) }
+    }
+}
+
+fn fenced() -> Fault {
+    Fault::external("postgresql.fenced", "a newer attempt has taken this task over")
+        .hint("another process works on the same run; let it, or end it and resume")
+}

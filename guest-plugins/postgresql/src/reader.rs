@@ -1,0 +1,404 @@
+//! The reader: a table, in shares, or a query, each read by one COPY in binary form.
+//!
+//! All sessions of a run read one snapshot: the session that plans exports it and keeps its
+//! transaction open. Where that session is gone (a resumed run), shares are read as they are then,
+//! each from a snapshot of its own.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_schema::{Schema, SchemaRef};
+use sdk::{
+    Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
+    Split, Splits, Step,
+};
+
+use crate::catalog::{self, Column, Table};
+use crate::client::{ANSWER_WAIT, Client, CopyStep, STATEMENT_WAIT};
+use crate::decode::Decoder;
+use crate::error::{Error, lost};
+use crate::note;
+use crate::settings::{Connection, ReaderParameter, Selection};
+use crate::splits::{self, Share, Shares};
+use crate::sql;
+use crate::types::Kind;
+
+/// A batch at most: large blocks are slow to allocate in a guest.
+const BATCH_BYTES: u64 = 512 << 10;
+/// Undecodable records of one answer at most.
+const UNDECODABLE_MAX: usize = 1000;
+/// A COPY that says nothing for so long is lost: sorting a large query takes minutes.
+const SILENCE_MAX: Duration = Duration::from_secs(3600);
+
+/// A session with the source.
+pub struct PostgresReader {
+    connection: Connection,
+    parameter: ReaderParameter,
+    client: Rc<RefCell<Client>>,
+    /// Looked up once a session.
+    source: Option<Rc<Source>>,
+    /// This session holds the snapshot of the run, in an open transaction.
+    holds_snapshot: bool,
+    /// The cursor that was opened last is in the middle of a COPY.
+    copying: Rc<RefCell<bool>>,
+}
+
+/// What is read: the inner statement's parts, and its columns.
+pub(crate) struct Source {
+    table: Option<Table>,
+    primary_key: Vec<String>,
+    split_by: Option<Column>,
+    filter: Option<String>,
+    /// `SELECT … FROM …` without a condition, or the user's query.
+    inner: String,
+    columns: Vec<Column>,
+}
+
+impl Source {
+    pub(crate) fn look(client: &mut Client, selection: &Selection) -> crate::error::Result<Self> {
+        match selection {
+            Selection::Query(query) => {
+                let columns = unique(
+                    catalog::columns(client, query)
+                        .map_err(|error| at(error, "/parameter/querySql"))?,
+                );
+                Ok(Self {
+                    table: None,
+                    primary_key: Vec::new(),
+                    split_by: None,
+                    filter: None,
+                    inner: query.clone(),
+                    columns,
+                })
+            }
+            Selection::Table { table, columns, filter, split_by } => {
+                let table = catalog::table(client, table)?;
+                let all = catalog::table_columns(client, &table)?;
+                let split_by = match split_by {
+                    Some(name) => {
+                        let place = "/parameter/splitPk";
+                        Some(catalog::column(&all, name, &table, place)?.clone())
+                    }
+                    None => None,
+                };
+                let (list, names) = select_list(&all, columns);
+                let inner = format!("SELECT {} FROM {}", list.join(", "), table.sql());
+                let mut columns = catalog::columns(client, &inner)
+                    .map_err(|error| at(error, "/parameter/column"))?;
+                for (column, name) in columns.iter_mut().zip(names) {
+                    column.name = name.unwrap_or_else(|| column.name.clone());
+                }
+                let key = catalog::primary_key(client, &table)?;
+                let read = |name: &String| columns.iter().any(|column| column.name == *name);
+                let primary_key = if key.iter().all(read) { key } else { Vec::new() };
+                Ok(Self {
+                    table: Some(table),
+                    primary_key,
+                    split_by,
+                    filter: filter.clone(),
+                    inner,
+                    columns: unique(columns),
+                })
+            }
+        }
+    }
+
+    pub(crate) fn dataset(&self) -> Dataset {
+        let path = match &self.table {
+            Some(table) => vec![table.schema.clone(), table.name.clone()],
+            None => vec!["query".to_owned()],
+        };
+        dataset(path, &self.columns, self.primary_key.clone())
+    }
+
+    /// Reads no row, but needs all the rights that reading needs.
+    pub(crate) fn try_read(&self, client: &mut Client) -> Result<()> {
+        client.query(&format!("SELECT * FROM ({}\n) AS airlock LIMIT 0", self.inner))?;
+        Ok(())
+    }
+
+    /// The statement that reads a share.
+    fn copy(&self, share: &Share) -> String {
+        let names: Vec<String> = (0..self.columns.len()).map(|index| format!("c{index}")).collect();
+        let values: Vec<String> = names
+            .iter()
+            .zip(&self.columns)
+            .map(|(name, column)| match column.pg.kind {
+                Kind::Opaque => format!("{name}::text"),
+                _ => name.clone(),
+            })
+            .collect();
+        let filter = self.filter.as_ref().map(|filter| format!("({filter}\n)"));
+        let conditions: Vec<String> = filter.into_iter().chain(share.condition.clone()).collect();
+        let condition = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", conditions.join(" AND ")),
+        };
+        // The line break ends a comment that the user's query may end with.
+        format!(
+            "COPY (SELECT {} FROM ({}{condition}\n) AS airlock ({})) TO STDOUT (FORMAT binary)",
+            values.join(", "),
+            self.inner,
+            names.join(", ")
+        )
+    }
+}
+
+/// The dataset of a table or query.
+pub(crate) fn dataset(path: Vec<String>, columns: &[Column], primary_key: Vec<String>) -> Dataset {
+    let fields: Vec<_> =
+        columns.iter().map(|column| column.pg.field(&column.name, column.nullable)).collect();
+    Dataset { path, schema: Arc::new(Schema::new(fields)), primary_key, metadata: Vec::new() }
+}
+
+/// Each entry of `column` in SQL, and the name of its field where the server has none that tells.
+fn select_list(all: &[Column], wanted: &[String]) -> (Vec<String>, Vec<Option<String>>) {
+    let mut list = Vec::new();
+    for entry in wanted {
+        if entry.trim() == "*" {
+            list.extend(all.iter().map(|column| (sql::ident(&column.name), None)));
+        } else if let Some(column) = catalog::find_column(all, entry) {
+            list.push((sql::ident(&column.name), None));
+        } else {
+            // The line break ends a comment that the expression may end with.
+            list.push((format!("{entry}\n"), Some(entry.trim().to_owned())));
+        }
+    }
+    list.into_iter().unzip()
+}
+
+/// Columns with names of their own: the second `a` becomes `a_2`.
+fn unique(mut columns: Vec<Column>) -> Vec<Column> {
+    for index in 1..columns.len() {
+        let taken = |name: &str| columns[..index].iter().any(|column| column.name == name);
+        let name = columns[index].name.clone();
+        let mut number = 2;
+        let mut free = name.clone();
+        while taken(&free) {
+            free = format!("{name}_{number}");
+            number += 1;
+        }
+        columns[index].name = free;
+    }
+    columns
+}
+
+/// Where a statement of the user failed.
+fn at(error: Error, place: &str) -> Error {
+    Error::Fault(Fault::from(error).at(place))
+}
+
+impl PostgresReader {
+    fn source(&mut self) -> Result<Rc<Source>> {
+        if let Some(source) = &self.source {
+            return Ok(source.clone());
+        }
+        let selection = self.parameter.selection()?;
+        let source = Rc::new(Source::look(&mut self.client.borrow_mut(), &selection)?);
+        self.source = Some(source.clone());
+        Ok(source)
+    }
+
+    /// Begins a transaction that others can share the snapshot of; where the server doesn't allow it,
+    /// there is none, and shares are read from snapshots of their own.
+    fn export_snapshot(&mut self) -> Result<Option<String>> {
+        let mut client = self.client.borrow_mut();
+        let begun = client.query(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_catalog.pg_export_snapshot()",
+        );
+        match begun {
+            Ok(rows) => {
+                self.holds_snapshot = true;
+                Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+            }
+            Err(Error::Server(error)) => {
+                note::warn(&format!("no snapshot is shared between splits: {}", error.text()));
+                client.execute("ROLLBACK")?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Begins a transaction on the shared snapshot, or on one of its own where that is gone.
+    fn begin(&mut self, snapshot: &str) -> Result<()> {
+        let mut client = self.client.borrow_mut();
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let shared = format!("{begin}; SET TRANSACTION SNAPSHOT {}", sql::literal(snapshot));
+        match client.execute(&shared) {
+            Ok(_) => Ok(()),
+            Err(Error::Server(_)) => {
+                note::warn(
+                    "the snapshot of the run is gone with the session that planned; this split is read as it is now",
+                );
+                client.execute(&format!("ROLLBACK; {begin}"))?;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A cursor that was dropped in the middle left the connection in a COPY, and a failed one in a
+    /// transaction: log in anew, or end it.
+    fn clean(&mut self) -> Result<()> {
+        if *self.copying.borrow() {
+            let client = log_in(&self.connection, &self.parameter)?;
+            self.client = Rc::new(RefCell::new(client));
+            self.copying = Rc::default();
+            self.holds_snapshot = false;
+        } else if self.client.borrow().in_transaction() && !self.holds_snapshot {
+            self.client.borrow_mut().execute("ROLLBACK")?;
+        }
+        Ok(())
+    }
+}
+
+fn log_in(connection: &Connection, parameter: &ReaderParameter) -> Result<Client> {
+    let mut client = Client::connect(connection)?;
+    for statement in parameter.session() {
+        client.execute(statement).map_err(|error| at(error, "/parameter/session"))?;
+    }
+    Ok(client)
+}
+
+impl Reader for PostgresReader {
+    type Cursor = PostgresCursor;
+
+    fn connect(configuration: &Configuration) -> Result<Self> {
+        let connection = Connection::read(configuration)?;
+        let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
+        parameter.selection()?;
+        parameter.split_factor()?;
+        let client = log_in(&connection, &parameter)?;
+        Ok(Self {
+            connection,
+            parameter,
+            client: Rc::new(RefCell::new(client)),
+            source: None,
+            holds_snapshot: false,
+            copying: Rc::default(),
+        })
+    }
+
+    fn plan(&mut self, parallelism: u32, _since: &[Position]) -> Result<Plan> {
+        self.client.borrow_mut().patience = STATEMENT_WAIT;
+        let factor = self.parameter.split_factor()?;
+        let wanted = parallelism.max(1).saturating_mul(factor);
+        let snapshot = match self.parameter.selection()? {
+            Selection::Table { .. } => self.export_snapshot()?,
+            Selection::Query(_) => None,
+        };
+        let source = self.source()?;
+        let client = &mut self.client.borrow_mut();
+        let shares = match &source.table {
+            Some(table) => {
+                let (key, filter) = (source.split_by.as_ref(), source.filter.as_deref());
+                let cut = splits::cut(client, table, key, filter, wanted)?;
+                let rows = splits::rows_estimate(client, table)?;
+                Shares { cut, snapshot, rows, next: 0 }
+            }
+            None => Shares::whole(),
+        };
+        client.patience = ANSWER_WAIT;
+        Ok(Plan { datasets: vec![source.dataset()], bounded: true, start: shares.encode() })
+    }
+
+    fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
+        Ok(Shares::decode(at)?.take(limit))
+    }
+
+    fn open(
+        &mut self,
+        split: Split,
+        _start: Option<Position>,
+        datasets: Vec<Dataset>,
+    ) -> Result<PostgresCursor> {
+        let share = Share::decode(&split.token)?;
+        self.clean()?;
+        let source = self.source()?;
+        let planned = datasets.first().map(|dataset| dataset.schema.clone());
+        let now = source.dataset().schema;
+        if !planned.is_some_and(|planned| same_columns(&planned, &now)) {
+            let message = "the columns are not those of the plan any more";
+            return Err(Fault::external("postgresql.table_changed", message)
+                .hint("the table was altered since the run began; start a new run"));
+        }
+        if let Some(snapshot) = share.snapshot.as_deref().filter(|_| !self.holds_snapshot) {
+            self.begin(snapshot)?;
+        }
+        self.client.borrow_mut().copy_out(&source.copy(&share))?;
+        *self.copying.borrow_mut() = true;
+        let kinds: Vec<Kind> = source.columns.iter().map(|column| column.pg.kind.clone()).collect();
+        Ok(PostgresCursor {
+            client: self.client.clone(),
+            copying: self.copying.clone(),
+            ends_transaction: share.snapshot.is_some() && !self.holds_snapshot,
+            decoder: Decoder::new(now, &kinds, split.label),
+            last_heard: Instant::now(),
+            ended: false,
+        })
+    }
+}
+
+fn same_columns(a: &SchemaRef, b: &SchemaRef) -> bool {
+    let columns = |schema: &SchemaRef| -> Vec<_> {
+        schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect()
+    };
+    columns(a) == columns(b)
+}
+
+/// Reads one share.
+pub struct PostgresCursor {
+    client: Rc<RefCell<Client>>,
+    copying: Rc<RefCell<bool>>,
+    ends_transaction: bool,
+    decoder: Decoder,
+    last_heard: Instant,
+    ended: bool,
+}
+
+impl Cursor for PostgresCursor {
+    fn next(&mut self, budget: Budget) -> Result<Step> {
+        let wait = Duration::from_millis(u64::from(budget.wait_ms)).min(ANSWER_WAIT);
+        let deadline = Instant::now() + wait;
+        let rows_max = budget.rows.max(1) as usize;
+        let bytes_max = budget.bytes.clamp(1, BATCH_BYTES);
+        let client = self.client.clone();
+        let client = &mut client.borrow_mut();
+        while !self.ended
+            && self.decoder.rows() < rows_max
+            && self.decoder.bytes() < bytes_max
+            && self.decoder.undecodable() < UNDECODABLE_MAX
+        {
+            match client.copy_next(deadline)? {
+                CopyStep::Data(range) => self.decoder.feed(client.bytes(range))?,
+                CopyStep::Done => self.end(client)?,
+                CopyStep::Idle if self.last_heard.elapsed() > SILENCE_MAX => {
+                    return Err(lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
+                }
+                CopyStep::Idle => break,
+            }
+        }
+        if self.decoder.rows() > 0 || self.decoder.undecodable() > 0 {
+            self.last_heard = Instant::now();
+            let (batch, undecodable) = self.decoder.batch()?;
+            let batches = if batch.num_rows() > 0 { vec![Batch::inserts(batch)] } else { vec![] };
+            return Ok(Step::Rows(Rows { batches, undecodable, ..Rows::default() }));
+        }
+        Ok(if self.ended { Step::Ended(None) } else { Step::Idle })
+    }
+}
+
+impl PostgresCursor {
+    fn end(&mut self, client: &mut Client) -> Result<()> {
+        self.decoder.finish()?;
+        self.ended = true;
+        *self.copying.borrow_mut() = false;
+        if self.ends_transaction {
+            client.execute("COMMIT")?;
+        }
+        Ok(())
+    }
+}

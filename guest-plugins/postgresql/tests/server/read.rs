@@ -1,0 +1,271 @@
+//! The reader against a real server.
+
+use std::collections::BTreeMap;
+
+use crate::support::{BUDGET, Database, ReadAll, code, fault, read_split, server};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use sdk::{Budget, Cursor, Reader, Step};
+use serde_json::{Value, json};
+
+/// How often each `id` was read, over all splits.
+fn ids(all: &ReadAll) -> BTreeMap<i64, usize> {
+    let mut seen = BTreeMap::new();
+    for batch in all.batches() {
+        let column = batch.column_by_name("id").unwrap();
+        for id in column.as_primitive::<Int64Type>().values() {
+            *seen.entry(*id).or_default() += 1;
+        }
+    }
+    seen
+}
+
+fn covers(db: &Database<'_>, parameter: Value, parallelism: u32, splits_min: usize) {
+    let all = db.read(parameter.clone(), parallelism).unwrap();
+    let seen = ids(&all);
+    assert_eq!(seen.len(), 10_000, "{parameter}");
+    assert!(seen.values().all(|count| *count == 1), "{parameter}");
+    assert!(all.splits.len() >= splits_min, "{parameter}: {} splits", all.splits.len());
+    assert!(all.undecodable.is_empty());
+}
+
+#[test]
+fn splits_cover_every_row_exactly_once() {
+    let db = server().database("splits");
+    db.sql(
+        "CREATE TABLE t (id bigint PRIMARY KEY, maybe int, name text, uid uuid, day date, at timestamptz, amount numeric(10,2), flat int);
+         INSERT INTO t SELECT i, CASE WHEN i % 10 = 0 THEN NULL ELSE i - 5000 END,
+           CASE WHEN i % 7 = 0 THEN NULL ELSE 'It''s ' || md5(i::text) END, md5(i::text)::uuid,
+           date '2020-01-01' + i % 300, timestamptz '2020-01-01 00:00+02' + i * interval '1 minute',
+           i / 3.0, 7 FROM generate_series(1, 10000) i;
+         CREATE TABLE parts (id bigint, k int) PARTITION BY LIST (k);
+         CREATE TABLE p0 PARTITION OF parts FOR VALUES IN (0);
+         CREATE TABLE p1 PARTITION OF parts FOR VALUES IN (1, 2);
+         INSERT INTO parts SELECT i, i % 3 FROM generate_series(1, 10000) i;
+         CREATE VIEW v AS SELECT * FROM t;
+         ANALYZE",
+    );
+    for key in ["id", "maybe", "name", "uid", "day", "at", "amount"] {
+        covers(
+            &db,
+            json!({"table": "t", "column": ["*"], "splitPk": key, "splitFactor": 4}),
+            3,
+            12,
+        );
+    }
+    covers(&db, json!({"table": "t", "splitPk": "flat"}), 3, 1);
+    covers(&db, json!({"table": "t", "column": ["id", "name"]}), 3, 15);
+    covers(&db, json!({"table": ["public.parts"]}), 2, 10);
+    covers(&db, json!({"table": "v", "column": ["id"]}), 3, 1);
+    covers(&db, json!({"table": "v", "column": ["id"], "splitPk": "id"}), 2, 10);
+    covers(&db, json!({"querySql": "SELECT id, id AS id FROM t -- all ;"}), 2, 1);
+    covers(&db, json!({"table": "t", "splitPk": "id", "splitFactor": "1000"}), 1, 1000);
+}
+
+#[test]
+fn an_empty_table_and_one_of_nulls_can_be_split() {
+    let db = server().database("empties");
+    db.sql("CREATE TABLE e (id bigint, s text); CREATE TABLE n (id bigint, s text); INSERT INTO n VALUES (NULL, NULL)");
+    for key in ["id", "s"] {
+        assert_eq!(db.read(json!({"table": "e", "splitPk": key}), 4).unwrap().rows(), 0);
+        assert_eq!(db.read(json!({"table": "n", "splitPk": key}), 4).unwrap().rows(), 1);
+    }
+    assert_eq!(db.read(json!({"table": "e"}), 4).unwrap().rows(), 0);
+}
+
+#[test]
+fn filters_constants_and_expressions_are_sql() {
+    let db = server().database("expressions");
+    db.sql(
+        "CREATE TABLE \"Odd Name\" (id bigint, \"Mixed\" int, name text);
+         INSERT INTO \"Odd Name\" SELECT i, i * 2, 'n' || i FROM generate_series(1, 100) i",
+    );
+    let all = db
+        .read(
+            json!({
+                "table": "\"Odd Name\"",
+                "column": ["ID", "Mixed", "'abc'", "1", "null", "upper(name)", "2.3", "true", "id -- again"],
+                "where": "id > 90 OR id = 1; ",
+                "splitPk": "id"
+            }),
+            2,
+        )
+        .unwrap();
+    assert_eq!(all.rows(), 11);
+    let names: Vec<_> = all.datasets[0].schema.fields().iter().map(|f| f.name().clone()).collect();
+    assert_eq!(
+        names,
+        ["id", "Mixed", "'abc'", "1", "null", "upper(name)", "2.3", "true", "id -- again"]
+    );
+    let batch = all.batches().last().unwrap();
+    let last = batch.num_rows() - 1;
+    assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(last), 100);
+    assert_eq!(batch.column(1).as_primitive::<Int32Type>().value(last), 200);
+    assert_eq!(batch.column(2).as_string::<i32>().value(last), "abc");
+    assert_eq!(batch.column(4).null_count(), batch.num_rows());
+    assert_eq!(batch.column(5).as_string::<i32>().value(last), "N100");
+    assert_eq!(batch.column(6).as_string::<i32>().value(last), "2.3");
+}
+
+#[test]
+fn the_plan_names_types_and_key() {
+    let db = server().database("plans");
+    db.sql("CREATE DOMAIN cents AS numeric(12,2) NOT NULL; CREATE TABLE t (b int, a bigint, c cents, i interval, PRIMARY KEY (a, b))");
+    let mut reader = db.reader(json!({"table": "t"})).unwrap();
+    let plan = reader.plan(1, &[]).unwrap();
+    let dataset = &plan.datasets[0];
+    assert_eq!(dataset.path, ["public", "t"]);
+    assert_eq!(dataset.primary_key, ["a", "b"]);
+    let types: Vec<_> = dataset
+        .schema
+        .fields()
+        .iter()
+        .map(|f| f.metadata().get("pg:type").cloned().unwrap())
+        .collect();
+    assert_eq!(types, ["integer", "bigint", "numeric(12,2)", "interval"]);
+    assert!(!dataset.schema.field(0).is_nullable());
+    assert!(dataset.schema.field(3).is_nullable());
+}
+
+#[test]
+fn all_sessions_read_the_snapshot_of_the_plan() {
+    let db = server().database("snapshots");
+    db.sql("CREATE TABLE t (id bigint PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000)");
+    let parameter = json!({"table": "t", "splitPk": "id"});
+    let mut planner = db.reader(parameter.clone()).unwrap();
+    let plan = planner.plan(1, &[]).unwrap();
+    let splits = planner.splits(&plan.start, 100).unwrap();
+    assert!(splits.last);
+    db.sql("INSERT INTO t SELECT generate_series(1001, 2000); DELETE FROM t WHERE id <= 10");
+    let count = |reader: &mut postgresql::reader::PostgresReader| -> usize {
+        let read =
+            |split: &sdk::Split| read_split(reader, split.clone(), &plan.datasets).unwrap().0;
+        let batches: Vec<_> = splits.splits.iter().flat_map(read).collect();
+        batches.iter().map(|batch| batch.num_rows()).sum()
+    };
+    let mut lane = db.reader(parameter.clone()).unwrap();
+    assert_eq!(count(&mut lane), 1000);
+    assert_eq!(count(&mut planner), 1000);
+    // Without the session that planned, the table is read as it is.
+    drop(planner);
+    let gone = || {
+        db.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'snapshots' AND backend_type = 'client backend' AND pid <> pg_backend_pid()") == "1"
+    };
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !gone() {
+        assert!(std::time::Instant::now() < end, "the planner's session stays");
+    }
+    assert_eq!(count(&mut lane), 1990);
+}
+
+#[test]
+fn a_row_that_cannot_be_represented_is_set_aside_whole() {
+    let db = server().database("misfits");
+    db.sql(
+        "CREATE TABLE t (id bigint, a int[], s text);
+         INSERT INTO t VALUES (1, '{1,2}', 'x'), (2, '{{1,2},{3,4}}', 'y'), (3, '[0:1]={5,6}', 'z'), (4, NULL, NULL), (5, '{}', '')",
+    );
+    let all = db.read(json!({"table": "t"}), 1).unwrap();
+    assert_eq!(ids(&all).into_keys().collect::<Vec<_>>(), [1, 4, 5]);
+    assert_eq!(all.undecodable.len(), 2);
+    assert!(all.undecodable.iter().all(|row| row.code == "postgresql.array_shape"));
+    assert!(all.undecodable[0].data.windows(1).any(|byte| byte == b"y"));
+    // The last years of the server's calendar, and the one instant that stands for infinity.
+    let query = "SELECT 1::bigint AS id, t::timestamp FROM unnest('{294276-12-31,294247-01-10 04:00:54.775807,294247-01-10 04:00:54.775806,infinity}'::text[]) t";
+    let late = db.read(json!({"querySql": query}), 1).unwrap();
+    assert_eq!((late.rows(), late.undecodable.len()), (2, 2));
+    // The text of the whole column comes back for every shape.
+    let all = db.read(json!({"table": "t", "column": ["id", "a::text"]}), 1).unwrap();
+    assert_eq!((all.rows(), all.undecodable.len()), (5, 0));
+}
+
+#[test]
+fn batches_keep_to_the_budget_and_waiting_is_idle() {
+    let db = server().database("budgets");
+    let query = "SELECT i::bigint AS id, repeat('x', 1000) AS s FROM generate_series(1, 2000) i";
+    let mut reader = db.reader(json!({"querySql": query})).unwrap();
+    let plan = reader.plan(1, &[]).unwrap();
+    let split = reader.splits(&plan.start, 10).unwrap().splits.remove(0);
+    let mut cursor = reader.open(split, None, plan.datasets.clone()).unwrap();
+    let mut sizes = Vec::new();
+    loop {
+        match cursor.next(Budget { rows: 100, ..BUDGET }).unwrap() {
+            Step::Rows(rows) => sizes.push(rows.batches[0].rows.num_rows()),
+            Step::Ended(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(sizes.iter().sum::<usize>(), 2000);
+    assert!(sizes.iter().all(|size| *size <= 100));
+
+    let mut reader = db.reader(json!({"querySql": "SELECT 1 AS one, pg_sleep(2)::text"})).unwrap();
+    let plan = reader.plan(1, &[]).unwrap();
+    let split = reader.splits(&plan.start, 10).unwrap().splits.remove(0);
+    let mut cursor = reader.open(split.clone(), None, plan.datasets.clone()).unwrap();
+    assert!(matches!(cursor.next(Budget { wait_ms: 10, ..BUDGET }).unwrap(), Step::Idle));
+    // A cursor that is dropped in the middle does not spoil the session.
+    drop(cursor);
+    assert_eq!(read_split(&mut reader, split, &plan.datasets).unwrap().0[0].num_rows(), 1);
+}
+
+#[test]
+fn a_server_that_ends_the_session_is_a_passing_fault() {
+    let db = server().database("killed");
+    let query = "SELECT i, pg_sleep(0.001)::text FROM generate_series(1, 1000000) i";
+    let mut reader = db.reader(json!({"querySql": query})).unwrap();
+    let plan = reader.plan(1, &[]).unwrap();
+    let split = reader.splits(&plan.start, 10).unwrap().splits.remove(0);
+    let mut cursor = reader.open(split, None, plan.datasets).unwrap();
+    db.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'killed' AND pid <> pg_backend_pid()");
+    let fault = loop {
+        match cursor.next(BUDGET) {
+            Ok(Step::Ended(_)) => panic!("the end of a session is not the end of the rows"),
+            Ok(_) => {}
+            Err(fault) => break fault,
+        }
+    };
+    assert_eq!(fault.code, "postgresql.server_shutdown");
+    assert_eq!((fault.domain, fault.retry_after_ms), (sdk::FaultDomain::External, Some(0)));
+}
+
+#[test]
+fn what_the_document_gets_wrong_is_said() {
+    let db = server().database("wrong");
+    db.sql("CREATE TABLE orders (order_id bigint, note text)");
+    let plan = |parameter: Value| db.reader(parameter).and_then(|mut reader| reader.plan(1, &[]));
+    let wrong = fault(plan(json!({"table": "ordres"})));
+    assert_eq!(wrong.code, "postgresql.table_not_found");
+    assert_eq!(wrong.hint.as_deref(), Some("did you mean \"public.orders\"?"));
+    let wrong = fault(plan(json!({"table": "orders", "column": ["ordr_id"]})));
+    assert_eq!(wrong.code, "postgresql.column_not_found");
+    assert!(wrong.hint.unwrap().contains("order_id"));
+    let wrong = fault(plan(json!({"table": "orders", "splitPk": "order_ID_"})));
+    assert_eq!(wrong.code, "postgresql.column_not_found");
+    assert_eq!(wrong.place.as_deref(), Some("/parameter/splitPk"));
+    assert_eq!(code(plan(json!({"table": "other.public.orders"}))), "parameter.invalid");
+    assert_eq!(code(plan(json!({"table": ["a", "b"]}))), "parameter.invalid");
+    assert_eq!(code(plan(json!({}))), "parameter.invalid");
+    assert_eq!(code(plan(json!({"table": "orders", "splitFactor": 1001}))), "parameter.invalid");
+    assert_eq!(code(plan(json!({"querySql": "SELEC 1"}))), "postgresql.syntax_error");
+    assert_eq!(
+        code(db.read(json!({"table": "orders", "where": "order_id >"}), 1)),
+        "postgresql.syntax_error"
+    );
+    assert_eq!(code(db.read(json!({"querySql": "SELECT 1/0 AS x"}), 1)), "postgresql.row_refused");
+}
+
+#[test]
+fn a_table_altered_since_the_plan_is_refused() {
+    let db = server().database("altered");
+    db.sql("CREATE TABLE t (id bigint)");
+    let mut reader = db.reader(json!({"table": "t"})).unwrap();
+    let plan = reader.plan(1, &[]).unwrap();
+    let split = reader.splits(&plan.start, 1).unwrap().splits.remove(0);
+    drop(reader);
+    db.sql("ALTER TABLE t ADD COLUMN more int");
+    let mut reader = db.reader(json!({"table": "t"})).unwrap();
+    assert_eq!(
+        code(reader.open(split, None, plan.datasets).map(|_| ())),
+        "postgresql.table_changed"
+    );
+}

@@ -1,0 +1,345 @@
+//! A private PostgreSQL server for the tests, and the host's part played by hand.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use postgresql::reader::PostgresReader;
+use postgresql::writer::PostgresWriter;
+use sdk::{
+    Answer, Batch, Budget, Configuration, Cursor, Dataset, Fault, Reader, Result, Run, Side, Sink,
+    Split, Step, Task, Undecodable, Writer,
+};
+use serde_json::{Value, json};
+
+pub(crate) const BIN: &str = "/usr/lib/postgresql/15/bin";
+pub(crate) const PASSWORD: &str = "correct horse";
+/// Everything here takes moments; a test that waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server with its data in a folder of its own. A shell holds it, and ends it by its process id when
+/// the test process is gone, however that ends.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) folder: PathBuf,
+    _shell: Child,
+}
+
+/// The server that the tests share; each test has a database of its own.
+pub(crate) fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start("", |_| {}))
+}
+
+fn as_postgres() -> Command {
+    let mut command = Command::new("runuser");
+    command.args(["-u", "postgres", "--"]);
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+impl Server {
+    /// Starts a server with further `options`, after `arrange` has seen its data folder.
+    pub(crate) fn start(options: &str, arrange: impl FnOnce(&Path)) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("airlock-postgresql-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        run(as_postgres().arg("mkdir").arg("-m").arg("755").arg(&folder));
+        let password_file = folder.join("password");
+        let mut tee = as_postgres()
+            .arg("tee")
+            .arg(&password_file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        tee.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+        assert!(tee.wait().unwrap().success());
+        let data = folder.join("data");
+        run(as_postgres().arg(format!("{BIN}/initdb")).arg("-D").arg(&data).args([
+            "-A",
+            "scram-sha-256",
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            &format!("--pwfile={}", password_file.display()),
+        ]));
+        arrange(&data);
+        for _ in 0..5 {
+            if let Some(server) = Self::begin(&folder, &data, options) {
+                return server;
+            }
+        }
+        panic!("the server does not start; see {}", folder.display());
+    }
+
+    fn begin(folder: &Path, data: &Path, options: &str) -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let script = format!(
+            "{BIN}/postgres -D {0} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={1} \
+             -c fsync=off -c max_connections=50 {options} >> {1}/log 2>&1 < /dev/null & server=$!; \
+             cat > /dev/null; kill -INT $server; wait $server; rm -rf {1}",
+            data.display(),
+            folder.display(),
+        );
+        let mut shell =
+            as_postgres().args(["sh", "-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if data.join("postmaster.pid").exists()
+                && TcpStream::connect(("127.0.0.1", port)).is_ok()
+                && ready(port)
+            {
+                return Some(Self { port, folder: folder.to_owned(), _shell: shell });
+            }
+            if shell.try_wait().unwrap().is_some() {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
+    }
+
+    /// A new database of the server.
+    pub(crate) fn database(&self, name: &str) -> Database<'_> {
+        let database = Database { server: self, name: name.to_owned() };
+        let postgres = Database { server: self, name: "postgres".to_owned() };
+        postgres.sql(&format!("CREATE DATABASE {name}"));
+        database
+    }
+}
+
+fn ready(port: u16) -> bool {
+    let args = ["-h", "127.0.0.1", "-p", &port.to_string(), "-q"];
+    Command::new(format!("{BIN}/pg_isready")).args(args).status().is_ok_and(|s| s.success())
+}
+
+/// A database of the server, seen through psql and through the plug-in.
+pub(crate) struct Database<'a> {
+    server: &'a Server,
+    pub(crate) name: String,
+}
+
+impl Database<'_> {
+    /// What psql prints for `sql`.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        let mut child = Command::new(format!("{BIN}/psql"))
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+            ])
+            .args(["-p", &self.server.port.to_string(), "-d", &self.name])
+            .env("PGPASSWORD", PASSWORD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        assert!(output.status.success(), "{sql}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    pub(crate) fn connection(&self) -> Value {
+        json!({
+            "host": "127.0.0.1", "port": self.server.port, "database": self.name,
+            "username": "postgres", "password": PASSWORD,
+        })
+    }
+
+    pub(crate) fn reader(&self, parameter: Value) -> Result<PostgresReader> {
+        PostgresReader::connect(&configuration(Side::Reader, &self.connection(), &parameter))
+    }
+
+    pub(crate) fn writer(&self, parameter: Value) -> Result<PostgresWriter> {
+        PostgresWriter::connect(&configuration(Side::Writer, &self.connection(), &parameter))
+    }
+
+    /// Reads all splits in one session.
+    pub(crate) fn read(&self, parameter: Value, parallelism: u32) -> Result<ReadAll> {
+        let mut reader = self.reader(parameter)?;
+        let plan = reader.plan(parallelism, &[])?;
+        let mut splits = Vec::new();
+        let mut at = plan.start;
+        loop {
+            let answer = reader.splits(&at, 7)?;
+            splits.extend(answer.splits);
+            at = answer.next;
+            if answer.last {
+                break;
+            }
+        }
+        let mut all = ReadAll { datasets: plan.datasets, ..ReadAll::default() };
+        for split in splits {
+            let (batches, undecodable) = read_split(&mut reader, split.clone(), &all.datasets)?;
+            all.splits.push((split, batches));
+            all.undecodable.extend(undecodable);
+        }
+        Ok(all)
+    }
+
+    /// Moves all rows as the engine would, where no cast is needed, and answers what came in.
+    pub(crate) fn copy(&self, reader: Value, writer: Value, run: &str) -> Result<ReadAll> {
+        let all = self.read(reader, 2)?;
+        self.write_all(writer, run, &all)?;
+        Ok(all)
+    }
+
+    pub(crate) fn write_all(&self, parameter: Value, run: &str, all: &ReadAll) -> Result<()> {
+        let mut writer = self.writer(parameter)?;
+        let run = sdk::Run { id: run.to_owned(), epoch: 1, bounded: true };
+        let prepared = writer.prepare(&run, all.datasets.clone())?;
+        let types = |dataset: &Dataset| -> Vec<_> {
+            dataset.schema.fields().iter().map(|f| f.data_type().clone()).collect()
+        };
+        assert_eq!(types(&prepared.datasets[0]), types(&all.datasets[0]), "a cast would be needed");
+        for (index, (_, batches)) in all.splits.iter().enumerate() {
+            let task = task(&run.id, index as u32, 1);
+            let mut sink = writer.open(task, prepared.datasets.clone())?;
+            for batch in batches {
+                let answer = sink.write(Batch::inserts(batch.clone()))?;
+                assert!(answer.undone.is_none() && answer.remarks.is_empty(), "{answer:?}");
+            }
+            sink.close(b"end".to_vec())?;
+        }
+        writer.finish(&run, sdk::Outcome::Succeeded, Vec::new())
+    }
+}
+
+pub(crate) fn configuration(side: Side, connection: &Value, parameter: &Value) -> Configuration {
+    Configuration {
+        source_type: "postgresql".to_owned(),
+        side,
+        connection: connection.to_string(),
+        parameter: parameter.to_string(),
+    }
+}
+
+pub(crate) fn run_of(id: &str, epoch: u64) -> Run {
+    Run { id: id.to_owned(), epoch, bounded: true }
+}
+
+pub(crate) fn task(run: &str, index: u32, epoch: u64) -> Task {
+    Task { run: run.to_owned(), index, epoch }
+}
+
+pub(crate) const BUDGET: Budget = Budget { rows: 65_536, bytes: 256 << 10, wait_ms: 10_000 };
+
+/// What a reader gave, split by split.
+#[derive(Default)]
+pub(crate) struct ReadAll {
+    pub(crate) datasets: Vec<Dataset>,
+    pub(crate) splits: Vec<(Split, Vec<RecordBatch>)>,
+    pub(crate) undecodable: Vec<Undecodable>,
+}
+
+impl ReadAll {
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+        self.splits.iter().flat_map(|(_, batches)| batches)
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.batches().map(RecordBatch::num_rows).sum()
+    }
+}
+
+pub(crate) fn read_split(
+    reader: &mut PostgresReader,
+    split: Split,
+    datasets: &[Dataset],
+) -> Result<(Vec<RecordBatch>, Vec<Undecodable>)> {
+    let mut cursor = reader.open(split, None, datasets.to_vec())?;
+    let (mut batches, mut undecodable) = (Vec::new(), Vec::new());
+    let end = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < end, "the split has no end");
+        match cursor.next(BUDGET)? {
+            Step::Rows(rows) => {
+                batches.extend(rows.batches.into_iter().map(|batch| batch.rows));
+                undecodable.extend(rows.undecodable);
+            }
+            Step::Idle => {}
+            Step::Advanced(_) => panic!("a table has no position of its own"),
+            Step::Ended(_) => return Ok((batches, undecodable)),
+        }
+    }
+}
+
+/// The code of a call that must fail.
+pub(crate) fn code<T>(result: Result<T>) -> String {
+    fault(result).code
+}
+
+pub(crate) fn fault<T>(result: Result<T>) -> Fault {
+    match result {
+        Ok(_) => panic!("it should have failed"),
+        Err(fault) => fault,
+    }
+}
+
+/// Writes `batch` as the engine does: without the rows refused, or in halves where none was named.
+/// Answers the rows written and those refused, by their number in `batch`.
+pub(crate) fn write_with_halving(
+    sink: &mut impl Sink,
+    calls: &mut u64,
+    batch: &RecordBatch,
+    rows: Vec<u32>,
+) -> (usize, Vec<u32>) {
+    if rows.is_empty() {
+        return (0, Vec::new());
+    }
+    let number = *calls;
+    *calls += 1;
+    let columns = batch.columns().iter().map(|column| {
+        let data = column.to_data();
+        let mut taken =
+            arrow_data::transform::MutableArrayData::new(vec![&data], false, rows.len());
+        for row in &rows {
+            taken.try_extend(0, *row as usize, *row as usize + 1).unwrap();
+        }
+        arrow_array::make_array(taken.freeze())
+    });
+    let part = RecordBatch::try_new(batch.schema(), columns.collect()).unwrap();
+    let Answer { remarks, undone, .. } = sink.write(Batch::inserts(part)).unwrap();
+    assert!(remarks.iter().all(|remark| remark.batch == number));
+    let named: Vec<u32> = remarks.iter().map(|remark| rows[remark.row as usize]).collect();
+    let kept: Vec<u32> = rows.iter().copied().filter(|row| !named.contains(row)).collect();
+    let (written, mut refused) = match undone {
+        None => (kept.len(), Vec::new()),
+        Some(_) if rows.len() == 1 => return (0, rows),
+        Some(_) if !named.is_empty() => write_with_halving(sink, calls, batch, kept),
+        Some(_) => {
+            let (left, right) = rows.split_at(rows.len() / 2);
+            let (a, mut x) = write_with_halving(sink, calls, batch, left.to_vec());
+            let (b, y) = write_with_halving(sink, calls, batch, right.to_vec());
+            x.extend(y);
+            (a + b, x)
+        }
+    };
+    refused.extend(named);
+    refused.sort_unstable();
+    (written, refused)
+}

@@ -1,0 +1,170 @@
+//! The command line: arguments, wiring, output, exit codes.
+//!
+//! Here alone concrete things meet: `spec` reads a document, `bundle` and `sandbox` give its plug-ins,
+//! `domain::grant` judges what they may reach, `store` keeps the books and `engine` runs. Standard
+//! output carries results, standard error everything else.
+//!
+//! What is not here: how a document is read, how rows move, what a guest may do. A command reads its
+//! arguments, asks the crates below, and shows what they said.
+//!
+//! Begin with [`main_with`], then `commands/run.rs`; `job.rs` is what the commands share. A new command
+//! goes into `arguments.rs` and `commands/`, a new way to show something into `render/`.
+
+mod arguments;
+mod books;
+mod catalogue;
+mod commands;
+mod console;
+mod difference;
+mod document;
+mod environment;
+mod failure;
+mod folders;
+mod grants;
+mod host;
+mod human;
+mod job;
+mod locate;
+mod logging;
+mod panic;
+mod ports;
+mod progress;
+mod render;
+mod run_id;
+mod signals;
+mod target;
+mod terminal;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use domain::fault::{Fault, Result};
+
+pub use ports::{Plain, Ports};
+
+use arguments::{Arguments, Command, Format};
+use console::Console;
+use environment::Environment;
+use failure::{Ending, Failure, exit_code};
+use host::Host;
+use signals::{Signals, Stop};
+
+/// Runs one command of the command line, with `ports` around what the engine drives.
+pub fn main_with<P: Ports>(ports: P) -> ExitCode {
+    panic::install();
+    let environment = Environment::read();
+    logging::start(&environment);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(misused(&error, &environment)),
+    };
+    let console = Console::new(arguments.common.output, &environment);
+    let ended =
+        start(ports, arguments, console, environment).unwrap_or_else(|fault| Err(fault.into()));
+    ExitCode::from(code(console, ended))
+}
+
+/// Starts the runtime, and answers how the command ended, or that it had to end at once.
+fn start<P: Ports>(
+    ports: P,
+    arguments: Arguments,
+    console: Console,
+    environment: Environment,
+) -> Result<Ending> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::internal("host.runtime", format!("cannot start: {error}")))?;
+    let ended = runtime.block_on(async {
+        let signals = Signals::listen()?;
+        let stop = signals.stop();
+        // On a thread of its own, so that a signal is heard whatever the command is at.
+        let command = tokio::spawn(dispatch(ports, arguments, console, environment, stop));
+        tokio::select! {
+            ended = command => Ok(ended.unwrap_or(Ok(1))),
+            code = signals.end_at_once() => {
+                terminal::say("ended at once; a run that was under way can be resumed\n");
+                Ok(Ok(code))
+            }
+        }
+    });
+    // A guest that is being compiled shall not delay the end.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn dispatch<P: Ports>(
+    ports: P,
+    arguments: Arguments,
+    console: Console,
+    environment: Environment,
+    stop: Stop,
+) -> Ending {
+    let ports = Arc::new(ports);
+    let host = Host::new(arguments.common, console, environment, stop);
+    match &arguments.command {
+        Command::Run(arguments) => Box::pin(commands::run::run(&host, &*ports, arguments)).await,
+        Command::Validate(arguments) => commands::validate::validate(&host, arguments).await,
+        Command::Plan(arguments) => Box::pin(commands::plan::plan(&host, &*ports, arguments)).await,
+        Command::Check(arguments) => Box::pin(commands::check::check(&host, arguments)).await,
+        Command::Discover(arguments) => {
+            Box::pin(commands::discover::discover(&host, &*ports, arguments)).await
+        }
+        Command::Plugin(command) => commands::plugin::plugin(&host, command).await,
+        Command::Runs(arguments) => commands::runs::runs(&host, arguments).await,
+        Command::Dirty(arguments) => commands::dirty::dirty(&host, arguments).await,
+        Command::Doctor(arguments) => commands::doctor::doctor(&host, arguments).await,
+        Command::Completions(arguments) => commands::completions::completions(arguments),
+    }
+}
+
+/// Tells why a command ended early, and answers the exit code.
+fn code(console: Console, ended: Ending) -> u8 {
+    let failed = match ended {
+        Ok(code) => return code,
+        Err(failure) => failure,
+    };
+    let faults = match failed {
+        Failure::Faults(faults) => faults,
+        Failure::Output(error) => match failure::of_output(&error) {
+            None => return 0,
+            Some(fault) => {
+                console.error(&fault);
+                return exit_code(&[fault]);
+            }
+        },
+    };
+    match console.failed(&faults) {
+        Ok(()) => exit_code(&faults),
+        // Nobody reads it; the code still tells.
+        Err(_) => exit_code(&faults),
+    }
+}
+
+/// Help and version, or arguments that are wrong.
+fn misused(error: &clap::Error, environment: &Environment) -> u8 {
+    let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if help || !wants_json() {
+        // To standard output or standard error, as it should be; nobody is told if that is closed.
+        let _ = error.print();
+        return u8::try_from(error.exit_code()).unwrap_or(2);
+    }
+    // What is wrong stands before the first empty line, the usage behind it.
+    let text = error.to_string();
+    let wrong: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let message = wrong.join(" ").trim_start_matches("error: ").to_owned();
+    let fault = Fault::user("arguments.invalid", message)
+        .hint("\"airlock --help\" shows what can be typed");
+    code(Console::new(Format::Json, environment), Err(fault.into()))
+}
+
+/// Whether `-o json` stands among arguments that could not be read.
+fn wants_json() -> bool {
+    let texts: Vec<_> = std::env::args().collect();
+    let together = ["-ojson", "-o=json", "--output=json"];
+    let apart =
+        |pair: &[String]| ["-o", "--output"].contains(&pair[0].as_str()) && pair[1] == "json";
+    texts.iter().any(|text| together.contains(&text.as_str())) || texts.windows(2).any(apart)
+}

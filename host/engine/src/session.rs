@@ -1,0 +1,79 @@
+//! Sessions that are looked after while something else holds things up.
+
+use std::time::Duration;
+
+use domain::Result;
+use domain::port::{Answering, Reader, Writer};
+use tokio::time::Instant;
+
+/// A session that asks to be tended.
+pub(crate) trait Session: Send {
+    fn tend(&mut self) -> impl Answering<Option<Duration>>;
+}
+
+/// A reader's session.
+pub(crate) struct Reads<R>(pub(crate) R);
+
+/// A writer's session.
+pub(crate) struct Writes<W>(pub(crate) W);
+
+impl<R: Reader> Session for Reads<R> {
+    fn tend(&mut self) -> impl Answering<Option<Duration>> {
+        self.0.tend()
+    }
+}
+
+impl<W: Writer> Session for Writes<W> {
+    fn tend(&mut self) -> impl Answering<Option<Duration>> {
+        self.0.tend()
+    }
+}
+
+/// A session, and when it must be tended next.
+pub(crate) struct Kept<T> {
+    pub(crate) session: T,
+    /// `None`: never.
+    due: Option<Instant>,
+}
+
+impl<T: Session> Kept<T> {
+    /// Asks a new session for the first time.
+    pub(crate) async fn new(session: T) -> Result<Self> {
+        let mut kept = Self { session, due: None };
+        kept.tend().await?;
+        Ok(kept)
+    }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= Instant::now())
+    }
+
+    pub(crate) async fn tend(&mut self) -> Result<()> {
+        self.due = self.session.tend().await?.map(|after| Instant::now() + after);
+        Ok(())
+    }
+
+    /// Waits for `call`, and tends the session meanwhile.
+    pub(crate) async fn during<A>(&mut self, call: impl Future<Output = Result<A>>) -> Result<A> {
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                biased;
+                () = until(self.due) => self.tend().await?,
+                answer = &mut call => return answer,
+            }
+        }
+    }
+}
+
+/// Waits until `due`; for ever where there is nothing to do.
+pub(crate) async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

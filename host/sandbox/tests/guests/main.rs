@@ -1,0 +1,11 @@
+//! The sandbox with real guests: `stream`, which behaves, and `faulty`, which does not.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+
+mod files;
+mod honest;
+mod loading;
+mod misbehaviour;
+mod network;
+mod setup;
+mod speed;

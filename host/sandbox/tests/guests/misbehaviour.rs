@@ -1,0 +1,470 @@
+//! Every act of `faulty`, in every call: the fault that it must be, and a well-behaved session beside
+//! it that goes on.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use domain::port::{Destination as _, Outcome, Reader as _, Source as _, Step, Writer as _};
+use domain::{Batch, Dataset, Fault, FaultDomain, Mark, Result, Retry, Side};
+use sandbox::{Component, GuestReader, Limits, Reach};
+use tokio::task::JoinSet;
+use tracing::field::Field;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::setup::{BUDGET, attempt, faulty, guest, guest_within, tight};
+
+/// Calls of a plug-in that are made outside of sessions.
+const INQUIRIES: [&str; 4] = ["requirements", "check", "browse", "discover"];
+const READER: [&str; 7] =
+    ["connect", "make-plan", "next-splits", "open", "next", "acknowledge", "tend"];
+const WRITER: [&str; 9] =
+    ["connect", "prepare", "preview", "open", "committed", "write", "commit", "close", "finish"];
+
+/// Does everything that can be done with a reader, and answers the first fault.
+async fn read(component: &Component, parameter: &str) -> Result<()> {
+    let (step, none) = (faulty(Side::Reader, parameter), Reach::none());
+    component.requirements(&step).await?;
+    component.check(&step, &none).await?;
+    component.browse(&step, &none, &[], None, 10).await?;
+    component.discover(&step, &none, &[]).await?;
+    let mut reader = component.source(step, none).connect().await?;
+    let plan = reader.plan(1, &[]).await?;
+    let splits = reader.splits(&plan.start, 2).await?;
+    reader.open(&splits.splits[0], None, &plan.datasets).await?;
+    if let Step::Rows(rows) = reader.next(BUDGET).await?
+        && let Some(position) = rows.position
+    {
+        reader.acknowledge(&position).await?;
+    }
+    reader.tend().await?;
+    // In place of the first cursor, which is dropped.
+    reader.open(&splits.splits[0], None, &plan.datasets).await
+}
+
+/// The honest plan and a batch of it.
+async fn rows(component: &Component) -> (Vec<Dataset>, Batch) {
+    let source = component.source(faulty(Side::Reader, "{}"), Reach::none());
+    let mut reader = source.connect().await.unwrap();
+    let plan = reader.plan(1, &[]).await.unwrap();
+    let splits = reader.splits(&plan.start, 1).await.unwrap();
+    reader.open(&splits.splits[0], None, &plan.datasets).await.unwrap();
+    match reader.next(BUDGET).await.unwrap() {
+        Step::Rows(mut rows) => (plan.datasets, rows.batches.remove(0)),
+        other => panic!("no rows: {other:?}"),
+    }
+}
+
+/// Does everything that can be done with a writer, and answers the first fault.
+async fn write(component: &Component, parameter: &str) -> Result<()> {
+    let (datasets, batch) = rows(component).await;
+    let destination = component.destination(faulty(Side::Writer, parameter), Reach::none());
+    let mut writer = destination.connect().await?;
+    writer.preview(&datasets).await?;
+    writer.prepare(&attempt(), &datasets).await?;
+    writer.open(&attempt(), 0, 1, &datasets).await?;
+    writer.write(&batch).await?;
+    writer.commit(&Mark { sequence: 1, ..Mark::default() }, true).await?;
+    writer.close(&Mark { sequence: 2, end: true, ..Mark::default() }).await?;
+    writer.tend().await?;
+    writer.open(&attempt(), 1, 1, &datasets).await?;
+    writer.finish(&attempt(), Outcome::Succeeded, &[]).await
+}
+
+async fn play(component: &Component, side: Side, parameter: &str) -> Result<()> {
+    match side {
+        Side::Reader => read(component, parameter).await,
+        Side::Writer => write(component, parameter).await,
+    }
+}
+
+/// A session that behaves, step by step beside others that do not.
+struct Beside {
+    reader: GuestReader,
+    rows: usize,
+}
+
+impl Beside {
+    async fn start(component: &Component) -> Self {
+        let parameter = r#"{"rows": 1000000, "batch": 100}"#;
+        let source = component.source(faulty(Side::Reader, parameter), Reach::none());
+        let mut reader = source.connect().await.unwrap();
+        let plan = reader.plan(1, &[]).await.unwrap();
+        let splits = reader.splits(&plan.start, 1).await.unwrap();
+        reader.open(&splits.splits[0], None, &plan.datasets).await.unwrap();
+        Self { reader, rows: 0 }
+    }
+
+    async fn go_on(&mut self) {
+        let Step::Rows(rows) = self.reader.next(BUDGET).await.unwrap() else { panic!("no rows") };
+        let batch: &RecordBatch = &rows.batches[0].rows;
+        assert_eq!(batch.num_rows(), 100);
+        self.rows += batch.num_rows();
+    }
+}
+
+/// What is done wrong, and the code of the fault that must come of it.
+struct Case {
+    side: Side,
+    call: &'static str,
+    act: &'static str,
+    /// More of the script, with a leading comma.
+    more: &'static str,
+    code: &'static str,
+}
+
+/// Plays all cases on one component, some side by side, and a well-behaved session all the while.
+async fn all(component: &Component, cases: Vec<Case>) {
+    // Below the slots of `tight`: each case may hold three instances for a moment.
+    const SIDE_BY_SIDE: usize = 10;
+    let mut beside = Beside::start(component).await;
+    let mut running = JoinSet::new();
+    let mut waiting = cases.into_iter();
+    let mut wrong = Vec::new();
+    loop {
+        while running.len() < SIDE_BY_SIDE {
+            let Some(case) = waiting.next() else { break };
+            let component = component.clone();
+            running.spawn(async move {
+                let Case { side, call, act, more, code } = case;
+                let parameter = format!(r#"{{"call": "{call}", "act": "{act}"{more}}}"#);
+                let outcome = play(&component, side, &parameter).await;
+                let title = format!("{} {call} {act}", side.word());
+                judge(&title, call, code, outcome)
+            });
+        }
+        let Some(done) = running.join_next().await else { break };
+        wrong.extend(done.unwrap());
+        beside.go_on().await;
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(beside.rows > 0);
+}
+
+/// What is wrong with an outcome, if anything.
+fn judge(title: &str, call: &str, code: &str, outcome: Result<()>) -> Option<String> {
+    let fault = match outcome {
+        Ok(()) if code.is_empty() => return None,
+        Ok(()) => return Some(format!("{title}: no fault, {code} expected")),
+        Err(fault) => fault,
+    };
+    if fault.code != code {
+        return Some(format!("{title}: {code} expected, {fault}"));
+    }
+    if fault.domain == FaultDomain::Plugin {
+        let whole = fault.to_string();
+        let word = if call.starts_with("drop-") { "drop" } else { call };
+        if !whole.contains("plug-in \"faulty\"") || !whole.contains(&format!("\"{word}\"")) {
+            return Some(format!("{title}: plug-in or call is not named: {whole}"));
+        }
+    }
+    None
+}
+
+/// The acts of crashing in every call.
+fn in_every_call(acts: &[(&'static str, &'static str)]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let reader = INQUIRIES.iter().chain(&READER).chain(&["drop-cursor"]);
+    let writer = WRITER.iter().chain(&["tend", "drop-sink"]);
+    let calls = reader.map(|call| (Side::Reader, *call));
+    let calls: Vec<_> = calls.chain(writer.map(|call| (Side::Writer, *call))).collect();
+    for (act, code) in acts {
+        for (side, call) in &calls {
+            cases.push(Case { side: *side, call, act, more: "", code });
+        }
+    }
+    cases
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t35_t24_crashes_and_bombs_end_their_session_alone() {
+    let (component, _) = guest_within("faulty", tight()).await;
+    let cases = in_every_call(&[
+        ("panic", "plugin.trap"),
+        ("trap", "plugin.trap"),
+        ("recurse", "plugin.trap"),
+        ("exit", "plugin.exit"),
+        ("memory-abort", "plugin.limit.memory"),
+    ]);
+    assert_eq!(cases.len(), 5 * 23);
+    all(&component, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t26_t27_endless_loops_end_by_processor_time() {
+    // Time on the processor is short, time on the clock is not: a busy machine changes nothing.
+    let limits = Limits { cpu_call: Duration::from_millis(200), ..Limits::default() };
+    let (component, _) = guest_within("faulty", limits).await;
+    all(&component, in_every_call(&[("spin", "plugin.limit.cpu_call")])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t26_sleepers_end_by_the_clock() {
+    let (component, _) = guest_within("faulty", tight()).await;
+    let mut cases = in_every_call(&[("sleep", "")]);
+    for case in &mut cases {
+        case.code = match case.call {
+            "connect" | "check" | "browse" | "discover" | "next-splits" => "plugin.limit.long_call",
+            "make-plan" | "preview" | "prepare" | "commit" | "close" | "finish" => {
+                "plugin.limit.run_call"
+            }
+            _ => "plugin.limit.short_call",
+        };
+    }
+    all(&component, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t28_floods_of_host_calls_end_in_time() {
+    let limits = Limits { cpu_call: Duration::from_millis(300), ..Limits::default() };
+    let (component, _) = guest_within("faulty", limits).await;
+    let flood = |act, code| Case { side: Side::Reader, call: "next", act, more: "", code };
+    let cases = vec![
+        flood("clock-flood", "plugin.limit.cpu_call"),
+        flood("log-flood", ""),
+        flood("log-huge", ""),
+        flood("log-escapes", ""),
+    ];
+    let slow = Limits { cpu_call: Duration::from_secs(600), ..Limits::default() };
+    let (patient, printed) = guest_within("faulty", Limits { output_bytes: 1 << 20, ..slow }).await;
+    all(&component, cases).await;
+    all(&patient, vec![flood("stdout-flood", ""), flood("stderr-flood", "")]).await;
+    assert!(printed.text().len() <= 1 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t40_t41_lies_are_refused() {
+    use Side::{Reader as R, Writer as W};
+    let component = guest("faulty").await;
+    let case = |(side, call, act, more, code)| Case { side, call, act, more, code };
+    let lie = "plugin.lie.batch";
+    let table = [
+        (R, "next", "offsets-negative", "", lie),
+        (R, "next", "offsets-falling", "", lie),
+        (R, "next", "offsets-past-end", "", lie),
+        (R, "next", "offsets-short", "", lie),
+        (R, "next", "validity-short", "", lie),
+        (R, "next", "values-short", "", lie),
+        (R, "next", "buffers-few", "", lie),
+        (R, "next", "buffers-many", "", lie),
+        (R, "next", "dataset-wrong", "", lie),
+        (R, "next", "utf8-invalid", "", lie),
+        (R, "next", "decimal-wide", "", lie),
+        (R, "next", "null-forbidden", "", lie),
+        (R, "next", "operations-short", "", lie),
+        (R, "next", "operations-odd", "", lie),
+        (R, "next", "absent-short", "", lie),
+        (R, "next", "absent-many", "", lie),
+        (R, "next", "rows-huge", "", "plugin.lie.rows"),
+        (R, "next", "rows-over-budget", "", "plugin.lie.rows"),
+        // Rows are wide sometimes; the limit on a batch holds.
+        (R, "next", "bytes-over-budget", "", ""),
+        (R, "next", "position-huge", "", "plugin.limit.position"),
+        (R, "next", "changed", "", "plugin.change_unsupported"),
+        (R, "next", "undecodable", "", ""),
+        (R, "next", "undecodable-huge", r#", "amount": 70000000"#, "plugin.limit.batch_bytes"),
+        (R, "next", "undecodable-dataset", "", "plugin.lie.dataset"),
+        (R, "make-plan", "datasets-many", r#", "amount": 70000"#, "plugin.lie.datasets"),
+        (R, "make-plan", "fields-many", r#", "amount": 5000"#, "contract.field"),
+        (R, "make-plan", "fields-deep", "", "contract.field"),
+        (R, "make-plan", "format", r#", "target": "u8""#, "contract.field"),
+        (R, "make-plan", "format", r#", "target": "U""#, "contract.type_unsupported"),
+        (R, "make-plan", "format", r#", "target": "w:0""#, "contract.type_unsupported"),
+        (R, "make-plan", "field-name", r#", "target": "\u001b[2J""#, "contract.name"),
+        (R, "make-plan", "children-missing", "", "contract.field"),
+        (R, "make-plan", "metadata-huge", "", "contract.metadata"),
+        (R, "make-plan", "start-huge", "", "plugin.limit.token"),
+        (R, "discover", "format", r#", "target": "vu""#, "contract.type_unsupported"),
+        (R, "next-splits", "splits-many", "", "plugin.lie.splits"),
+        (R, "next-splits", "token-huge", "", "plugin.limit.token"),
+        (R, "next-splits", "next-huge", "", "plugin.limit.token"),
+        (R, "next-splits", "label-huge", "", ""),
+        (R, "requirements", "ask-many", "", "plugin.lie.requirements"),
+        (R, "check", "steps-many", "", "plugin.lie.steps"),
+        (R, "browse", "entries-many", "", "plugin.lie.entries"),
+        (W, "prepare", "datasets-few", "", "plugin.lie.datasets"),
+        (W, "prepare", "fields-few", "", "plugin.lie.datasets"),
+        (W, "preview", "format", r#", "target": "Z""#, "contract.type_unsupported"),
+        (W, "prepare", "wishes-huge", "", ""),
+        (W, "committed", "mark-foreign", "", "mark.unreadable"),
+        (W, "write", "mark-foreign", "", "mark.unreadable"),
+        (W, "commit", "mark-huge", "", "mark.unreadable"),
+        (W, "write", "taken-beyond", "", "plugin.lie.taken"),
+        (W, "write", "remark", "", ""),
+        (W, "write", "remark-batch-beyond", "", "plugin.lie.remark"),
+        (W, "write", "remark-row-beyond", "", "plugin.lie.remark"),
+        (W, "write", "remark-column-beyond", "", "plugin.lie.remark"),
+        (W, "write", "undone", "", ""),
+        (W, "close", "receipt-huge", "", "plugin.limit.position"),
+    ];
+    all(&component, table.into_iter().map(case).collect()).await;
+}
+
+#[tokio::test]
+async fn t29_what_a_call_hands_over_is_bounded() {
+    let limits = Limits { message_bytes: 1 << 20, ..Limits::default() };
+    let (component, _) = guest_within("faulty", limits).await;
+    let case = |call, act, code| Case { side: Side::Reader, call, act, more: "", code };
+    all(
+        &component,
+        vec![
+            case("next", "position-huge", "plugin.limit.message"),
+            case("next", "log-huge", "plugin.limit.message"),
+            case("next-splits", "label-huge", "plugin.limit.message"),
+            case("check", "steps-many", "plugin.limit.message"),
+            case("make-plan", "metadata-huge", "plugin.limit.message"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded() {
+    let limits = Limits { batch_rows: 50, ..Limits::default() };
+    let (component, _) = guest_within("faulty", limits).await;
+    let fault = read(&component, "{}").await.unwrap_err();
+    assert_eq!(fault.code, "plugin.limit.batch_rows");
+    assert!(fault.message.ends_with("50") && fault.hint.unwrap().contains("--limit batch-rows="));
+    let limits = Limits { batch_bytes: 1024, ..Limits::default() };
+    let (component, _) = guest_within("faulty", limits).await;
+    let fault = read(&component, "{}").await.unwrap_err();
+    assert_eq!(fault.code, "plugin.limit.batch_bytes");
+}
+
+#[tokio::test]
+async fn describe_is_held_to_its_limits() {
+    let limits = Limits { cpu_call: Duration::from_millis(200), ..tight() };
+    let (sandbox, _) = crate::setup::sandbox(limits);
+    for (act, code) in [
+        ("panic", "plugin.trap"),
+        ("spin", "plugin.limit.cpu_call"),
+        ("sleep", "plugin.limit.short_call"),
+        ("memory-abort", "plugin.limit.memory"),
+    ] {
+        let bytes = testkit::guest::faulty_describing(act);
+        let component = sandbox.load(bytes, "faulty").await.unwrap();
+        let fault = component.describe().await.unwrap_err();
+        assert_eq!(fault.code, code, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_guests_own_fault_passes_with_its_words_made_harmless() {
+    let component = guest("faulty").await;
+    let act = async |act: &str| -> Fault {
+        let parameter = format!(r#"{{"call": "connect", "act": "{act}"}}"#);
+        read(&component, &parameter).await.unwrap_err()
+    };
+    let fault = act("fault").await;
+    assert_eq!((fault.code.as_str(), fault.domain), ("faulty.fault", FaultDomain::Data));
+    assert_eq!((fault.hint.as_deref(), fault.retry), (Some("none"), Retry::Never));
+    let fault = act("fault-retry").await;
+    assert_eq!(fault.retry, Retry::After(Duration::ZERO));
+    assert!(act("fault-huge").await.message.len() < 1100);
+    let fault = act("fault-escapes").await;
+    let words = fault.message + &fault.hint.unwrap();
+    assert!(!words.chars().any(|c| c.is_control() || c == '\u{202e}'), "{words}");
+    // No environment, no arguments.
+    assert_eq!(act("environment").await.message, "0 variables, 0 arguments");
+}
+
+#[tokio::test]
+async fn a_panic_is_told_with_its_message() {
+    let component = guest("faulty").await;
+    let fault = read(&component, r#"{"call": "next", "act": "panic"}"#).await.unwrap_err();
+    assert!(fault.message.contains("panicked on purpose"), "{fault}");
+}
+
+#[tokio::test]
+async fn memory_that_is_refused_gently_is_no_fault_of_the_host() {
+    let (component, _) = guest_within("faulty", tight()).await;
+    let fault = read(&component, r#"{"call": "next", "act": "memory"}"#).await.unwrap_err();
+    assert_eq!(fault.code, "faulty.refused");
+    // "no more memory after 27 MiB": below the cap of 32.
+    let grown: u64 = fault.message.split(' ').nth(4).unwrap().parse().unwrap();
+    assert!((8..32).contains(&grown), "{fault}");
+}
+
+#[tokio::test]
+async fn t57_a_call_that_is_given_up_takes_its_session_along() {
+    let component = guest("faulty").await;
+    let script = r#"{"call": "next", "act": "sleep"}"#;
+    for wait in [0, 1, 20] {
+        let source = component.source(faulty(Side::Reader, script), Reach::none());
+        let mut reader = source.connect().await.unwrap();
+        let plan = reader.plan(1, &[]).await.unwrap();
+        let splits = reader.splits(&plan.start, 1).await.unwrap();
+        reader.open(&splits.splits[0], None, &plan.datasets).await.unwrap();
+        let wait = Duration::from_millis(wait);
+        assert!(tokio::time::timeout(wait, reader.next(BUDGET)).await.is_err());
+        assert_eq!(reader.next(BUDGET).await.unwrap_err().code, "plugin.dead");
+        assert_eq!(reader.tend().await.unwrap_err().code, "plugin.dead");
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_dead_after_a_trap() {
+    let component = guest("faulty").await;
+    let source =
+        component.source(faulty(Side::Reader, r#"{"call": "tend", "act": "trap"}"#), Reach::none());
+    let mut reader = source.connect().await.unwrap();
+    assert_eq!(reader.tend().await.unwrap_err().code, "plugin.trap");
+    assert_eq!(reader.plan(1, &[]).await.unwrap_err().code, "plugin.dead");
+}
+
+/// Counts events whose text holds the secret.
+#[derive(Clone, Default)]
+struct Listening(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Listening {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event
+            .record(&mut |field: &Field, value: &dyn Debug| text += &format!("{field}={value:?} "));
+        self.0.lock().unwrap().push(text);
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn t03_t43_secrets_and_escapes_stay_out_of_the_log_and_the_output() {
+    let (component, printed) = guest_within("faulty", Limits::default()).await;
+    let heard = Listening::default();
+    let guard = tracing::subscriber::set_default(heard.clone());
+    read(&component, r#"{"call": "connect", "act": "leak"}"#).await.unwrap();
+    read(&component, r#"{"call": "next", "act": "log-escapes"}"#).await.unwrap();
+    drop(guard);
+    let lines = heard.0.lock().unwrap().clone();
+    let told = |word: &str| lines.iter().filter(|line| line.contains(word)).count();
+    assert_eq!(told("canary"), 0, "{lines:?}");
+    // The log, and standard error.
+    assert_eq!(told("***"), 2, "{lines:?}");
+    assert_eq!(printed.text(), "{\"password\":\"***\"}\n");
+    let forged = lines.iter().find(|line| line.contains("owned")).unwrap();
+    assert!(!forged.chars().any(|c| c.is_control() || c == '\u{202e}'), "{forged}");
+}
+
+#[tokio::test]
+async fn destructors_that_misbehave_hurt_nobody() {
+    let limits = Limits { cpu_call: Duration::from_millis(100), ..Limits::default() };
+    let (component, _) = guest_within("faulty", limits).await;
+    let mut beside = Beside::start(&component).await;
+    for act in ["panic", "spin", "recurse", "memory-abort", "exit", "sleep"] {
+        for side in [Side::Reader, Side::Writer] {
+            let parameter = format!(r#"{{"call": "drop-session", "act": "{act}"}}"#);
+            assert_eq!(play(&component, side, &parameter).await, Ok(()));
+            beside.go_on().await;
+        }
+    }
+}

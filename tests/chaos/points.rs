@@ -1,0 +1,78 @@
+//! Kills between the calls of the engine.
+
+use crate::scenario::{Scenario, Site};
+
+/// Kills at `point`, resumes, compares. `done` tasks were done before the kill, and stay done.
+fn check(scenario: Scenario, point: &str, done: u64) {
+    let site = Site::new(scenario, 1);
+    site.stopped_at(point).kill();
+    assert_eq!(site.resume(1), done, "tasks done before the kill at {point}");
+}
+
+/// A test for each point in each scenario.
+macro_rules! points {
+    ($($scenario:ident { $($name:ident: $point:expr, $done:expr;)* })*) => {
+        $(#[allow(non_snake_case, reason = "named after the scenario")]
+        mod $scenario {
+            use super::{Scenario, check};
+            const SCENARIO: Scenario = Scenario::$scenario;
+            $(#[test] fn $name() { check(SCENARIO, $point, $done); })*
+        })*
+    };
+}
+
+points! {
+    Table {
+        before_prepare: "writer.prepare:1:before", 0;
+        between_prepare_and_the_store: "writer.prepare:1:after", 0;
+        before_a_commit: "writer.commit:1:before", 0;
+        between_a_commit_and_the_store: "store.checkpoint:1:before", 0;
+        between_the_store_and_the_acknowledge: "store.checkpoint:1:after", 0;
+        between_a_commit_of_the_second_task_and_the_store: "store.checkpoint:3:before", 1;
+        between_the_last_commit_and_close: "writer.close:2:before", 1;
+        between_close_and_the_store: "writer.close:2:after", 1;
+        between_the_last_checkpoint_and_complete: "store.complete:2:before", 1;
+        between_complete_and_finish: "store.complete:2:after", 2;
+        before_finish: "writer.finish:1:before", 2;
+        between_finish_and_the_store: "writer.finish:1:after", 2;
+    }
+    Parquet {
+        before_prepare: "writer.prepare:1:before", 0;
+        between_prepare_and_the_store: "writer.prepare:1:after", 0;
+        in_the_middle_of_a_task: "writer.write:2:after", 1;
+        between_the_last_commit_and_close: "writer.close:2:before", 1;
+        between_close_and_the_store: "writer.close:2:after", 1;
+        between_the_last_checkpoint_and_complete: "store.complete:2:before", 1;
+        between_complete_and_finish: "store.complete:4:after", 4;
+        before_finish: "writer.finish:1:before", 4;
+        between_finish_and_the_store: "writer.finish:1:after", 4;
+    }
+    Refused {
+        before_prepare: "writer.prepare:1:before", 0;
+        between_prepare_and_the_store: "writer.prepare:1:after", 0;
+        before_dirty_records_are_stored: "store.add_dirty:2:before", 1;
+        between_dirty_records_and_their_mark: "store.add_dirty:2:after", 1;
+        between_the_last_commit_and_close: "writer.close:2:before", 1;
+        between_close_and_the_store: "writer.close:2:after", 1;
+        between_the_last_checkpoint_and_complete: "store.complete:2:before", 1;
+        before_finish: "writer.finish:1:before", 4;
+        between_finish_and_the_store: "writer.finish:1:after", 4;
+    }
+}
+
+/// The scenarios are what the points above take them for.
+#[test]
+fn runs_that_are_never_killed_have_the_calls_that_are_killed_at() {
+    for scenario in [Scenario::Table, Scenario::Parquet, Scenario::Refused] {
+        let calls = &scenario.undisturbed(1).calls;
+        let count = |call: &str| calls.iter().filter(|line| *line == call).count() as u64;
+        assert_eq!(count("store.complete"), scenario.tasks(), "{scenario:?}: {calls:?}");
+        assert_eq!(count("reader.open"), scenario.tasks(), "{scenario:?}: {calls:?}");
+    }
+    let table = &Scenario::Table.undisturbed(1);
+    let commits = table.calls.iter().filter(|line| *line == "writer.commit").count();
+    assert!(commits >= 2, "each task commits on its way: {:?}", table.calls);
+    assert!(table.left.ends_with("after 8192\nbefore 0\n"), "{}", table.left);
+    let refused = &Scenario::Refused.undisturbed(1).left;
+    assert!(refused.contains("records_dirty 12\n"), "{refused}");
+}

@@ -1,0 +1,23 @@
+//! What a user sees: the real binary's output and exit codes, for good input and bad.
+//!
+//! Output is a snapshot (`INSTA_UPDATE=always` writes them anew) wherever a person reads it; where only
+//! one fact counts, the fact is asserted. A new test stands with what it is about:
+
+/// The compile cache: cold, warm, tampered with.
+mod cache;
+/// Every command but `run`.
+mod commands;
+/// Content that cannot be read or written.
+mod data;
+/// Documents that are wrong.
+mod documents;
+/// The first things a newcomer does, and the shape of a summary.
+mod first;
+/// Servers, disks and permissions that fail.
+mod outside;
+/// Plug-ins that are not built in, and those that ask for too much.
+mod plugins;
+/// Runs that go on after something stopped them.
+mod resume;
+/// Secrets stay secret.
+mod secrets;

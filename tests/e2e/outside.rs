@@ -1,0 +1,153 @@
+use std::net::TcpListener;
+use std::process::Command;
+
+use serde_json::json;
+use tests::{Database, Document, Env, PgServer, document};
+
+/// A job from a CSV file to the table `people`, and its database.
+fn to_people() -> (Env, Database) {
+    let database = PgServer::shared().database();
+    database.setup("create table people (id bigint, name text)");
+    let mut env = Env::new();
+    database.admit(&mut env);
+    env.write("rows.csv", "id,name\n1,a\n2,b\n");
+    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::table("people")).json());
+    (env, database)
+}
+
+#[test]
+fn a_wrong_password() {
+    let (env, _database) = to_people();
+    let output = env.airlock(&["run", "job.json"]).env("PGPASSWORD", "wrong").run();
+    insta::assert_snapshot!(output.normal());
+}
+
+#[test]
+fn an_absent_table() {
+    let (env, _database) = to_people();
+    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::table("poeple")).json());
+    insta::assert_snapshot!(env.airlock(&["run", "job.json"]).run().normal());
+    let reading = Document::new(document::table("nowhere.people"), document::out("csv"));
+    env.write_json("job.json", reading.json());
+    env.airlock(&["run", "job.json"]).run().expect(3);
+    assert_eq!(env.files("out").len(), 0);
+}
+
+#[test]
+fn an_absent_database() {
+    let (env, database) = to_people();
+    let mut properties = database.properties();
+    properties["database"] = "nowhere".into();
+    env.write_json("datasources.json", &json!({"pg": {"type": "postgresql", "properties": properties}}));
+    env.airlock(&["run", "job.json"]).run().expect(3);
+}
+
+#[test]
+fn a_server_that_is_not_there() {
+    let (env, database) = to_people();
+    // A port that was free a moment ago, and that nobody listens on.
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let mut properties = database.properties();
+    properties["port"] = port.into();
+    env.write_json("datasources.json", &json!({"pg": {"type": "postgresql", "properties": properties}}));
+    insta::assert_snapshot!(env.airlock(&["run", "job.json"]).run().normal());
+}
+
+#[test]
+fn a_server_that_says_nothing_sensible() {
+    let (env, database) = to_people();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mut properties = database.properties();
+    properties["port"] = listener.local_addr().unwrap().port().into();
+    let server = std::thread::spawn(move || {
+        use std::io::Write;
+        // As often as the program tries; the thread ends with the test program.
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    env.write_json("datasources.json", &json!({"pg": {"type": "postgresql", "properties": properties}}));
+    env.airlock(&["run", "job.json"]).run().expect(3);
+    drop(server);
+}
+
+#[test]
+fn a_session_that_is_ended_in_the_middle_goes_on_in_a_new_one() {
+    let (env, database) = to_people();
+    database.setup("create table numbers (n bigint primary key); insert into numbers select generate_series(1, 200000)");
+    database.setup("create table copy (n bigint)");
+    let reader = json!({"datasource": "pg", "table": "numbers", "splitPk": "n"});
+    let job = Document::new(("postgresql", reader), document::table("copy"));
+    env.write_json("job.json", job.json());
+    let held = database.hold("lock table copy in share row exclusive mode");
+    let mut running = env.airlock(&["run", "job.json", "-o", "json"]).start();
+    running.until("a session that waits for the lock", |_| database.waiting() > 0);
+    database.disconnect_all();
+    drop(held);
+    let output = running.wait().expect(0);
+    assert!(output.json()["retries"].as_u64().unwrap() > 0, "{output}");
+    assert_eq!(database.sql("select count(*), sum(n), count(distinct n) from copy"), "200000|20000100000|200000\n");
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    let env = Env::new();
+    let disk = SmallDisk::mount(&env);
+    let reader = json!({"column": [{"random": "100,100", "type": "string"}], "sliceRecordCount": 100_000});
+    let parameter = json!({"path": "small/out", "fileName": "rows", "fileFormat": "csv", "writeMode": "truncate"});
+    env.write_json("job.json", Document::new(("stream", reader), ("file", parameter)).json());
+    let output = env.airlock(&["run", "job.json"]).run().expect(3);
+    assert!(output.stderr.contains("resume"), "once there is room, it goes on: {output}");
+    let published: Vec<_> = env.files("small/out").into_iter().filter(|file| !is_staging(file)).collect();
+    assert!(published.is_empty(), "nothing is half published: {published:?}");
+    drop(disk);
+}
+
+/// Staged files hide from readers: their names, or a folder of theirs, begin with a dot or underscore.
+fn is_staging(file: &std::path::Path) -> bool {
+    file.iter().any(|part| part.to_string_lossy().starts_with(['.', '_']))
+}
+
+#[test]
+fn standard_output_that_is_full() {
+    let env = Env::new();
+    let reader = json!({"column": [{"value": 1, "type": "long"}], "sliceRecordCount": 3});
+    env.write_json("job.json", Document::new(("stream", reader), ("stream", json!({}))).json());
+    env.airlock(&["run", "job.json"]).stdout("/dev/full").run().expect(3);
+    env.airlock(&["completions", "bash"]).stdout("/dev/full").run().expect(3);
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written() {
+    let env = Env::new();
+    env.write("file", "no folder");
+    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::out("csv")).json());
+    let state = env.path("file").display().to_string();
+    let output = env.airlock(&["run", "job.json", "--state-dir", &state]).run().expect(3);
+    insta::assert_snapshot!(output.normal());
+}
+
+/// A file system of one megabyte in the working folder.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(env: &Env) -> Self {
+        let folder = env.path("small");
+        std::fs::create_dir_all(&folder).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(&folder)
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            // Without the right to mount, a device that is always full stands for the disk.
+            std::os::unix::fs::symlink("/dev/full", folder.join("out")).unwrap();
+        }
+        Self(folder)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+    }
+}

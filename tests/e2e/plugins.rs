@@ -1,0 +1,135 @@
+use serde_json::json;
+use tests::{Document, Env, document, tree};
+
+/// `faulty`, a plug-in that is not built in and does on request what it must not.
+fn faulty() -> String {
+    tree::component("faulty").display().to_string()
+}
+
+fn rows_into_nothing(parameter: serde_json::Value) -> Document {
+    Document::new(("faulty", parameter), ("stream", json!({"print": false})))
+}
+
+#[test]
+fn a_plugin_that_is_not_built_in_runs() {
+    let env = Env::new();
+    env.write_json("job.json", rows_into_nothing(json!({"rows": 10, "splits": 2})).json());
+    let plugin = faulty();
+    for command in ["validate", "plan", "check", "run"] {
+        env.airlock(&[command, "job.json", "--plugin", &plugin]).run().expect(0);
+    }
+    let output = env.airlock(&["run", "job.json", "--plugin", &plugin, "-o", "json"]).run().expect(0);
+    assert_eq!(output.json()["records_written"], 20);
+    env.airlock(&["run", "job.json"]).run().expect(2);
+}
+
+#[test]
+fn a_plugin_that_asks_for_a_place_its_job_does_not_name() {
+    let env = Env::new();
+    // The port is this test's own: a plug-in that came through would be seen.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let parameter = json!({"call": "requirements", "act": "ask-tcp", "target": target});
+    env.write_json("job.json", rows_into_nothing(parameter).json());
+    let output = env.airlock(&["run", "job.json", "--plugin", &faulty()]).run();
+    insta::assert_snapshot!(output.normal());
+    assert!(listener.accept().is_err(), "it is refused before it runs");
+    let runs = env.airlock(&["runs", "-o", "json"]).run().expect(0);
+    assert!(!runs.stdout.contains("running"), "{runs}");
+}
+
+#[test]
+fn a_plugin_that_asks_for_a_folder_its_job_does_not_name() {
+    let env = Env::new();
+    let parameter = json!({"call": "requirements", "act": "ask-directory", "target": "/etc"});
+    env.write_json("job.json", rows_into_nothing(parameter).json());
+    let plugin = faulty();
+    let output = env.airlock(&["run", "job.json", "--plugin", &plugin, "-o", "json"]).run().expect(3);
+    assert_eq!(output.error_code(), "grant.refused", "{output}");
+    // The operator may.
+    let allowed = ["run", "job.json", "--plugin", &plugin, "--allow-read", "/etc"];
+    env.airlock(&allowed).run().expect(0);
+}
+
+#[test]
+fn a_plugin_that_reaches_out_without_asking() {
+    let env = Env::new();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    for (act, target) in [("connect", target.as_str()), ("read", "/etc/passwd"), ("resolve", "localhost")] {
+        let parameter = json!({"call": "connect", "act": act, "target": target});
+        env.write_json("job.json", rows_into_nothing(parameter).json());
+        let output = env.airlock(&["run", "job.json", "--plugin", &faulty(), "-o", "json"]).run().expect(4);
+        assert_eq!(output.error_code(), "faulty.refused", "{act}: {output}");
+    }
+    assert!(listener.accept().is_err());
+}
+
+#[test]
+fn a_plugin_that_traps_or_never_comes_back_ends_its_run() {
+    let env = Env::new();
+    let parameter = json!({"call": "next", "act": "panic", "nth": 2});
+    env.write_json("job.json", rows_into_nothing(parameter).json());
+    insta::assert_snapshot!(env.airlock(&["run", "job.json", "--plugin", &faulty()]).run().normal());
+    let parameter = json!({"call": "next", "act": "spin"});
+    env.write_json("job.json", rows_into_nothing(parameter).json());
+    let limited = ["run", "job.json", "--plugin", &faulty(), "-o", "json", "--limit", "short-call=1s"];
+    let output = env.airlock(&limited).run().expect(4);
+    assert_eq!(output.json()["error"]["domain"], "plugin", "{output}");
+}
+
+#[test]
+fn a_plugin_that_lies_about_its_data_ends_its_run() {
+    let env = Env::new();
+    for act in ["offsets-falling", "utf8-invalid", "buffers-few", "null-forbidden"] {
+        env.write_json("job.json", rows_into_nothing(json!({"call": "next", "act": act})).json());
+        let output = env.airlock(&["run", "job.json", "--plugin", &faulty(), "-o", "json"]).run().expect(4);
+        assert_eq!(output.json()["error"]["domain"], "plugin", "{act}: {output}");
+        assert_eq!(output.json()["records_written"], 0, "{act}");
+    }
+}
+
+#[test]
+fn terminal_sequences_of_a_plugin_are_shown_not_obeyed() {
+    let env = Env::new();
+    let parameter = json!({"call": "next", "act": "fault-escapes"});
+    env.write_json("job.json", rows_into_nothing(parameter).json());
+    let output = env.airlock(&["run", "job.json", "--plugin", &faulty()]).run().expect(4);
+    assert!(!output.stderr.contains('\u{1b}') && !output.stderr.contains('\u{202e}'), "{output}");
+}
+
+#[test]
+fn a_plugin_that_is_no_component() {
+    let env = Env::new();
+    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::out("csv")).json());
+    env.write("rows.csv", "id\n1\n");
+    env.write("text.wasm", "this is no component");
+    // A core module: its magic and version, and nothing else.
+    env.write("module.wasm", b"\0asm\x01\0\0\0");
+    let whole = std::fs::read(faulty()).unwrap();
+    env.write("cut.wasm", &whole[..whole.len() / 2]);
+    let output = env.airlock(&["run", "job.json", "--plugin", "text.wasm"]).run();
+    insta::assert_snapshot!(output.normal());
+    for file in ["module.wasm", "cut.wasm", "none.wasm"] {
+        let output = env.airlock(&["run", "job.json", "--plugin", file]).run();
+        assert!(matches!(output.code, Some(2 | 4)), "{file}: {output}");
+        assert!(output.stderr.contains(file), "{file}: {output}");
+    }
+    assert_eq!(env.files("out").len(), 0);
+}
+
+#[test]
+fn plugins_are_listed_and_inspected() {
+    let env = Env::new();
+    insta::assert_snapshot!("plugin_list", env.airlock(&["plugin", "list"]).run().normal());
+    let output = env.airlock(&["plugin", "inspect", "txtfilereader"]).run().expect(0);
+    for word in ["file", "fileFormat", "writeMode", "column"] {
+        assert!(output.stdout.contains(word), "{word}: {output}");
+    }
+    let json = env.airlock(&["plugin", "inspect", "postgresql", "-o", "json"]).run().expect(0);
+    assert!(json.json().is_object());
+    env.airlock(&["plugin", "inspect", &faulty()]).run().expect(0);
+    env.airlock(&["plugin", "inspect", "nothing"]).run().expect(2);
+}

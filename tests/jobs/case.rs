@@ -1,0 +1,154 @@
+//! One folder: run plain, run killed and resumed, compared with what is expected.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tests::postgres::{Database, PgServer};
+use tests::{Env, Output, Stopped, referee, tree};
+
+/// What `case.json` says; every key may be left out.
+struct Case {
+    /// `arguments`: more words of the command line.
+    arguments: Vec<String>,
+    /// `exit_code`: of the last job, 0 by default.
+    exit_code: i32,
+    /// `jobs`: documents that run one after another; `job.json` by default.
+    jobs: Vec<String>,
+    /// `stop`: where the run is killed; `writer.close:1:before` by default.
+    stop: String,
+}
+
+impl Case {
+    fn read(folder: &Path) -> Self {
+        let text = fs::read_to_string(folder.join("case.json")).unwrap_or_else(|_| "{}".into());
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let texts = |key: &str| -> Option<Vec<String>> {
+            let values = value[key].as_array()?.iter();
+            Some(values.map(|text| text.as_str().unwrap().to_owned()).collect())
+        };
+        Self {
+            arguments: texts("arguments").unwrap_or_default(),
+            exit_code: value["exit_code"].as_i64().unwrap_or(0) as i32,
+            jobs: texts("jobs").unwrap_or_else(|| vec!["job.json".into()]),
+            stop: value["stop"].as_str().unwrap_or("writer.close:1:before").to_owned(),
+        }
+    }
+}
+
+/// Runs the folder `name` both ways.
+pub(crate) fn check(name: &str) {
+    let folder = tree::tests().join("jobs").join(name);
+    let case = Case::read(&folder);
+    let plain = Place::new(&folder).all(&case, Place::run);
+    let expected = folder.join("expected.txt");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&expected, &plain).unwrap();
+    }
+    let wanted = fs::read_to_string(&expected).unwrap_or_default();
+    same(&wanted, &plain, "the run differs from expected.txt");
+    let resumed = Place::new(&folder).all(&case, Place::run_killed);
+    same(&plain, &resumed, "killed and resumed, the run differs");
+}
+
+fn same(wanted: &str, got: &str, what: &str) {
+    assert!(wanted == got, "{what}\n--- wanted ---\n{wanted}\n--- got ---\n{got}");
+}
+
+/// A copy of the folder, and the database where it needs one.
+struct Place {
+    env: Env,
+    database: Option<Database>,
+}
+
+impl Place {
+    fn new(folder: &Path) -> Self {
+        let mut env = Env::new();
+        env.copy(folder);
+        let _ = fs::remove_file(env.path("expected.txt"));
+        if let Ok(text) = fs::read_to_string(env.path("make.json")) {
+            let files: Value = serde_json::from_str(&text).unwrap();
+            for (name, query) in files.as_object().unwrap() {
+                referee::make(&env.path(name), query.as_str().unwrap());
+            }
+        }
+        let database = fs::read_to_string(env.path("setup.sql")).ok().map(|setup| {
+            let database = PgServer::shared().database();
+            database.admit(&mut env);
+            database.setup(&setup);
+            database
+        });
+        Self { env, database }
+    }
+
+    /// Runs all jobs by `run`, and tells what came out.
+    fn all(self, case: &Case, run: fn(&Self, &Case, &str) -> Output) -> String {
+        let mut text = String::new();
+        for (index, job) in case.jobs.iter().enumerate() {
+            let last = index + 1 == case.jobs.len();
+            let output = run(&self, case, job).expect(if last { case.exit_code } else { 0 });
+            text += &told(&output);
+        }
+        if self.env.path("out").exists() {
+            text += &referee::dump(&self.env.path("out"));
+        }
+        if let Ok(check) = fs::read_to_string(self.env.path("check.sql")) {
+            let database = self.database.as_ref().expect("check.sql needs setup.sql");
+            text += &format!("== check.sql\n{}", database.sql(&check));
+        }
+        text
+    }
+
+    fn arguments(&self, case: &Case, job: &str) -> Vec<String> {
+        let mut arguments = vec!["run".to_owned(), job.into(), "-o".into(), "json".into()];
+        if let Some(database) = &self.database {
+            let port = PgServer::shared().port();
+            arguments.extend(["-p".into(), format!("port={port}")]);
+            arguments.extend(["-p".into(), format!("database={}", database.name)]);
+        }
+        arguments.extend(case.arguments.clone());
+        arguments
+    }
+
+    fn run(&self, case: &Case, job: &str) -> Output {
+        self.env.airlock(&self.arguments(case, job)).run()
+    }
+
+    /// Killed at the case's stop point, then resumed by the real binary. A run that fails before it
+    /// comes there is not killed.
+    fn run_killed(&self, case: &Case, job: &str) -> Output {
+        let stops = Path::new(env!("CARGO_BIN_EXE_airlock-stops"));
+        let program = self.env.program(stops, &self.arguments(case, job));
+        match Stopped::at(program, &case.stop, self.env.root()) {
+            Ok(stopped) => stopped.kill(),
+            Err(output) => {
+                assert!(case.exit_code != 0, "it never comes to {}\n{output}", case.stop);
+                return output;
+            }
+        }
+        let mut arguments = self.arguments(case, job);
+        arguments.push("--resume".into());
+        self.env.airlock(&arguments).run()
+    }
+}
+
+/// The parts of a summary that must not depend on how the run went.
+fn told(output: &Output) -> String {
+    let summary = output.json();
+    let mut text = String::new();
+    for key in ["status", "records_read", "records_written", "records_filtered", "records_dirty"] {
+        text += &format!("{key}: {}\n", summary[key].to_string().trim_matches('"'));
+    }
+    for key in ["records_changed", "bytes_read", "bytes_written", "tasks", "commit_mode"] {
+        text += &format!("{key}: {}\n", summary[key].to_string().trim_matches('"'));
+    }
+    for reason in summary["dirty"].as_array().into_iter().flatten() {
+        let column = reason["column"].as_str().unwrap_or("-");
+        text += &format!("dirty: {} {} {column}", reason["stage"], reason["code"]);
+        text += &format!(" {} {}\n", reason["origin"], reason["records"]);
+    }
+    if let Some(code) = summary["error"]["code"].as_str() {
+        text += &format!("error: {code}\n");
+    }
+    text
+}

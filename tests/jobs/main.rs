@@ -1,0 +1,74 @@
+//! A folder = a test. Each job runs twice: straight through, and killed in the middle and resumed.
+//! Both times the same must come out: files, rows in the database, counts, dirty records.
+//!
+//! A folder holds
+//! * `job.json`, and the files that it reads;
+//! * `make.json`, where files are made by DuckDB: name and query;
+//! * `setup.sql`, where a database is needed: the data source `pg`, its port as `${port}` and its name as
+//!   `${database}`; `check.sql` asks it at the end;
+//! * `case.json`, where something is not as usual: see [`case::Case`];
+//! * `expected.txt`, what comes out. `UPDATE_EXPECTED=1` writes it anew.
+//!
+//! The folder `quickstart` is the first that a newcomer runs; `e2e` tests what it says.
+
+mod case;
+mod logins;
+
+/// A test for each folder, and a test that none is forgotten.
+macro_rules! folders {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { case::check(stringify!($name)); })*
+        const LISTED: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+folders! {
+    create_table
+    csv_dialect
+    csv_globs
+    csv_gzip_to_csv_zstd
+    csv_header_list
+    csv_nulls
+    csv_to_csv_append
+    csv_to_jsonl
+    csv_to_parquet_inferred
+    csv_to_parquet_typed
+    csv_to_postgresql
+    csv_zstd_to_parquet_gzip
+    datax_columns_as_text
+    datax_files
+    datax_postgresql
+    dirty_rows_over_the_limit
+    dirty_rows_tolerated
+    jsonl_to_csv
+    jsonl_to_parquet
+    parquet_to_csv
+    parquet_to_parquet_types
+    postgresql_all_types
+    postgresql_odd_values
+    postgresql_query
+    postgresql_refuses_rows
+    postgresql_to_csv
+    postgresql_to_jsonl
+    postgresql_to_parquet
+    postgresql_to_postgresql
+    postgresql_where_bizdate
+    split_by_ctid
+    split_by_integer
+    split_by_text
+    statements_before_and_after
+    stream_to_stream
+    upsert_ignores
+    upsert_replaces
+    upsert_some_columns
+}
+
+#[test]
+fn every_folder_is_listed() {
+    let entries = std::fs::read_dir(tests::tree::tests().join("jobs")).unwrap();
+    let folders = entries.map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir());
+    for folder in folders {
+        let name = folder.file_name().into_string().unwrap();
+        assert!(name == "quickstart" || LISTED.contains(&name.as_str()), "{name} is not listed");
+    }
+}

@@ -1,0 +1,1 @@
+create table guarded (id bigint primary key, n bigint check (n >= 0));

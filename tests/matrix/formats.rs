@@ -1,0 +1,135 @@
+//! What each format is as a source and as a destination, and the check of a pair.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tests::{Database, Document, Env, PgServer, document, lineitem, referee, soak};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    Jsonl,
+    Parquet,
+    PostgreSql,
+}
+
+impl Format {
+    /// The word of `fileFormat`, and the suffix of the files.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
+            Self::PostgreSql => "postgresql",
+        }
+    }
+}
+
+pub(crate) fn rows() -> u64 {
+    if soak() { 1_000_000 } else { 50_000 }
+}
+
+/// Moves the table, and compares every value and, where the destination has types, every type.
+pub(crate) fn check(from: Format, to: Format) {
+    let place = Place::new(from, to, rows());
+    let job = Document::new(place.reader(), place.writer()).concurrent(2);
+    let summary = place.run(&job);
+    assert_eq!(summary["records_read"], rows(), "{summary}");
+    assert_eq!(summary["records_written"], rows(), "{summary}");
+    assert_eq!(referee::compare(&lineitem::file(rows(), "parquet"), &place.written()), rows());
+    if to == Format::Parquet {
+        let got = referee::types(&place.parquet_file());
+        assert_eq!(got, wanted_types());
+    }
+}
+
+/// The Arrow types of the table's columns.
+fn wanted_types() -> Vec<(String, String)> {
+    let arrow = |kind: &str| match kind {
+        "bigint" => "int64",
+        "decimal(15,2)" => "decimal128(15, 2)",
+        "date" => "date32[day]",
+        _ => "string",
+    };
+    lineitem::COLUMNS.map(|(name, kind)| (name.to_owned(), arrow(kind).to_owned())).into()
+}
+
+/// Where a pair's table comes from and goes to.
+pub(crate) struct Place {
+    from: Format,
+    to: Format,
+    rows: u64,
+    pub(crate) env: Env,
+    database: Option<Database>,
+}
+
+impl Place {
+    pub(crate) fn new(from: Format, to: Format, rows: u64) -> Self {
+        let mut env = Env::new();
+        let is_needed = [from, to].contains(&Format::PostgreSql);
+        let database = is_needed.then(|| PgServer::shared().database());
+        if let Some(database) = &database {
+            database.admit(&mut env);
+            if from == Format::PostgreSql {
+                database.setup(&lineitem::create_table("lineitem"));
+                database.import("lineitem", &lineitem::file(rows, "csv"));
+            }
+            if to == Format::PostgreSql {
+                database.setup(&lineitem::create_table("copy"));
+            }
+        }
+        Self { from, to, rows, env, database }
+    }
+
+    /// Columns are declared where the format has no types of its own.
+    pub(crate) fn reader(&self) -> (&'static str, Value) {
+        let path = |suffix| lineitem::file(self.rows, suffix).display().to_string();
+        let declared = lineitem::COLUMNS.iter().enumerate();
+        let kind = |kind: &str| if kind == "text" { "string".to_owned() } else { kind.to_owned() };
+        match self.from {
+            Format::Csv => {
+                let columns = declared.map(|(index, (name, is))| json!({"index": index, "name": name, "type": kind(is)}));
+                let columns: Vec<_> = columns.collect();
+                ("file", json!({"path": [path("csv")], "fileFormat": "csv", "header": true, "column": columns}))
+            }
+            Format::Jsonl => {
+                let columns: Vec<_> = declared.map(|(_, (name, is))| json!({"name": name, "type": kind(is)})).collect();
+                ("file", json!({"path": [path("jsonl")], "fileFormat": "jsonl", "column": columns}))
+            }
+            Format::Parquet => ("file", json!({"path": [path("parquet")], "fileFormat": "parquet"})),
+            Format::PostgreSql => document::table("lineitem"),
+        }
+    }
+
+    pub(crate) fn writer(&self) -> (&'static str, Value) {
+        match self.to {
+            Format::PostgreSql => document::table("copy"),
+            file => document::out(file.word()),
+        }
+    }
+
+    pub(crate) fn run(&self, job: &Document) -> Value {
+        self.env.write_json("job.json", job.json());
+        self.env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json()
+    }
+
+    /// What was written, for the referee: the files, or the table as the database spells it.
+    pub(crate) fn written(&self) -> PathBuf {
+        match self.to {
+            Format::PostgreSql => self.exported("copy"),
+            file => self.env.path(&format!("out/*.{}", file.word())),
+        }
+    }
+
+    /// A table as the database spells it.
+    pub(crate) fn exported(&self, table: &str) -> PathBuf {
+        let file = self.env.path("exported.csv");
+        let database = self.database.as_ref().expect("one side is PostgreSQL");
+        database.export(&format!("select * from {table}"), &file);
+        file
+    }
+
+    pub(crate) fn parquet_file(&self) -> PathBuf {
+        self.env.files("out").into_iter().next().expect("a file was written")
+    }
+}

@@ -1,0 +1,193 @@
+"""The referee: other programs read what Airlock wrote, and say whether it is right.
+
+Tables are files, or globs of files, told apart by their suffix (.csv with a header, .jsonl, .parquet;
+.gz and .zst are unpacked). Values are compared as text: a typed file's values as DuckDB and pyarrow
+spell them, a text file's exactly as they stand.
+"""
+
+import base64
+import datetime
+import decimal
+import glob
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+
+import duckdb
+import pyarrow
+import pyarrow.parquet
+
+
+def files(pattern):
+    found = sorted(glob.glob(pattern, recursive=True))
+    if not found:
+        sys.exit(f"no file matches {pattern}")
+    return found
+
+
+def kind(path):
+    for suffix in (".parquet", ".csv", ".jsonl"):
+        if suffix in os.path.basename(path):
+            return suffix
+    sys.exit(f"of which format is {path}?")
+
+
+def unpacked(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        return pyarrow.CompressedInputStream(pyarrow.BufferReader(data), "zstd").read()
+    return data
+
+
+def load(connection, name, pattern):
+    """Makes the view `name`: every column a text."""
+    paths = files(pattern)
+    if kind(paths[0]) == ".parquet":
+        listed = ", ".join(f"'{path}'" for path in paths)
+        source = f"read_parquet([{listed}])"
+    elif kind(paths[0]) == ".csv":
+        listed = ", ".join(f"'{path}'" for path in paths)
+        source = f"read_csv([{listed}], all_varchar=true, header=true, delim=',', quote='\"', escape='\"')"
+    else:
+        table = jsonl(paths)
+        connection.register(f"{name}_arrow", table)
+        source = f"{name}_arrow"
+    described = connection.execute(f"describe select * from {source}").fetchall()
+    columns = [row[0] for row in described]
+    texts = ", ".join(f'cast("{column}" as varchar) as "{column}"' for column in columns)
+    connection.execute(f"create temp table {name} as select {texts} from {source}")
+    return columns
+
+
+def jsonl(paths):
+    """Lines of JSON as texts, numbers exactly as they stand."""
+    columns = {}
+    for path in paths:
+        for line in unpacked(path).splitlines():
+            row = json.loads(line, parse_float=str, parse_int=str)
+            for key, value in row.items():
+                if isinstance(value, bool):
+                    value = "true" if value else "false"
+                columns.setdefault(key, []).append(value)
+    return pyarrow.table({key: pyarrow.array(values, pyarrow.string()) for key, values in columns.items()})
+
+
+def compare(left, right):
+    connection = duckdb.connect()
+    left_columns, right_columns = load(connection, "l", left), load(connection, "r", right)
+    if left_columns != right_columns:
+        sys.exit(f"columns differ: {left_columns} and {right_columns}")
+    counts = connection.execute("select (select count(*) from l), (select count(*) from r)").fetchone()
+    only_left = connection.execute("select * from l except all select * from r limit 3").fetchall()
+    only_right = connection.execute("select * from r except all select * from l limit 3").fetchall()
+    if counts[0] != counts[1] or only_left or only_right:
+        sys.exit(f"rows: {counts}\nonly left: {only_left}\nonly right: {only_right}")
+    print(counts[0])
+
+
+def types(pattern):
+    for path in files(pattern)[:1]:
+        for field in pyarrow.parquet.read_schema(path):
+            print(f"{field.name} {field.type}")
+
+
+def plain(value):
+    """A Parquet value as JSON, exactly."""
+    if isinstance(value, (decimal.Decimal, datetime.date, datetime.time, datetime.timedelta)):
+        return str(value)
+    if isinstance(value, bytes):
+        return "base64:" + base64.b64encode(value).decode()
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def dump(folder):
+    """Every file below a folder, readable: names without the run's, then what stands in them."""
+    found = []
+    for path in glob.glob(os.path.join(folder, "**"), recursive=True, include_hidden=True):
+        if os.path.isfile(path):
+            name = re.sub(r"\d{8}t\d{6}[0-9a-z]{5}", "[RUN]", os.path.relpath(path, folder))
+            found.append((name, path))
+    for name, path in sorted(found):
+        print(f"== {name}")
+        if not kind_is_parquet(path):
+            sys.stdout.write(unpacked(path).decode("utf-8", "backslashreplace"))
+            continue
+        table = pyarrow.parquet.ParquetFile(path).read()
+        print(", ".join(f"{field.name} {field.type}" for field in table.schema))
+        for row in table.to_pylist():
+            print(json.dumps([plain(value) for value in row.values()], ensure_ascii=False))
+
+
+def kind_is_parquet(path):
+    with open(path, "rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def lineitem(folder, tool, scale, rows):
+    """The first rows of TPC-H's largest table, in all formats."""
+    if os.path.exists(os.path.join(folder, "lineitem.jsonl")):
+        return
+    making = f"{folder}.{os.getpid()}"
+    os.makedirs(making)
+    subprocess.run(
+        [tool, "parquet", "--scale-factor", scale, "--tables", "lineitem", "--output-dir", making, "--quiet"],
+        check=True,
+    )
+    connection = duckdb.connect()
+    made = files(os.path.join(making, "**", "lineitem*.parquet"))[0]
+    # Dates and decimals as the benchmark means them, integers as wide as they can be.
+    connection.execute(
+        f"""create table lineitem as select l_orderkey::bigint l_orderkey, l_partkey::bigint l_partkey,
+        l_suppkey::bigint l_suppkey, l_linenumber::bigint l_linenumber, l_quantity::decimal(15,2) l_quantity,
+        l_extendedprice::decimal(15,2) l_extendedprice, l_discount::decimal(15,2) l_discount,
+        l_tax::decimal(15,2) l_tax, l_returnflag::varchar l_returnflag, l_linestatus::varchar l_linestatus,
+        l_shipdate::date l_shipdate, l_commitdate::date l_commitdate, l_receiptdate::date l_receiptdate,
+        l_shipinstruct::varchar l_shipinstruct, l_shipmode::varchar l_shipmode, l_comment::varchar l_comment
+        from read_parquet('{made}') limit {rows}"""
+    )
+    connection.execute(f"copy lineitem to '{making}/table.parquet' (format parquet, row_group_size 20000)")
+    connection.execute(f"copy lineitem to '{making}/table.csv' (format csv, header)")
+    os.remove(made)
+    with open(f"{making}/table.jsonl", "w") as out:
+        for batch in connection.sql("select * from lineitem").to_arrow_reader(50_000):
+            for row in batch.to_pylist():
+                line = json.dumps({key: written(value) for key, value in row.items()})
+                out.write(line.replace(f'"{MARK}', "").replace(f'{MARK}"', "") + "\n")
+    for suffix in ("parquet", "csv", "jsonl"):
+        os.rename(f"{making}/table.{suffix}", f"{making}/lineitem.{suffix}")
+    os.rename(making, folder)
+
+
+# Stands where json.dumps would put quotes around a number.
+MARK = "#number#"
+
+
+def written(value):
+    """Decimals become JSON numbers with all their digits."""
+    if isinstance(value, decimal.Decimal):
+        return f"{MARK}{value}{MARK}"
+    return str(value) if isinstance(value, datetime.date) else value
+
+
+def make(path, query):
+    """A file with the rows of a DuckDB query."""
+    suffix = kind(path)
+    options = {".parquet": "format parquet", ".csv": "format csv, header", ".jsonl": "format json"}[suffix]
+    duckdb.connect().execute(f"copy ({query}) to '{path}' ({options})")
+
+
+if __name__ == "__main__":
+    commands = {"compare": compare, "types": types, "dump": dump, "lineitem": lineitem, "make": make}
+    commands[sys.argv[1]](*sys.argv[2:])

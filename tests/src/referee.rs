@@ -1,0 +1,38 @@
+//! The other programs that say whether a result is right: DuckDB and pyarrow, in one Python script.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::tree;
+
+/// Every value of both tables, as text, in any order; answers the number of rows.
+///
+/// A table is a file or a glob; the suffix says the format.
+pub fn compare(left: &Path, right: &Path) -> u64 {
+    ask(&["compare", &left.display().to_string(), &right.display().to_string()]).trim().parse().unwrap()
+}
+
+/// The columns of a Parquet file: name and Arrow type.
+pub fn types(file: &Path) -> Vec<(String, String)> {
+    let answer = ask(&["types", &file.display().to_string()]);
+    let pairs = answer.lines().filter_map(|line| line.split_once(' '));
+    pairs.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+}
+
+/// Every file below a folder, names without the run's id, unpacked and readable.
+pub fn dump(folder: &Path) -> String {
+    ask(&["dump", &folder.display().to_string()])
+}
+
+/// Makes a file (CSV, JSON lines or Parquet) of a DuckDB query.
+pub fn make(file: &Path, query: &str) {
+    ask(&["make", &file.display().to_string(), query]);
+}
+
+pub(crate) fn ask(arguments: &[&str]) -> String {
+    let script = tree::tests().join("src/referee.py");
+    let output = Command::new(tree::python()).arg(script).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the referee on {arguments:?}:\n{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
