@@ -43,7 +43,8 @@ impl Head {
             Format::Csv(dialect) if how.header.line => dialect,
             _ => return Ok(head),
         };
-        let tokenizer = Tokenizer::new(dialect.clone(), Fields::AtLeast(1));
+        // An empty line is no header.
+        let tokenizer = Tokenizer::new(dialect.clone(), Fields::AtLeast(2));
         let mut cells = Cells::new(COLUMNS_MAX);
         let mut line = 1;
         loop {

@@ -141,7 +141,10 @@ impl Packer {
             }
             Packing::Zstd => {
                 let encoder = zstd::stream::write::Encoder::new(Sink(output), ZSTD_LEVEL);
-                Self::Zstd(Box::new(encoder.map_err(unwritable)?))
+                let mut encoder = encoder.map_err(unwritable)?;
+                // As gzip has one: a flipped bit must not pass for data.
+                encoder.include_checksum(true).map_err(unwritable)?;
+                Self::Zstd(Box::new(encoder))
             }
         })
     }

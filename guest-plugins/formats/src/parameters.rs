@@ -80,7 +80,8 @@ pub struct DescribedColumn {
     /// Name of the column in the file's header, of the member (JSON lines) or of the field (Parquet);
     /// beside `index` or `value`, the name that the column gets.
     pub name: Option<String>,
-    /// The same text, number or boolean in every row.
+    /// The same text, number or boolean, or null, in every row.
+    #[serde(default, deserialize_with = "given")]
     pub value: Option<Value>,
     /// long, double, string, date, boolean, bytes; or smallint, int, bigint, float, decimal(p,s), time,
     /// timestamp, timestamptz, binary. Left out: inferred.
@@ -201,6 +202,11 @@ pub struct WriteParameters {
     pub escape_char: Option<String>,
     /// Refused: the columns come from the reader.
     pub parquet_schema: Option<Value>,
+}
+
+/// Tells a null that is written from a key that is not.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 fn invalid(key: &str, message: impl Into<String>) -> Fault {

@@ -210,7 +210,8 @@ fn order(head: &Head, names: &[String]) -> Result<Vec<usize>> {
 }
 
 fn first_width(bytes: &[u8], mut at: usize, dialect: &Dialect) -> usize {
-    let tokenizer = csv::Tokenizer::new(dialect.clone(), Fields::AtLeast(1));
+    // Empty lines say nothing about the number of fields.
+    let tokenizer = csv::Tokenizer::new(dialect.clone(), Fields::AtLeast(2));
     let mut cells = Cells::new(0);
     loop {
         match tokenizer.record(bytes, at, true, &mut cells) {

@@ -103,6 +103,6 @@ impl Window {
                 .hint("perhaps a quote is not closed, or the line ends are others"));
         }
         // Doubling keeps the work linear in the length of a long record.
-        self.fill((held * 2).max(BLOCK_BYTES))
+        self.fill((held * 2).clamp(BLOCK_BYTES, RECORD_BYTES_MAX))
     }
 }

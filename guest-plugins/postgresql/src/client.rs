@@ -505,14 +505,16 @@ impl Client {
              SET bytea_output = 'hex'; SET extra_float_digits = 3; SET xmloption = 'content'; SET client_min_messages = 'error'; \
              SET lc_monetary = 'C'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0",
         );
-        if self.version >= 140_000 {
-            // A server that waits for a lock notices that its client is gone, and lets go.
-            settings += "; SET client_connection_check_interval = '5s'";
-        }
         if let Some(schema) = schema {
             settings += &format!("; SET search_path = {}", crate::sql::ident(schema));
         }
-        self.execute(&settings).map(|_| ())
+        self.execute(&settings)?;
+        // A server that waits for a lock then notices that its client is gone, and lets go; old ones
+        // and some platforms can't.
+        match self.execute("SET client_connection_check_interval = '5s'") {
+            Err(Error::Fault(fault)) => Err(fault.into()),
+            Ok(_) | Err(Error::Server(_)) => Ok(()),
+        }
     }
 }
 

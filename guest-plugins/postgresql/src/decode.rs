@@ -44,6 +44,10 @@ const SHAPE: Misfit = Misfit {
     code: "postgresql.array_shape",
     message: "the array has several dimensions, or is not numbered from 1; read it with a cast to text",
 };
+const NAN: Misfit = Misfit {
+    code: "postgresql.nan",
+    message: "NaN is no decimal; read the column with a cast to numeric, which travels as text",
+};
 const OUT_OF_RANGE: Misfit = Misfit {
     code: "postgresql.value_out_of_range",
     message: "the value lies outside what its column's type can hold",
@@ -505,7 +509,7 @@ fn unfit(unfit: Unfit) -> Misfit {
 fn narrow(bytes: &[u8], kind: &Kind) -> Result<i128, Misfit> {
     let parts = Parts::parse(bytes).ok_or(MALFORMED)?;
     if parts.is_nan() {
-        return Ok(i128::MAX);
+        return Err(NAN);
     }
     let (precision, scale) = decimal(kind);
     let value = parts.unscaled(scale).map_err(unfit)?;
@@ -516,7 +520,7 @@ fn narrow(bytes: &[u8], kind: &Kind) -> Result<i128, Misfit> {
 fn wide(bytes: &[u8], kind: &Kind) -> Result<i256, Misfit> {
     let parts = Parts::parse(bytes).ok_or(MALFORMED)?;
     if parts.is_nan() {
-        return Ok(i256::MAX);
+        return Err(NAN);
     }
     parts.unscaled_wide(decimal(kind).1).map_err(unfit)
 }

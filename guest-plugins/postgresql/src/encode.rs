@@ -13,7 +13,6 @@ use arrow_array::{
     FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
     ListArray, PrimitiveArray, RecordBatch, StringArray, UInt32Array,
 };
-use arrow_buffer::i256;
 use sdk::{Fault, Result};
 
 use crate::decode::{EPOCH_DAYS, EPOCH_MICROS, SIGNATURE};
@@ -198,14 +197,8 @@ impl<'a> Cells<'a> {
             Values::U32(values) => sized(&values.value(row).to_be_bytes(), out),
             Values::F32(values) => sized(&values.value(row).to_be_bytes(), out),
             Values::F64(values) => sized(&values.value(row).to_be_bytes(), out),
-            Values::I128(values, scale) => match values.value(row) {
-                i128::MAX => numeric::write_nan(out),
-                value => numeric::write(value, *scale, out),
-            },
-            Values::I256(values, scale) => match values.value(row) {
-                i256::MAX => numeric::write_nan(out),
-                value => numeric::write_wide(value, *scale, out),
-            },
+            Values::I128(values, scale) => numeric::write(values.value(row), *scale, out),
+            Values::I256(values, scale) => numeric::write_wide(values.value(row), *scale, out),
             Values::Text(values) => sized(self.fitting(values.value(row))?.as_bytes(), out),
             Values::Jsonb(values) => {
                 let text = values.value(row);
@@ -244,11 +237,9 @@ impl<'a> Cells<'a> {
             Values::U32(values) => out.push_str(&values.value(row).to_string()),
             Values::F32(values) => text::float(&values.value(row).to_string(), out),
             Values::F64(values) => text::float(&values.value(row).to_string(), out),
-            Values::I128(values, _) if values.value(row) == i128::MAX => out.push_str("NaN"),
             Values::I128(values, scale) => {
                 numeric::text(&values.value(row).to_string(), *scale, out);
             }
-            Values::I256(values, _) if values.value(row) == i256::MAX => out.push_str("NaN"),
             Values::I256(values, scale) => {
                 numeric::text(&values.value(row).to_string(), *scale, out);
             }

@@ -153,13 +153,6 @@ pub(crate) fn write_wide(unscaled: i256, scale: i8, out: &mut Vec<u8>) {
     write_digits(&unscaled.to_string(), scale.unsigned_abs(), out);
 }
 
-pub(crate) fn write_nan(out: &mut Vec<u8>) {
-    out.extend_from_slice(&8_u32.to_be_bytes());
-    for word in [0, 0, NAN, 0] {
-        out.extend_from_slice(&word.to_be_bytes());
-    }
-}
-
 fn write_digits(text: &str, scale: u8, out: &mut Vec<u8>) {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

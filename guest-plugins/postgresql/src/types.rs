@@ -14,7 +14,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 pub(crate) const PG_TYPE: &str = "pg:type";
 /// Metadata of a field: what its extreme values mean. `infinity`: the largest integer is infinity, the
 /// smallest minus infinity (dates, timestamps). `24:00`: 86,400,000,000 µs is the end of the day
-/// (times). `nan`: the largest integer is not a number (decimals).
+/// (times).
 pub(crate) const EXTREMES: &str = "airlock:extremes";
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
@@ -228,7 +228,6 @@ fn extremes(kind: &Kind) -> Option<&'static str> {
     match kind {
         Kind::Date | Kind::Timestamp | Kind::TimestampTz => Some("infinity"),
         Kind::Time => Some("24:00"),
-        Kind::Numeric { .. } => Some("nan"),
         _ => None,
     }
 }

@@ -25,7 +25,7 @@ pub fn connect(host: &str, port: u16, wait: Duration) -> Result<TcpStream> {
         if left.is_zero() {
             return Err(timed_out(host, port, wait));
         }
-        match TcpStream::connect_timeout(&address, left) {
+        match TcpStream::connect_timeout(&address, left).and_then(connected(address)) {
             Ok(stream) => {
                 // Small messages go back and forth; without it each waits for an acknowledgement.
                 let _ = stream.set_nodelay(true);
@@ -38,6 +38,15 @@ pub fn connect(host: &str, port: u16, wait: Duration) -> Result<TcpStream> {
         Some(error) => failed(host, port, wait, &error),
         None => not_found(host, "the name has no address"),
     })
+}
+
+/// In a guest, a connect with a time limit answers a stream also where it was refused, and the reason is
+/// lost; it has been quick then, and so is the same again, which says why.
+fn connected(address: SocketAddr) -> impl FnOnce(TcpStream) -> io::Result<TcpStream> {
+    move |stream| match stream.peer_addr() {
+        Ok(_) => Ok(stream),
+        Err(_) => TcpStream::connect(address),
+    }
 }
 
 /// All addresses of `host`.

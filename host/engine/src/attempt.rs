@@ -286,6 +286,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
                 writer: None,
                 counted: Counts::default(),
                 careful: 0,
+                lost: None,
             };
             lanes.spawn(lane.run(pool.clone()));
         }

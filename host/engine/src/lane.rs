@@ -12,7 +12,7 @@ use crate::attempt::Context;
 use crate::pool::Pool;
 use crate::reading::Reading;
 use crate::retry::Tries;
-use crate::session::{Kept, Reads, Writes, until};
+use crate::session::{self, Kept, Reads, Writes, until};
 use crate::unsettled::REFUSED_TOO_LATE;
 use crate::writing::Writing;
 
@@ -29,6 +29,8 @@ pub(crate) struct Lane<S, R: Source, W: Destination> {
     pub(crate) counted: Counts,
     /// How often refusals of the task came too late: each time it is read in smaller steps.
     pub(crate) careful: u32,
+    /// Why a session is gone that was not at work.
+    pub(crate) lost: Option<Fault>,
 }
 
 impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
@@ -131,7 +133,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     /// Opens the task's sink, and answers where the task goes on.
     async fn open_writer(&mut self, task: &TaskRecord) -> Result<Mark> {
         let context = self.context.clone();
-        let mut writer = self.writer.take().ok_or_else(no_session)?;
+        let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
         let datasets = &context.prepared.datasets;
         let opening = writer.session.0.open(&context.attempt, task.index, task.epoch, datasets);
         let held = self.while_idle(opening).await.map_err(|fault| fault.within("writer"))?;
@@ -144,7 +146,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let context = self.context.clone();
         context.progress.moved(&Counts::default(), &end.counts);
         self.counted = end.counts;
-        let mut writer = self.writer.take().ok_or_else(no_session)?;
+        let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
         let closing = writer.session.0.close(&end);
         let closed = self.while_idle(closing).await.map_err(|fault| fault.within("writer"))?;
         self.writer = Some(writer);
@@ -158,7 +160,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
 
     async fn open_reader(&mut self, split: &Split, start: &Mark) -> Result<()> {
         let context = self.context.clone();
-        let mut reader = self.reader.take().ok_or_else(no_session)?;
+        let mut reader = self.reader.take().ok_or_else(|| self.lost())?;
         let opening = async {
             let position = start.position.as_ref();
             reader.session.0.open(split, position, &context.datasets).await?;
@@ -176,8 +178,8 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     /// Moves the rows of the task from its open cursor to its open sink.
     async fn pump(&mut self, task: &TaskRecord, start: Mark) -> Result<()> {
         let context = self.context.clone();
-        let reader = self.reader.take().ok_or_else(no_session)?;
-        let writer = self.writer.as_mut().ok_or_else(no_session)?;
+        let reader = self.reader.take().ok_or_else(|| self.lost())?;
+        let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
         let (queue, items) = mpsc::channel(context.settings.queue_batches.max(1));
         let (acknowledge, durable) = watch::channel(None);
         let mut budget = context.budget;
@@ -185,11 +187,12 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let reading = Reading { context: context.clone(), reader, queue, durable, budget };
         let reading = Spawned(tokio::spawn(reading.run()));
         let careful = self.careful > 0;
-        let writing = Writing::new(&context, writer, task, start, acknowledge, careful);
+        let writing = Writing::new(&context, &mut writer, task, start, acknowledge, careful);
         let (written, counted) = writing.run(items).await;
         self.counted = counted;
         let written = written.map_err(|fault| fault.within("writer"))?;
-        let read = reading.join().await.map_err(|fault| fault.within("reader"));
+        let read = writer.during(reading.join()).await.map_err(|fault| fault.within("reader"));
+        self.writer = Some(writer);
         match (written, read) {
             (Some(_), read) => {
                 self.counted = Counts::default();
@@ -204,30 +207,30 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         }
     }
 
-    /// Waits for `call`, and tends the sessions that are not at work.
+    /// Waits for `call`, and tends the sessions that are not at work. One that cannot be tended is lost.
     async fn while_idle<T>(&mut self, call: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::pin!(call);
         loop {
             tokio::select! {
                 biased;
                 () = until(self.reader.as_ref().and_then(Kept::due)) => {
-                    if let Some(reader) = &mut self.reader {
-                        reader.tend().await.map_err(|fault| fault.within("reader"))?;
-                    }
+                    let lost = session::tend_or_lose(&mut self.reader).await;
+                    self.lost = lost.map(|fault| fault.within("reader")).or(self.lost.take());
                 }
                 () = until(self.writer.as_ref().and_then(Kept::due)) => {
-                    if let Some(writer) = &mut self.writer {
-                        writer.tend().await.map_err(|fault| fault.within("writer"))?;
-                    }
+                    let lost = session::tend_or_lose(&mut self.writer).await;
+                    self.lost = lost.map(|fault| fault.within("writer")).or(self.lost.take());
                 }
                 answer = &mut call => return answer,
             }
         }
     }
-}
 
-fn no_session() -> Fault {
-    Fault::internal("engine.session", "a lane has lost its session")
+    /// Why a session is missing.
+    fn lost(&mut self) -> Fault {
+        let missing = || Fault::internal("engine.session", "a lane has lost its session");
+        self.lost.take().unwrap_or_else(missing)
+    }
 }
 
 /// Where a task goes on: the destination's own mark wins over the store's.

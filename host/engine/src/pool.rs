@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use domain::port::{Reader, Source, Split, Store};
+use domain::port::{Reader, Source, Split, Splits, Store};
 use domain::{Fault, Result, TaskIndex};
 use tokio::sync::{Mutex, Notify};
 
 use crate::attempt::Context;
 use crate::retry::Tries;
-use crate::session::{Kept, Reads};
+use crate::session::{Kept, Reads, tend_or_lose, until};
 
 /// Splits asked for at once, for each lane.
 const SPLITS_PER_LANE: u32 = 2;
@@ -122,11 +122,7 @@ impl<S: Store, R: Source> Pool<S, R> {
                 format!("the reader gave no split {EMPTY_ANSWERS_MAX} times and did not say that it has none"),
             ));
         }
-        let storing = self.context.store.add_splits(&self.context.attempt.run, &splits);
-        match &mut inner.planner {
-            Some(planner) => planner.during(storing).await?,
-            None => storing.await?,
-        }
+        self.store_splits(inner, &splits).await?;
         for split in splits.splits {
             inner.waiting.push_back((inner.count, split));
             inner.count += 1;
@@ -137,11 +133,25 @@ impl<S: Store, R: Source> Pool<S, R> {
         Ok(())
     }
 
+    async fn store_splits(&self, inner: &mut Inner<R::Session>, splits: &Splits) -> Result<()> {
+        let storing = self.context.store.add_splits(&self.context.attempt.run, splits);
+        tokio::pin!(storing);
+        loop {
+            tokio::select! {
+                biased;
+                () = until(inner.planner.as_ref().and_then(Kept::due)) => {
+                    tend_or_lose(&mut inner.planner).await;
+                }
+                stored = &mut storing => return stored,
+            }
+        }
+    }
+
     async fn splits(
         &self,
         inner: &mut Inner<R::Session>,
         limit: u32,
-    ) -> Result<domain::port::Splits> {
+    ) -> Result<Splits> {
         let mut planner = match inner.planner.take() {
             Some(planner) => planner,
             None => Kept::new(Reads(self.source.connect().await?)).await?,
@@ -157,11 +167,9 @@ impl<S: Store, R: Source> Pool<S, R> {
             let moved = self.moved.notified();
             let due = {
                 let mut inner = self.inner.lock().await;
-                if let Some(planner) = inner.planner.as_mut().filter(|planner| planner.is_due()) {
+                if inner.planner.as_ref().is_some_and(Kept::is_due) {
                     // The next question opens a new session, where there is one.
-                    if planner.tend().await.is_err() {
-                        inner.planner = None;
-                    }
+                    tend_or_lose(&mut inner.planner).await;
                 }
                 inner.planner.as_ref().and_then(Kept::due)
             };

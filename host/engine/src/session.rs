@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::Result;
+use domain::{Fault, Result};
 use domain::port::{Answering, Reader, Writer};
 use tokio::time::Instant;
 
@@ -76,4 +76,14 @@ pub(crate) async fn until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
+}
+
+/// Tends a session; one that answers with a fault is dropped.
+pub(crate) async fn tend_or_lose<T: Session>(kept: &mut Option<Kept<T>>) -> Option<Fault> {
+    let fault = match kept {
+        Some(session) => session.tend().await.err()?,
+        None => return None,
+    };
+    *kept = None;
+    Some(fault)
 }

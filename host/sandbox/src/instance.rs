@@ -87,10 +87,7 @@ impl Instance {
         secrets: Secrets,
     ) -> Result<Self> {
         let limits = &factory.limits;
-        let slot = Arc::clone(&factory.slots)
-            .acquire_owned()
-            .await
-            .map_err(|_| Fault::internal("sandbox.closed", "no more instances are started"))?;
+        let slot = slot(factory).await?;
         let state =
             State::new(&factory.title, reach, &secrets, limits, Arc::clone(&factory.output))?;
         let mut store = Store::new(factory.pre.engine(), state);
@@ -229,6 +226,19 @@ impl Drop for Instance {
     fn drop(&mut self) {
         if let Some(live) = self.live.take() {
             bury(live);
+        }
+    }
+}
+
+/// Waits for a free slot: for a while, since sessions beside this one end.
+async fn slot(factory: &Factory) -> Result<OwnedSemaphorePermit> {
+    let free = Arc::clone(&factory.slots).acquire_owned();
+    match tokio::time::timeout(factory.limits.long_call, free).await {
+        Ok(Ok(slot)) => Ok(slot),
+        Ok(Err(_)) => Err(Fault::internal("sandbox.closed", "no more instances are started")),
+        Err(_) => {
+            let call = Call::Instantiate.word();
+            Err(limits::passed(&factory.limits, &who(&factory.title), call, "instances"))
         }
     }
 }

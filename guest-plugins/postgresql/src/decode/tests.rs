@@ -131,13 +131,14 @@ fn broken_bytes_do_no_harm() {
 }
 
 #[test]
-fn extremes_stand_for_infinity_and_nan() {
+fn extremes_stand_for_infinity_and_decimals_have_none() {
     assert_eq!((date(i32::MAX), date(i32::MIN), date(0)), (Ok(i32::MAX), Ok(i32::MIN), Ok(10_957)));
     assert_eq!(instant(i64::MAX), Ok(i64::MAX));
     assert_eq!(instant(0), Ok(946_684_800_000_000));
     assert_eq!(instant(i64::MAX - 1), Err(OUT_OF_RANGE));
     let nan = [0, 0, 0, 0, 0xc0, 0, 0, 0];
-    assert_eq!(narrow(&nan, &Kind::Numeric { precision: 5, scale: 1 }), Ok(i128::MAX));
+    assert_eq!(narrow(&nan, &Kind::Numeric { precision: 5, scale: 1 }), Err(NAN));
+    assert_eq!(wide(&nan, &Kind::Numeric { precision: 50, scale: 1 }), Err(NAN));
     let hundred = [0, 1, 0, 0, 0, 0, 0, 0, 0, 100];
     assert_eq!(narrow(&hundred, &Kind::Numeric { precision: 2, scale: 0 }), Err(OUT_OF_RANGE));
 }

@@ -170,6 +170,9 @@ fn a_row_that_cannot_be_represented_is_set_aside_whole() {
     assert_eq!(all.undecodable.len(), 2);
     assert!(all.undecodable.iter().all(|row| row.code == "postgresql.array_shape"));
     assert!(all.undecodable[0].data.windows(1).any(|byte| byte == b"y"));
+    let query = "SELECT 1::bigint AS id, n::numeric(5,2) FROM unnest('{1.5,NaN}'::numeric[]) n";
+    let nan = db.read(json!({"querySql": query}), 1).unwrap();
+    assert_eq!((nan.rows(), nan.undecodable[0].code.as_str()), (1, "postgresql.nan"));
     // The last years of the server's calendar, and the one instant that stands for infinity.
     let query = "SELECT 1::bigint AS id, t::timestamp FROM unnest('{294276-12-31,294247-01-10 04:00:54.775807,294247-01-10 04:00:54.775806,infinity}'::text[]) t";
     let late = db.read(json!({"querySql": query}), 1).unwrap();

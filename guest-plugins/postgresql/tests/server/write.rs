@@ -496,7 +496,7 @@ INSERT INTO every VALUES (
   '{"2020-01-01 00:00:00+00",infinity}', '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,NULL}', '{"{\"k\": 1}",null}', '{"\\x00ff",NULL}', '{glad,sad}', '{t,f,NULL}', '{infinity,0001-01-01 BC}', '{1.5,NaN,-Infinity}'
 );
 INSERT INTO every (id, b, i2, i4, i8, f4, f8, n, n15, n38, n76, dom, t, vc, c, js, jb, by, d, tm, tz, ts, ts3, tstz, iv, o, mn, r4, ai, at, ai2) VALUES (
-  2, false, 32767, 2147483647, 9223372036854775807, 'NaN', 'Infinity', 'NaN', 'NaN', 'NaN', 'NaN', 'NaN', '', '', '', 'null', 'null', '',
+  2, false, 32767, 2147483647, 9223372036854775807, 'NaN', 'Infinity', 'NaN', -0.01, 0, 1, -1.5, '', '', '', 'null', 'null', '',
   'infinity', '24:00:00', '24:00:00-15:59', 'infinity', '-infinity', 'infinity', '178000000 years', 0, '92233720368547758.07', 'empty', '{}', '{}', '{}'
 ), (
   3, NULL, 0, 0, 0, '-0', '1e-320', 'Infinity', 0.00, 0, -0.00000000000000000001, 0, repeat('long ', 50000), NULL, NULL, NULL, '[1e400]', NULL,
