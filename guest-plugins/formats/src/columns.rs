@@ -70,8 +70,7 @@ impl Wanted {
         let fields = match self {
             Self::All => found.fields.clone(),
             Self::AllText => {
-                let text = Kind::Text.data_type();
-                found.names.iter().map(|name| Field::new(name, text.clone(), true)).collect()
+                found.names.iter().map(|name| Kind::Text.field(name)).collect()
             }
             Self::Listed(columns) => columns
                 .iter()
@@ -102,10 +101,10 @@ impl Listed {
             (None, Origin::Constant(_)) => format!("value_{at}"),
         };
         match (&self.kind, source, &self.origin) {
-            (Some(kind), _, _) => Ok(Field::new(name, kind.data_type(), true)),
+            (Some(kind), _, _) => Ok(kind.field(name)),
             (None, Some(field), _) => Ok(field.clone().with_name(name)),
             (None, None, Origin::Constant(_)) => {
-                Ok(Field::new(name, Kind::Text.data_type(), true))
+                Ok(Kind::Text.field(name))
             }
             (None, None, _) => Err(self.missing()),
         }

@@ -1,6 +1,6 @@
 //! The types that a text can be read as, and their names in documents.
 
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::temporal::Pattern;
 
@@ -35,6 +35,13 @@ pub enum BinaryText {
 }
 
 pub(crate) const UTC: &str = "UTC";
+
+/// Key in a field's metadata: what its extreme values mean.
+pub(crate) const EXTREMES: &str = "airlock:extremes";
+/// The largest date or timestamp is infinity, the smallest minus infinity.
+pub(crate) const INFINITY: &str = "infinity";
+/// The largest time is the end of the day.
+const END_OF_DAY: &str = "24:00";
 
 impl Kind {
     /// From a document: `decimal(15,2)`, `date` with the format `yyyy-MM-dd HH:mm:ss`.
@@ -116,6 +123,18 @@ impl Kind {
             Self::Instant(_) => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
             Self::Binary(_) => DataType::Binary,
         }
+    }
+
+    /// A field with this type. What the extreme values of dates and times mean is said in its metadata,
+    /// as every plug-in does that knows infinite dates or 24:00.
+    pub(crate) fn field(&self, name: impl Into<String>) -> Field {
+        let field = Field::new(name, self.data_type(), true);
+        let extremes = match self {
+            Self::Date(_) | Self::Timestamp(_) | Self::Instant(_) => INFINITY,
+            Self::Time(_) => END_OF_DAY,
+            _ => return field,
+        };
+        field.with_metadata([(EXTREMES.to_owned(), extremes.to_owned())])
     }
 
     /// Bytes of a value in its batch, without those of a text.

@@ -117,7 +117,7 @@ impl Footer {
             };
             let kind = column.kind.clone().unwrap_or(Kind::Text);
             let name = column.name.clone().unwrap_or_else(|| format!("value_{at}"));
-            Ok(Field::new(name, kind.data_type(), true))
+            Ok(kind.field(name))
         });
         Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
     }

@@ -2,7 +2,8 @@
 //!
 //! Numbers keep all their digits. Dates and times are ISO 8601; a timestamp with a zone is written in UTC
 //! with `Z`. Bytes are base64. Lists, structs and maps are JSON. Infinite and undefined floats are
-//! `NaN`, `Infinity` and `-Infinity` (in JSON as strings), which a declared double reads back.
+//! `NaN`, `Infinity` and `-Infinity` (in JSON as strings), which a declared double reads back. The extremes
+//! of dates and timestamps are `infinity` and `-infinity` where the field says that they mean it.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -19,6 +20,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sdk::{Fault, Result};
 
+use crate::kind;
 use crate::temporal::{self, Pattern};
 use crate::value;
 
@@ -198,7 +200,7 @@ fn print<'a>(field: &Field, array: &'a ArrayRef, style: &'a Style) -> Result<(Sh
         }
         DataType::FixedSizeBinary(_) => fixed_binary(field, array),
         data_type if data_type.is_nested() => (Shape::Json, nested(array)?),
-        data_type => (Shape::Plain, temporal(data_type, array, style)?),
+        data_type => (Shape::Plain, endless(field, array, temporal(data_type, array, style)?)),
     })
 }
 
@@ -294,6 +296,39 @@ fn temporal<'a>(data_type: &DataType, array: &'a ArrayRef, style: &'a Style) -> 
                 .hint("write Parquet, or leave the column out"));
         }
     })
+}
+
+/// Prints the extremes as what they mean, where the field says that they mean it.
+fn endless<'a>(field: &Field, array: &'a ArrayRef, print: Print<'a>) -> Print<'a> {
+    let meaning = field.metadata().get(kind::EXTREMES);
+    if meaning.is_none_or(|meaning| *meaning != *kind::INFINITY) {
+        return print;
+    }
+    let values: Box<dyn Fn(usize) -> Option<bool> + 'a> = match array.data_type() {
+        DataType::Date32 => {
+            let values = array.as_primitive::<Date32Type>();
+            Box::new(|row| extreme(values.value(row), i32::MIN, i32::MAX))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let values = array.as_primitive::<TimestampMicrosecondType>();
+            Box::new(|row| extreme(values.value(row), i64::MIN, i64::MAX))
+        }
+        _ => return print,
+    };
+    Box::new(move |row, out| match values(row) {
+        Some(true) => out.extend_from_slice(b"infinity"),
+        Some(false) => out.extend_from_slice(b"-infinity"),
+        None => print(row, out),
+    })
+}
+
+/// Whether a value is the largest, or the smallest.
+fn extreme<T: PartialEq>(value: T, least: T, most: T) -> Option<bool> {
+    match value {
+        value if value == most => Some(true),
+        value if value == least => Some(false),
+        _ => None,
+    }
 }
 
 fn date<'a>(style: &'a Style, days: impl Fn(usize) -> i64 + 'a) -> Print<'a> {

@@ -128,10 +128,9 @@ fn fields(names: &[String], columns: &[Column]) -> Vec<Field> {
             let column = column.unwrap_or_default();
             if column.nested && !column.other {
                 let json = [("ARROW:extension:name".to_owned(), "arrow.json".to_owned())];
-                let text = Kind::Text.data_type();
-                return Field::new(name, text, true).with_metadata(json);
+                return Kind::Text.field(name).with_metadata(json);
             }
-            Field::new(name, column.guess.kind().data_type(), true)
+            column.guess.kind().field(name)
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! The calendar is the proleptic Gregorian one, as in Arrow. Without a pattern the forms are ISO 8601:
 //! `2024-02-29`, `12:30:00.123456`, `2024-02-29 12:30:00` (or with `T`), with `Z` or `+01:00` behind.
+//! `infinity` and `-infinity` are the extremes of a date or timestamp.
 
 use crate::value::Misfit;
 
@@ -153,6 +154,11 @@ pub(crate) fn parse_date(text: &[u8]) -> Result<i32, Misfit> {
             return found.map(|days| days as i32).ok_or(Misfit::Form);
         }
     }
+    match text {
+        b"infinity" => return Ok(i32::MAX),
+        b"-infinity" => return Ok(i32::MIN),
+        _ => {}
+    }
     let mut rest = Digits(text);
     let days = rest.date().ok_or(Misfit::Form)?;
     if !rest.0.is_empty() {
@@ -196,8 +202,20 @@ fn instant(days: i64, time: i64) -> Result<i64, Misfit> {
         .map_err(|_| Misfit::Range)
 }
 
+/// The extremes of a timestamp stand for what has no end.
+fn infinity(text: &[u8]) -> Option<i64> {
+    match text {
+        b"infinity" => Some(i64::MAX),
+        b"-infinity" => Some(i64::MIN),
+        _ => None,
+    }
+}
+
 /// Microseconds without a zone.
 pub(crate) fn parse_local(text: &[u8]) -> Result<i64, Misfit> {
+    if let Some(us) = infinity(text) {
+        return Ok(us);
+    }
     match parse_timestamp(text)? {
         (us, None) => Ok(us),
         (_, Some(_)) => Err(Misfit::Zone),
@@ -206,6 +224,9 @@ pub(crate) fn parse_local(text: &[u8]) -> Result<i64, Misfit> {
 
 /// Microseconds of an instant.
 pub(crate) fn parse_instant(text: &[u8]) -> Result<i64, Misfit> {
+    if let Some(us) = infinity(text) {
+        return Ok(us);
+    }
     match parse_timestamp(text)? {
         (us, Some(zone)) => us.checked_sub(zone * SECOND_US).ok_or(Misfit::Range),
         (_, None) => Err(Misfit::Zone),

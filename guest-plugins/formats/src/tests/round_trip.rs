@@ -120,6 +120,21 @@ fn csv_and_json_write_exact_texts() {
 }
 
 #[test]
+fn what_has_no_end_comes_back() {
+    let text = "infinity,-infinity,infinity,24:00:00\n";
+    let column = json!([
+        { "index": 0, "type": "date" }, { "index": 1, "type": "timestamp" },
+        { "index": 2, "type": "timestamptz" }, { "index": 3, "type": "time" },
+    ]);
+    let batch = read_back(&json!({ "column": column }), "a.csv", text.into());
+    let schema = batch.schema();
+    let meaning = |field: usize| schema.field(field).metadata().get("airlock:extremes").map(|text| text.to_string());
+    assert_eq!(meaning(0).as_deref(), Some("infinity"));
+    assert_eq!(meaning(3).as_deref(), Some("24:00"));
+    assert_eq!(String::from_utf8(written(&json!({}), &[batch])).unwrap(), text);
+}
+
+#[test]
 fn dates_follow_the_pattern_of_the_job() {
     let days: ArrayRef = Arc::new(Date32Array::from(vec![19_782]));
     let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_709_209_845_123_456]));

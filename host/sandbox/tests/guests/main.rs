@@ -8,4 +8,3 @@ mod loading;
 mod misbehaviour;
 mod network;
 mod setup;
-mod speed;
