@@ -81,11 +81,14 @@ fn start<P: Ports>(
         let signals = Signals::listen()?;
         let stop = signals.stop();
         // On a thread of its own, so that a signal is heard whatever the command is at.
-        let command = tokio::spawn(dispatch(ports, arguments, console, environment, stop));
+        let command = dispatch(ports, arguments, console, environment, stop.clone());
+        let command = tokio::spawn(command);
         tokio::select! {
             ended = command => Ok(ended.unwrap_or(Ok(1))),
             code = signals.end_at_once() => {
-                terminal::say("ended at once; a run that was under way can be resumed\n");
+                if stop.is_listened_to() {
+                    terminal::say("ended at once; the run can be resumed\n");
+                }
                 Ok(Ok(code))
             }
         }

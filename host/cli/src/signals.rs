@@ -34,10 +34,15 @@ impl Stop {
         Some(self.code.load(Ordering::Relaxed)).filter(|code| *code != 0)
     }
 
+    /// Whether a run is under way.
+    pub(crate) fn is_listened_to(&self) -> bool {
+        self.asked.receiver_count() > 0
+    }
+
     /// Takes note of a signal; says whether the process must end at once.
     fn came(&self, code: u8) -> bool {
         let first = self.code.swap(code, Ordering::Relaxed) == 0;
-        let listened_to = self.asked.receiver_count() > 0;
+        let listened_to = self.is_listened_to();
         self.asked.send_replace(true);
         !(first && listened_to)
     }

@@ -86,6 +86,7 @@ impl Server {
         panic!("the server does not start; see {}", folder.display());
     }
 
+    #[allow(clippy::zombie_processes, reason = "the shell lives as long as the test process")]
     fn begin(folder: &Path, data: &Path, options: &str) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let script = format!(
