@@ -182,8 +182,11 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let (plan, mut planner) = self.plan(&record).await.map_err(|fault| fault.within("reader"))?;
         let attempt =
             Attempt { run: run.clone(), epoch: record.epoch, bounded: plan.bounded };
-        let preparing = self.prepare(&record, &attempt, &plan);
-        let prepared = match &mut planner {
+        let preparing = async {
+            let prepared = self.prepare(&record, &attempt, &plan).await?;
+            Ok((prepared, self.store.tasks(&run).await?))
+        };
+        let (prepared, tasks) = match &mut planner {
             Some(planner) => planner.during(preparing).await?,
             None => preparing.await?,
         };
@@ -198,7 +201,6 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             prepared,
             _alive: alive,
         });
-        let tasks = self.store.tasks(&run).await?;
         for task in tasks.iter().filter_map(|task| task.done.as_ref()) {
             self.progress.moved(&Counts::default(), &task.counts);
         }
