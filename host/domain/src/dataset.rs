@@ -84,7 +84,10 @@ fn flatten_field(field: &Field, flat: &mut Vec<FlatField>) -> Result<()> {
     let children = children(field.data_type());
     let format = FFI_ArrowSchema::try_from(field.data_type())
         .map_err(|error| {
-            Fault::plugin("contract.type_unsupported", format!("field \"{}\": {error}", field.name()))
+            Fault::plugin(
+                "contract.type_unsupported",
+                format!("field \"{}\": {error}", field.name()),
+            )
         })?
         .format()
         .to_owned();
@@ -126,8 +129,9 @@ fn unflatten_field(rest: &mut &[FlatField], depth: usize) -> Result<Field> {
     for _ in 0..head.children {
         children.push(unflatten_field(rest, depth + 1)?);
     }
-    let data_type = data_type(&head.format, &children)
-        .map_err(|error| lie(format!("field \"{}\", format \"{}\": {error}", head.name, head.format)))?;
+    let data_type = data_type(&head.format, &children).map_err(|error| {
+        lie(format!("field \"{}\", format \"{}\": {error}", head.name, head.format))
+    })?;
     let metadata: HashMap<_, _> = head.metadata.iter().cloned().collect();
     Ok(Field::new(&head.name, data_type, head.nullable).with_metadata(metadata))
 }

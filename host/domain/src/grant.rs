@@ -28,14 +28,25 @@ impl Access {
 /// A place that a plug-in asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Requirement {
-    Tcp { host: String, first_port: u16, last_port: u16 },
+    Tcp {
+        host: String,
+        first_port: u16,
+        last_port: u16,
+    },
     /// A cluster whose nodes only its first answer names.
-    Members { host: String, first_port: u16, last_port: u16 },
+    Members {
+        host: String,
+        first_port: u16,
+        last_port: u16,
+    },
     /// A URL that every request must start with.
     Http(String),
     /// The text that the user wrote, cut before its first wildcard and back to the folder; the folder
     /// appears to the guest under exactly this name.
-    Directory { path: String, access: Access },
+    Directory {
+        path: String,
+        access: Access,
+    },
 }
 
 impl fmt::Display for Requirement {
@@ -60,10 +71,16 @@ impl fmt::Display for Requirement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A host and a port, as written or by the host's table of default ports.
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
     Http(String),
     /// A folder for reading (readers) or writing (writers), as the user wrote it.
-    Directory { path: String, access: Access },
+    Directory {
+        path: String,
+        access: Access,
+    },
 }
 
 /// A place and who named it: a JSON pointer such as `/steps/0/parameter/path`, or `--allow-net`.
@@ -160,9 +177,10 @@ fn refusal(side: Side, plugin: &str, requirement: &Requirement) -> Fault {
             "nodes of a cluster are reached only where the data source gives a pattern or network",
             format!("--allow-net {host}"),
         ),
-        Requirement::Http(url) => {
-            ("a plug-in requests only URLs that its step or data source names", format!("--allow-net {url}"))
-        }
+        Requirement::Http(url) => (
+            "a plug-in requests only URLs that its step or data source names",
+            format!("--allow-net {url}"),
+        ),
         Requirement::Directory { path, access } => (
             "a plug-in opens only folders that its step or data source names",
             format!("--allow-{} {path}", access.word()),
@@ -170,7 +188,10 @@ fn refusal(side: Side, plugin: &str, requirement: &Requirement) -> Fault {
     };
     Fault::external(
         "grant.refused",
-        format!("{} \"{plugin}\" asks for {requirement}, which the job does not name: {rule}", side.word()),
+        format!(
+            "{} \"{plugin}\" asks for {requirement}, which the job does not name: {rule}",
+            side.word()
+        ),
     )
     .hint(format!("name the place in the step or its data source, or grant it with {option}"))
 }

@@ -85,7 +85,12 @@ impl Mark {
     /// # Errors
     /// `mark.unreadable` for bytes that no version of this program wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let unreadable = || Fault::plugin("mark.unreadable", "the destination handed back a mark that was not written by this program");
+        let unreadable = || {
+            Fault::plugin(
+                "mark.unreadable",
+                "the destination handed back a mark that was not written by this program",
+            )
+        };
         let (head, rest) = bytes.split_at_checked(2).ok_or_else(unreadable)?;
         let (numbers, position) = rest.split_at_checked(NUMBERS * 8).ok_or_else(unreadable)?;
         if head[0] != VERSION || head[1] > 3 {
@@ -120,7 +125,13 @@ mod tests {
 
     #[test]
     fn a_mark_comes_back_as_it_was() {
-        let counts = Counts { records_read: 3, records_written: 2, records_dirty: 1, bytes_read: u64::MAX, ..Counts::default() };
+        let counts = Counts {
+            records_read: 3,
+            records_written: 2,
+            records_dirty: 1,
+            bytes_read: u64::MAX,
+            ..Counts::default()
+        };
         for position in [None, Some(vec![]), Some(vec![1, 2, 3])] {
             for end in [false, true] {
                 let mark = Mark { sequence: 7, position: position.clone(), counts, end };

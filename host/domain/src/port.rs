@@ -142,11 +142,15 @@ pub struct Rows {
 pub enum Step {
     Rows(Rows),
     /// The source moved on without rows for this job. Committed like rows.
-    Advanced { position: Position },
+    Advanced {
+        position: Position,
+    },
     /// Nothing came within the budget's wait.
     Idle,
     /// The cursor is not called again.
-    Ended { bookmark: Option<Position> },
+    Ended {
+        bookmark: Option<Position>,
+    },
 }
 
 /// How a redone task is made harmless.

@@ -151,10 +151,8 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
 
     /// Writes down how the attempt ended, and clears away where the run is broken for good.
     async fn note(&self, run: &RunId, fault: Fault) -> Fault {
-        let broke = matches!(
-            fault.domain,
-            FaultDomain::User | FaultDomain::Data | FaultDomain::Plugin
-        );
+        let broke =
+            matches!(fault.domain, FaultDomain::User | FaultDomain::Data | FaultDomain::Plugin);
         let event = if broke { RunEvent::Broke } else { RunEvent::Stopped };
         let noted = match self.store.happened(run, event, Some(&fault)).await {
             Ok(record) if record.state == RunState::Clearing => self.finish(&record).await,
@@ -179,9 +177,9 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     /// Plans, prepares and moves the rows.
     async fn work(&self, record: RunRecord, alive: mpsc::Sender<()>) -> Result<RunRecord> {
         let run = record.new.id.clone();
-        let (plan, mut planner) = self.plan(&record).await.map_err(|fault| fault.within("reader"))?;
-        let attempt =
-            Attempt { run: run.clone(), epoch: record.epoch, bounded: plan.bounded };
+        let (plan, mut planner) =
+            self.plan(&record).await.map_err(|fault| fault.within("reader"))?;
+        let attempt = Attempt { run: run.clone(), epoch: record.epoch, bounded: plan.bounded };
         let preparing = async {
             let prepared = self.prepare(&record, &attempt, &plan).await?;
             Ok((prepared, self.store.tasks(&run).await?))
@@ -376,9 +374,11 @@ fn notes(
     let redone = retries > 0 || tasks.iter().any(|task| task.epoch > 1);
     match mode {
         Some(CommitMode::AtLeastOnce) if redone => {
-            vec!["tasks were redone, and the destination cannot tell: it may contain duplicates".into()]
+            vec![
+                "tasks were redone, and the destination cannot tell: it may contain duplicates"
+                    .into(),
+            ]
         }
         _ => Vec::new(),
     }
 }
-

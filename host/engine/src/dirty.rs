@@ -54,11 +54,7 @@ fn values(rows: &RecordBatch, row: usize) -> Vec<(String, Option<String>)> {
 }
 
 /// The dirty record of what the reader could not decode.
-pub(crate) fn of_undecodable(
-    record: Undecodable,
-    datasets: &[Dataset],
-    plugin: &str,
-) -> Dirty {
+pub(crate) fn of_undecodable(record: Undecodable, datasets: &[Dataset], plugin: &str) -> Dirty {
     let dataset = record.dataset.and_then(|index| datasets.get(index as usize));
     Dirty {
         stage: DirtyStage::Read,

@@ -37,9 +37,9 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     /// Works until the pool has no more tasks.
     pub(crate) async fn run(mut self, pool: Arc<Pool<S, R>>) -> Result<()> {
         while let Some((index, split)) = self.while_idle(pool.take()).await? {
-            self.work(index, &split).await.map_err(|fault| {
-                fault.within(format!("task {index} ({})", split.label))
-            })?;
+            self.work(index, &split)
+                .await
+                .map_err(|fault| fault.within(format!("task {index} ({})", split.label)))?;
             self.while_idle(pool.done(split.stage)).await?;
         }
         Ok(())

@@ -13,6 +13,8 @@ use domain::{Batch, Dataset, Fault, Result};
 use crate::dirty::Reason;
 use crate::unsettled::filtered;
 
+mod extremes;
+
 /// What becomes of the values of one pair of fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cast {
@@ -78,7 +80,8 @@ impl Mapping {
         let mapping = Self::unchecked(from, to, casts)?;
         for (dataset, from) in mapping.datasets.iter().zip(from) {
             for pair in &dataset.columns {
-                allowed(pair, casts).map_err(|fault| fault.within(format!("table \"{}\"", from.title())))?;
+                allowed(pair, casts)
+                    .map_err(|fault| fault.within(format!("table \"{}\"", from.title())))?;
             }
         }
         Ok(mapping)
@@ -137,17 +140,26 @@ fn pair_up((from, to): (&Dataset, &Dataset)) -> Result<DatasetMapping> {
 fn allowed(pair: &ColumnCast, casts: Casts) -> Result<()> {
     let (from, to) = (&pair.from, &pair.to);
     let what = || {
-        format!("column \"{}\" ({}) to \"{}\" ({})", from.name(), from.data_type(), to.name(), to.data_type())
+        format!(
+            "column \"{}\" ({}) to \"{}\" ({})",
+            from.name(),
+            from.data_type(),
+            to.name(),
+            to.data_type()
+        )
     };
     match (pair.cast, casts) {
         (Cast::Impossible, _) => {
             Err(Fault::user("mapping.impossible_cast", format!("{} cannot be cast", what()))
                 .hint("read or write the column as a text"))
         }
-        (Cast::Lossy, Casts::Exact) => {
-            Err(Fault::user("mapping.lossy_cast", format!("{} would change values", what()))
-                .hint("declare a type that keeps them, or allow it with \"setting\": {\"casts\": \"datax\"}"))
-        }
+        (Cast::Lossy, Casts::Exact) => Err(Fault::user(
+            "mapping.lossy_cast",
+            format!("{} would change values", what()),
+        )
+        .hint(
+            "declare a type that keeps them, or allow it with \"setting\": {\"casts\": \"datax\"}",
+        )),
         _ => Ok(()),
     }
 }
@@ -157,7 +169,8 @@ fn judge(from: &Field, to: &Field) -> Cast {
     use DataType as T;
     let (source, target) = (from.data_type(), to.data_type());
     if source.equals_datatype(target) {
-        return if to.is_nullable() || !from.is_nullable() { Cast::Same } else { Cast::Checked };
+        let all_fit = (to.is_nullable() || !from.is_nullable()) && !extremes::are_lost(from, to);
+        return if all_fit { Cast::Same } else { Cast::Checked };
     }
     if *source == T::Null {
         return Cast::Checked;
@@ -172,7 +185,11 @@ fn judge(from: &Field, to: &Field) -> Cast {
         }
         (_, T::Float64) if matches!(source, T::Float32 | T::Float16) => Cast::Exact,
         (_, T::Float64) if source.is_integer() => {
-            if digits(source) < 16 { Cast::Exact } else { Cast::Checked }
+            if digits(source) < 16 {
+                Cast::Exact
+            } else {
+                Cast::Checked
+            }
         }
         (T::Binary, T::Utf8) => Cast::Checked,
         (T::Utf8, T::Binary) => Cast::Exact,
@@ -192,7 +209,8 @@ fn judge(from: &Field, to: &Field) -> Cast {
         (T::List(_) | T::FixedSizeList(_, _), T::List(_)) => Cast::Checked,
         _ => Cast::Lossy,
     };
-    if cast == Cast::Exact && from.is_nullable() && !to.is_nullable() { Cast::Checked } else { cast }
+    let may_miss = (from.is_nullable() && !to.is_nullable()) || extremes::are_lost(from, to);
+    if cast == Cast::Exact && may_miss { Cast::Checked } else { cast }
 }
 
 fn integers(source: &DataType, target: &DataType) -> Cast {
@@ -213,7 +231,11 @@ fn to_decimal(source: &DataType, precision: u8, scale: i8) -> Cast {
             if fits { Cast::Exact } else { Cast::Checked }
         }
         _ if source.is_integer() => {
-            if scale >= 0 && room >= digits(source) { Cast::Exact } else { Cast::Checked }
+            if scale >= 0 && room >= digits(source) {
+                Cast::Exact
+            } else {
+                Cast::Checked
+            }
         }
         DataType::Utf8 => Cast::Checked,
         _ => Cast::Lossy,
@@ -351,14 +373,24 @@ enum Misfit {
     Changed,
     /// NULL in a column that must not be.
     Null,
+    /// Infinity, or the end of the day, where the destination has no such thing.
+    Extreme,
 }
 
 impl Misfit {
     fn reason(self, pair: &ColumnCast, column: usize) -> Reason {
         let (name, kind) = (pair.to.name(), pair.to.data_type());
         let (code, message) = match self {
-            Self::Value => ("cast.no_value", format!("the value has no counterpart in column \"{name}\" ({kind})")),
-            Self::Changed => ("cast.changed", format!("the value would change in column \"{name}\" ({kind})")),
+            Self::Value => (
+                "cast.no_value",
+                format!("the value has no counterpart in column \"{name}\" ({kind})"),
+            ),
+            Self::Changed => {
+                ("cast.changed", format!("the value would change in column \"{name}\" ({kind})"))
+            }
+            Self::Extreme => {
+                ("cast.extreme", format!("column \"{name}\" ({kind}) has no infinity or 24:00"))
+            }
             Self::Null => ("cast.null", format!("column \"{name}\" takes no NULL")),
         };
         Reason { stage: DirtyStage::Cast, column: Some(column as u32), code: code.into(), message }
@@ -383,6 +415,9 @@ fn misfits(
                 _ => {}
             }
         }
+    }
+    if extremes::are_lost(&pair.from, &pair.to) {
+        found.extend(extremes::rows(before).into_iter().map(|row| (row, Misfit::Extreme)));
     }
     if pair.cast == Cast::Checked && casts == Casts::Exact {
         found.extend(changed(before, after)?.into_iter().map(|row| (row, Misfit::Changed)));

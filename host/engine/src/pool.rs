@@ -73,7 +73,8 @@ impl<S: Store, R: Source> Pool<S, R> {
                 tokio::task::yield_now().await;
                 continue;
             };
-            let lower = inner.working.first_key_value().is_some_and(|(stage, _)| *stage < split.stage);
+            let lower =
+                inner.working.first_key_value().is_some_and(|(stage, _)| *stage < split.stage);
             if !lower {
                 let task = inner.waiting.pop_front();
                 if let Some((_, split)) = &task {
@@ -119,7 +120,9 @@ impl<S: Store, R: Source> Pool<S, R> {
         if inner.empty > EMPTY_ANSWERS_MAX {
             return Err(Fault::plugin(
                 "plugin.lie.splits",
-                format!("the reader gave no split {EMPTY_ANSWERS_MAX} times and did not say that it has none"),
+                format!(
+                    "the reader gave no split {EMPTY_ANSWERS_MAX} times and did not say that it has none"
+                ),
             ));
         }
         self.store_splits(inner, &splits).await?;
@@ -147,11 +150,7 @@ impl<S: Store, R: Source> Pool<S, R> {
         }
     }
 
-    async fn splits(
-        &self,
-        inner: &mut Inner<R::Session>,
-        limit: u32,
-    ) -> Result<Splits> {
+    async fn splits(&self, inner: &mut Inner<R::Session>, limit: u32) -> Result<Splits> {
         let mut planner = match inner.planner.take() {
             Some(planner) => planner,
             None => Kept::new(Reads(self.source.connect().await?)).await?,

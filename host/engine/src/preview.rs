@@ -36,13 +36,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let prepared = writer.preview(&plan.datasets).await.map_err(within("writer"))?;
         let columns =
             Mapping::unchecked(&plan.datasets, &prepared.datasets, self.settings.casts)?.columns();
-        Ok(Preview {
-            plan,
-            splits: splits.splits,
-            splits_complete: splits.last,
-            prepared,
-            columns,
-        })
+        Ok(Preview { plan, splits: splits.splits, splits_complete: splits.last, prepared, columns })
     }
 }
 

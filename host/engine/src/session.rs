@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use domain::{Fault, Result};
 use domain::port::{Answering, Reader, Writer};
+use domain::{Fault, Result};
 use tokio::time::Instant;
 
 /// A session that asks to be tended.

@@ -83,7 +83,8 @@ impl Told {
     /// `kept` belong to a mark that still counts. Answers also how many records were untold.
     pub(crate) fn undo(&mut self, batches: Range<u64>, kept: u64) -> (Retold, u64) {
         let before = self.records.len();
-        let undone = |record: &Record| record.loaded_in.is_some_and(|batch| batches.contains(&batch));
+        let undone =
+            |record: &Record| record.loaded_in.is_some_and(|batch| batches.contains(&batch));
         let in_store = self.records[..self.stored].iter().any(undone);
         if !in_store {
             self.records.retain(|record| !undone(record));

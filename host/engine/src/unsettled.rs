@@ -154,7 +154,9 @@ fn filtered_bitmap(bitmap: &[u8], keep: &[bool]) -> Vec<u8> {
     let kept = keep.iter().enumerate().filter(|(_, keep)| **keep);
     let bits: Vec<bool> = kept.map(|(row, _)| bitmap[row / 8] >> (row % 8) & 1 == 1).collect();
     bits.chunks(8)
-        .map(|chunk| chunk.iter().enumerate().fold(0, |byte, (bit, set)| byte | u8::from(*set) << bit))
+        .map(|chunk| {
+            chunk.iter().enumerate().fold(0, |byte, (bit, set)| byte | u8::from(*set) << bit)
+        })
         .collect()
 }
 

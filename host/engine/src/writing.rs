@@ -57,7 +57,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         writer: &'a mut Kept<Writes<W>>,
         task: &'a TaskRecord,
         start: Mark,
-            acknowledge: watch::Sender<Option<Position>>,
+        acknowledge: watch::Sender<Option<Position>>,
         careful: bool,
     ) -> Self {
         context.progress.moved(&Counts::default(), &start.counts);
@@ -162,7 +162,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
     /// must be sent again, in order, where it dropped some.
     async fn hear(&mut self, answer: Answer, blamed: Option<u64>) -> Result<Option<Vec<Batch>>> {
         if answer.taken > self.writes {
-            return Err(self.lie("taken", format!("took {} batches of {}", answer.taken, self.writes)));
+            return Err(
+                self.lie("taken", format!("took {} batches of {}", answer.taken, self.writes))
+            );
         }
         let mut refused = 0;
         let mut first_refused = u64::MAX;
@@ -177,7 +179,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         if let Some(mark) = answer.durable {
             let covers = |given: &Given| given.mark == mark && given.writes > first_refused;
             if self.given.iter().any(covers) {
-                return Err(self.lie("late_refusal", "refused rows of a mark that it made durable".into()));
+                return Err(
+                    self.lie("late_refusal", "refused rows of a mark that it made durable".into())
+                );
             }
             self.settle(mark).await?;
         }
@@ -231,7 +235,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         let sent = self.unsettled.find(remark.batch)?;
         if remark.loaded {
             if remark.row as usize >= sent.batch.len() {
-                return Err(self.lie("remark", format!("spoke of row {}, which is not there", remark.row)));
+                return Err(
+                    self.lie("remark", format!("spoke of row {}, which is not there", remark.row))
+                );
             }
         } else {
             sent.refuse(remark.row)?;
@@ -277,7 +283,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             None => only,
         };
         let Some(index) = suspect else {
-            return Err(fault.within("the destination refused several batches together and named no row"));
+            return Err(
+                fault.within("the destination refused several batches together and named no row")
+            );
         };
         let (number, batch) = back.remove(index);
         if batch.len() == 1 {
@@ -344,7 +352,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             return Ok(());
         }
         let Some(index) = self.given.iter().position(|given| given.mark == mark) else {
-            return Err(self.lie("mark", "says that a mark is durable which it was not given".into()));
+            return Err(
+                self.lie("mark", "says that a mark is durable which it was not given".into())
+            );
         };
         if let Some(given) = self.given.drain(..=index).next_back() {
             self.unsettled.settle_below(given.writes);

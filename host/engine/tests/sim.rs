@@ -60,7 +60,11 @@ fn no_seed_breaks_an_invariant() {
     }
     if let Some((_, text)) = broken.first() {
         let seeds: Vec<_> = broken.iter().map(|(seed, _)| seed).collect();
-        panic!("{text}\n\n{} broken seeds: {seeds:?}\nreplay one: cargo xtask sim --seed {}", broken.len(), seeds[0]);
+        panic!(
+            "{text}\n\n{} broken seeds: {seeds:?}\nreplay one: cargo xtask sim --seed {}",
+            broken.len(),
+            seeds[0]
+        );
     }
     assert!(fired as u64 > count / 2, "only {fired} faults came in {count} seeds");
 }

@@ -40,10 +40,16 @@ fn codes(pairs: &[(usize, &str)]) -> Vec<(usize, String)> {
 
 #[test]
 fn texts_that_are_no_number_are_dirty() {
-    let (column, dirty) =
-        check(texts(&[Some("1"), Some("x"), None, Some("007")]), field(DataType::Int32), Casts::Exact);
+    let (column, dirty) = check(
+        texts(&[Some("1"), Some("x"), None, Some("007")]),
+        field(DataType::Int32),
+        Casts::Exact,
+    );
     assert_eq!(dirty, codes(&[(1, "cast.no_value")]));
-    assert_eq!(column.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [Some(1), None, Some(7)]);
+    assert_eq!(
+        column.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(),
+        [Some(1), None, Some(7)]
+    );
 }
 
 #[test]
@@ -61,11 +67,8 @@ fn decimals_are_never_rounded() {
 #[test]
 fn large_integers_do_not_become_other_doubles() {
     let large = (1_i64 << 53) + 1;
-    let (_, dirty) = check(
-        Arc::new(Int64Array::from(vec![1, large])),
-        field(DataType::Float64),
-        Casts::Exact,
-    );
+    let (_, dirty) =
+        check(Arc::new(Int64Array::from(vec![1, large])), field(DataType::Float64), Casts::Exact);
     assert_eq!(dirty, codes(&[(1, "cast.changed")]));
 }
 
@@ -91,15 +94,13 @@ fn null_in_a_required_column_is_dirty() {
 
 #[test]
 fn lossy_casts_need_the_jobs_word() {
-    let (from, to) = (dataset(vec![field(DataType::Float64)]), dataset(vec![field(DataType::Int64)]));
+    let (from, to) =
+        (dataset(vec![field(DataType::Float64)]), dataset(vec![field(DataType::Int64)]));
     let (from, to) = (std::slice::from_ref(&from), std::slice::from_ref(&to));
     assert_eq!(Mapping::new(from, to, Casts::Exact).unwrap_err().code, "mapping.lossy_cast");
     assert!(Mapping::new(from, to, Casts::DataX).is_ok());
-    let (column, dirty) = check(
-        Arc::new(Float64Array::from(vec![1.9])),
-        field(DataType::Int64),
-        Casts::DataX,
-    );
+    let (column, dirty) =
+        check(Arc::new(Float64Array::from(vec![1.9])), field(DataType::Int64), Casts::DataX);
     assert!(dirty.is_empty());
     assert_eq!(column.as_primitive::<arrow_array::types::Int64Type>().values(), &[1]);
 }
@@ -140,5 +141,23 @@ fn the_table_of_casts() {
     ];
     for (from, to, cast) in table {
         assert_eq!(judge(&field(from.clone()), &field(to.clone())), cast, "{from} to {to}");
+    }
+}
+
+#[test]
+fn infinity_is_dirty_where_the_destination_has_none() {
+    let kind = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let mark =
+        std::collections::HashMap::from([("airlock:extremes".to_owned(), "infinity".to_owned())]);
+    let key = |field: Field| field.with_metadata(mark.clone());
+    let from = dataset(vec![key(field(kind.clone()))]);
+    let values = TimestampMicrosecondArray::from(vec![Some(1), Some(i64::MAX), None]);
+    let rows = RecordBatch::try_new(from.schema.clone(), vec![Arc::new(values)]).unwrap();
+    for (to, expected) in [(field(kind.clone()), 1), (key(field(kind)), 0)] {
+        let mapping =
+            Mapping::new(std::slice::from_ref(&from), &[dataset(vec![to])], Casts::Exact).unwrap();
+        let mapped = mapping.apply(Batch::new(0, rows.clone())).unwrap();
+        assert_eq!(mapped.dirty.len(), expected);
+        assert_eq!(mapped.batch.len(), 3 - expected);
     }
 }
