@@ -20,9 +20,9 @@ fn in_prepare() {
 }
 
 #[test]
-fn inside_a_commit() {
+fn inside_the_first_commit() {
     let site = Site::new(Scenario::Table, 1);
-    killed_waiting(&site, "writer.commit:1:before", "lock table _airlock_commit in exclusive mode");
+    killed_waiting(&site, "writer.close:1:before", "lock table _airlock_commit in exclusive mode");
     assert_eq!(site.resume(1), 0);
 }
 
@@ -56,7 +56,12 @@ fn between_two_files_that_finish_publishes() {
         let site = Site::new(Scenario::Parquet, 1);
         let published = || {
             let files = site.env.files("out");
-            files.iter().filter(|file| !file.iter().any(|part| part.to_string_lossy().starts_with(['.', '_']))).count() as u64
+            files
+                .iter()
+                .filter(|file| {
+                    !file.iter().any(|part| part.to_string_lossy().starts_with(['.', '_']))
+                })
+                .count() as u64
         };
         let running = site.stopped_at("writer.finish:1:before").go();
         while published() == 0 {

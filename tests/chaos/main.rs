@@ -7,6 +7,8 @@
 //!
 //! Each resumed run also shows that tasks that were done are not read again.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod inside;
 mod points;
 mod random;

@@ -18,7 +18,7 @@ pub(crate) enum Scenario {
     Refused,
 }
 
-/// Rows of the large table and the bytes of each: two tasks of 40 MiB, each more than one commit.
+/// Rows of the large table and the bytes of each: two tasks of 40 MiB, each one commit.
 const LARGE_ROWS: u32 = 8192;
 const LARGE: &str = "repeat(md5(n::text), 320)";
 /// Files and rows of each in the scenarios that read CSV.
@@ -37,8 +37,11 @@ impl Scenario {
     fn document(self, lanes: u32) -> Document {
         let (reader, writer) = match self {
             Self::Table => {
-                let reader = json!({"datasource": "pg", "table": "source", "splitFactor": 2 / lanes});
-                let sql = |word: &str| json!([format!("insert into log select '{word} ' || count(*) from copy")]);
+                let reader =
+                    json!({"datasource": "pg", "table": "source", "splitFactor": 2 / lanes});
+                let sql = |word: &str| {
+                    json!([format!("insert into log select '{word} ' || count(*) from copy")])
+                };
                 let writer = json!({"datasource": "pg", "table": "copy", "preSql": sql("before"), "postSql": sql("after")});
                 (("postgresql", reader), ("postgresql", writer))
             }
@@ -113,7 +116,8 @@ impl Site {
     /// `airlock-stops run`, its calls written down.
     pub(crate) fn stopping(&self, more: &[&str]) -> Airlock {
         let _ = fs::remove_file(self.trace());
-        let arguments = [&["run", "job.json", "-o", "json", "--bizdate", "20251031"], more].concat();
+        let arguments =
+            [&["run", "job.json", "-o", "json", "--bizdate", "20251031"], more].concat();
         self.env
             .program(Path::new(env!("CARGO_BIN_EXE_airlock-stops")), &arguments)
             .env("AIRLOCK_STOP_TRACE", &self.trace().display().to_string())
@@ -168,7 +172,17 @@ impl Site {
     fn left(&self, output: &Output) -> String {
         let summary = output.json();
         let mut text = String::new();
-        for key in ["status", "records_read", "records_written", "records_dirty", "records_filtered", "records_changed", "bytes_read", "bytes_written", "tasks"] {
+        for key in [
+            "status",
+            "records_read",
+            "records_written",
+            "records_dirty",
+            "records_filtered",
+            "records_changed",
+            "bytes_read",
+            "bytes_written",
+            "tasks",
+        ] {
             text += &format!("{key} {}\n", summary[key]);
         }
         text += &self.dirty(summary["run_id"].as_str().unwrap());
@@ -183,7 +197,8 @@ impl Site {
 
     /// The dirty records, whole, in an order of their own.
     fn dirty(&self, run: &str) -> String {
-        let output = self.env.airlock(&["dirty", run, "--limit", "1000", "-o", "json"]).run().expect(0);
+        let output =
+            self.env.airlock(&["dirty", run, "--limit", "1000", "-o", "json"]).run().expect(0);
         let records = output.json()["records"].as_array().unwrap().clone();
         let mut lines: Vec<_> = records.iter().map(|record| format!("{record}\n")).collect();
         lines.sort();

@@ -19,9 +19,9 @@ fn run(env: &Env) -> Output {
 }
 
 /// The largest entry: compiled code.
-fn code(cache: &PathBuf) -> PathBuf {
+fn code(cache: &std::path::Path) -> PathBuf {
     let mut files = Vec::new();
-    let mut folders = vec![cache.clone()];
+    let mut folders = vec![cache.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -15,7 +15,10 @@ fn with_table() -> (Env, Database) {
     let mut env = Env::new();
     database.admit(&mut env);
     env.write("orders.csv", ORDERS);
-    env.write_json("job.json", Document::new(document::csv("orders.csv"), document::table("orders")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("orders.csv"), document::table("orders")).json(),
+    );
     (env, database)
 }
 
@@ -31,21 +34,31 @@ fn validate() {
 #[test]
 fn plan_shows_and_changes_nothing() {
     let (env, database) = with_table();
-    insta::assert_snapshot!(env.airlock(&["plan", "job.json", "--bizdate", BIZDATE, "--cyctime", "20251101023045"]).run().normal());
+    insta::assert_snapshot!(
+        env.airlock(&["plan", "job.json", "--bizdate", BIZDATE, "--cyctime", "20251101023045"])
+            .run()
+            .normal()
+    );
     let output = env.airlock(&["plan", "job.json", "-o", "json"]).run().expect(0);
     let plan = output.json();
     assert_eq!(plan["datasets"][0]["columns"].as_array().unwrap().len(), 4, "{output}");
     assert!(plan["splits"].as_array().is_some_and(|splits| splits.len() == 1));
     assert_eq!(plan["grants"].as_array().unwrap().len(), 2);
     assert_eq!(database.sql("select * from orders"), "");
-    assert_eq!(database.sql("select count(*) from pg_class where relname like '\\_airlock%'"), "0\n");
+    assert_eq!(
+        database.sql("select count(*) from pg_class where relname like '\\_airlock%'"),
+        "0\n"
+    );
 }
 
 #[test]
 fn plan_marks_casts_that_lose_something() {
     let (env, database) = with_table();
     database.setup("create table narrow (id smallint, code text, amount int, day date)");
-    env.write_json("job.json", Document::new(document::csv("orders.csv"), document::table("narrow")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("orders.csv"), document::table("narrow")).json(),
+    );
     let output = env.airlock(&["plan", "job.json"]).run();
     assert!(output.stdout.contains('!'), "{output}");
     assert_eq!(database.sql("select * from narrow"), "");
@@ -57,8 +70,13 @@ fn plan_marks_casts_that_lose_something() {
 fn plan_makes_no_folder() {
     let env = Env::new();
     env.write("orders.csv", ORDERS);
-    env.write_json("job.json", Document::new(document::csv("orders.csv"), document::out("parquet")).json());
-    insta::assert_snapshot!(env.airlock(&["plan", "job.json", "--cyctime", "20251101023045"]).run().normal());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("orders.csv"), document::out("parquet")).json(),
+    );
+    insta::assert_snapshot!(
+        env.airlock(&["plan", "job.json", "--cyctime", "20251101023045"]).run().normal()
+    );
     assert!(!env.path("out").exists());
 }
 
@@ -78,8 +96,14 @@ fn check_goes_step_by_step() {
 fn discover_shows_tables_columns_and_keys() {
     let (env, _database) = with_table();
     insta::assert_snapshot!("discover_source", env.airlock(&["discover", "pg"]).run().normal());
-    insta::assert_snapshot!("discover_schema", env.airlock(&["discover", "pg", "public"]).run().normal());
-    insta::assert_snapshot!("discover_table", env.airlock(&["discover", "pg", "public", "orders"]).run().normal());
+    insta::assert_snapshot!(
+        "discover_schema",
+        env.airlock(&["discover", "pg", "public"]).run().normal()
+    );
+    insta::assert_snapshot!(
+        "discover_table",
+        env.airlock(&["discover", "pg", "public", "orders"]).run().normal()
+    );
     let json = env.airlock(&["discover", "pg", "public", "orders", "-o", "json"]).run().expect(0);
     assert!(json.stdout.contains("\"primary_key\":[\"id\"]"), "{json}");
     env.airlock(&["discover", "pg", "public", "nothing"]).run().expect(3);
@@ -90,7 +114,8 @@ fn discover_samples_the_rows_of_a_job() {
     let (env, database) = with_table();
     insta::assert_snapshot!(env.airlock(&["discover", "job.json", "--sample", "1"]).run().normal());
     assert_eq!(database.sql("select * from orders"), "");
-    let json = env.airlock(&["discover", "job.json", "--sample", "1", "-o", "json"]).run().expect(0);
+    let json =
+        env.airlock(&["discover", "job.json", "--sample", "1", "-o", "json"]).run().expect(0);
     assert!(json.stdout.contains("007"), "{json}");
 }
 
@@ -123,9 +148,16 @@ fn help_and_version() {
 #[test]
 fn a_reader_that_goes_away_is_content() {
     let env = Env::new();
-    let reader = json!({"column": [{"value": "row", "type": "string"}], "sliceRecordCount": 100_000});
-    env.write_json("job.json", Document::new(("stream", reader), ("stream", json!({"print": true}))).json());
-    let program = env.program(std::path::Path::new("/bin/sh"), &["-c", "\"$0\" run job.json | head -n 1", &tests::tree::airlock().display().to_string()]);
+    let reader =
+        json!({"column": [{"value": "row", "type": "string"}], "sliceRecordCount": 100_000});
+    env.write_json(
+        "job.json",
+        Document::new(("stream", reader), ("stream", json!({"print": true}))).json(),
+    );
+    let program = env.program(
+        std::path::Path::new("/bin/sh"),
+        &["-c", "\"$0\" run job.json | head -n 1", &tests::tree::airlock().display().to_string()],
+    );
     let output = program.run().expect(0);
     assert_eq!(output.stdout, "row\n");
     assert!(!output.stderr.contains("panicked"), "{output}");

@@ -5,7 +5,10 @@ use tests::{Document, Env, PgServer, document, referee};
 fn text_that_is_not_utf8() {
     let env = Env::new();
     env.write("rows.csv", b"id,name\n1,good\n2,\xff\xfe bad\n3,good\n");
-    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::out("csv")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("rows.csv"), document::out("csv")).json(),
+    );
     let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(4);
     assert_eq!(output.error_code(), "run.dirty_limit", "{output}");
     assert_eq!(output.json()["records_dirty"], 1);
@@ -22,7 +25,8 @@ fn the_books_keep_a_dirty_record_whole() {
     let env = Env::new();
     env.write("rows.csv", b"id,name\n1,good\nx,bad\n");
     let column = json!([{"index": 0, "type": "bigint", "name": "id"}, {"index": 1, "type": "string", "name": "name"}]);
-    let reader = json!({"path": ["rows.csv"], "fileFormat": "csv", "header": true, "column": column});
+    let reader =
+        json!({"path": ["rows.csv"], "fileFormat": "csv", "header": true, "column": column});
     let job = Document::new(("file", reader), document::out("csv")).tolerating(1);
     env.write_json("job.json", job.json());
     let run = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json();
@@ -42,7 +46,9 @@ fn a_truncated_parquet_file() {
     // Without its end there is no footer; with the end, but a hole before it, pages are missing.
     let mut hole = bytes[..100].to_vec();
     hole.extend_from_slice(&bytes[bytes.len() / 2..]);
-    for (name, content) in [("cut", bytes[..bytes.len() / 2].to_vec()), ("hole", hole), ("empty", Vec::new())] {
+    for (name, content) in
+        [("cut", bytes[..bytes.len() / 2].to_vec()), ("hole", hole), ("empty", Vec::new())]
+    {
         env.write("rows.parquet", content);
         let output = env.airlock(&["run", "job.json"]).run().expect(4);
         assert_eq!(env.files("out").len(), 0, "nothing is half published");
@@ -55,10 +61,14 @@ fn a_truncated_parquet_file() {
 #[test]
 fn a_gzip_file_that_is_cut() {
     let env = Env::new();
-    referee::make(&env.path("whole.csv.gz"), "select range as id, md5(range::text) as name from range(1000)");
+    referee::make(
+        &env.path("whole.csv.gz"),
+        "select range as id, md5(range::text) as name from range(1000)",
+    );
     let bytes = std::fs::read(env.path("whole.csv.gz")).unwrap();
     env.write("rows.csv.gz", &bytes[..bytes.len() / 2]);
-    let reader = json!({"path": ["rows.csv.gz"], "fileFormat": "csv", "header": true, "compress": "gzip"});
+    let reader =
+        json!({"path": ["rows.csv.gz"], "fileFormat": "csv", "header": true, "compress": "gzip"});
     env.write_json("job.json", Document::new(("file", reader), document::out("csv")).json());
     env.airlock(&["run", "job.json"]).run().expect(4);
     assert_eq!(env.files("out").len(), 0, "nothing is half published");
@@ -85,6 +95,9 @@ fn a_column_that_is_too_small() {
 #[test]
 fn no_file_matches() {
     let env = Env::new();
-    env.write_json("job.json", Document::new(document::csv("rows-*.csv"), document::out("csv")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("rows-*.csv"), document::out("csv")).json(),
+    );
     insta::assert_snapshot!(env.airlock(&["run", "job.json"]).run().normal());
 }

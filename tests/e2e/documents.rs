@@ -55,7 +55,9 @@ fn an_unknown_key_warns() {
     job["steps"][0]["parameter"]["fileFromat"] = "csv".into();
     job["steps"][0]["parameter"]["heder"] = true.into();
     let env = env_with(&format!("{job:#}\n"));
-    insta::assert_snapshot!(env.airlock(&["run", "job.json", "--bizdate", "20251031"]).run().normal());
+    insta::assert_snapshot!(
+        env.airlock(&["run", "job.json", "--bizdate", "20251031"]).run().normal()
+    );
 }
 
 #[test]
@@ -81,7 +83,10 @@ fn a_secret_from_a_variable_that_is_not_set() {
     let env = env_with(&format!("{:#}\n", job.json()));
     let properties = json!({"host": "127.0.0.1", "port": 5432, "database": "d", "username": "u",
         "password": {"env": "NO_SUCH_VARIABLE"}});
-    env.write_json("datasources.json", &json!({"pg": {"type": "postgresql", "properties": properties}}));
+    env.write_json(
+        "datasources.json",
+        &json!({"pg": {"type": "postgresql", "properties": properties}}),
+    );
     insta::assert_snapshot!(env.airlock(&["run", "job.json"]).run().normal());
 }
 

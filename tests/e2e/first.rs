@@ -35,7 +35,10 @@ fn a_second_run_replaces_what_the_first_wrote() {
     }
     let names: Vec<_> = env.files("out").iter().map(|path| path.display().to_string()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
-    assert_eq!(std::fs::read_to_string(env.path("out/dt=20251031/other.parquet")).unwrap(), "not ours");
+    assert_eq!(
+        std::fs::read_to_string(env.path("out/dt=20251031/other.parquet")).unwrap(),
+        "not ours"
+    );
 }
 
 #[test]
@@ -72,7 +75,10 @@ fn the_quickstart_runs() {
     let wanted = env.path("wanted.csv");
     // DuckDB reads the source by its own lights; both as text.
     let source = env.path("orders.csv").display().to_string();
-    referee::make(&wanted, &format!("select * from read_csv('{source}', header=true, all_varchar=true)"));
+    referee::make(
+        &wanted,
+        &format!("select * from read_csv('{source}', header=true, all_varchar=true)"),
+    );
     let rows = referee::compare(&wanted, &env.path("out/*.parquet"));
     assert_eq!(Some(rows), summary["records_written"].as_u64());
 }
@@ -82,7 +88,8 @@ fn a_summary_is_one_object() {
     let env = Env::new();
     env.write("job.json", EXAMPLE);
     env.write("orders-1.csv", ORDERS);
-    let output = env.airlock(&["run", "job.json", "--bizdate", BIZDATE, "-o", "json"]).run().expect(0);
+    let output =
+        env.airlock(&["run", "job.json", "--bizdate", BIZDATE, "-o", "json"]).run().expect(0);
     assert_eq!(output.stdout.lines().count(), 1, "{output}");
     insta::assert_snapshot!(output.normal());
 }
@@ -111,7 +118,8 @@ fn progress_as_json_goes_to_standard_error() {
     let reader = json!({"column": [{"value": 1, "type": "long"}], "sliceRecordCount": 1000});
     let job = Document::new(("stream", reader), ("stream", json!({"print": false})));
     env.write_json("job.json", job.json());
-    let output = env.airlock(&["run", "job.json", "--progress", "json", "-o", "json"]).run().expect(0);
+    let output =
+        env.airlock(&["run", "job.json", "--progress", "json", "-o", "json"]).run().expect(0);
     let events: Vec<Value> =
         output.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.first().unwrap()["event"], "started");

@@ -3,6 +3,8 @@
 //! Output is a snapshot (`INSTA_UPDATE=always` writes them anew) wherever a person reads it; where only
 //! one fact counts, the fact is asserted. A new test stands with what it is about:
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 /// The compile cache: cold, warm, tampered with.
 mod cache;
 /// Every command but `run`.

@@ -11,7 +11,10 @@ fn to_people() -> (Env, Database) {
     let mut env = Env::new();
     database.admit(&mut env);
     env.write("rows.csv", "id,name\n1,a\n2,b\n");
-    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::table("people")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("rows.csv"), document::table("people")).json(),
+    );
     (env, database)
 }
 
@@ -25,7 +28,10 @@ fn a_wrong_password() {
 #[test]
 fn an_absent_table() {
     let (env, _database) = to_people();
-    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::table("poeple")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("rows.csv"), document::table("poeple")).json(),
+    );
     insta::assert_snapshot!(env.airlock(&["run", "job.json"]).run().normal());
     let reading = Document::new(document::table("nowhere.people"), document::out("csv"));
     env.write_json("job.json", reading.json());
@@ -38,7 +44,10 @@ fn an_absent_database() {
     let (env, database) = to_people();
     let mut properties = database.properties();
     properties["database"] = "nowhere".into();
-    env.write_json("datasources.json", &json!({"pg": {"type": "postgresql", "properties": properties}}));
+    env.write_json(
+        "datasources.json",
+        &json!({"pg": {"type": "postgresql", "properties": properties}}),
+    );
     env.airlock(&["run", "job.json"]).run().expect(3);
 }
 
@@ -49,7 +58,10 @@ fn a_server_that_is_not_there() {
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let mut properties = database.properties();
     properties["port"] = port.into();
-    env.write_json("datasources.json", &json!({"pg": {"type": "postgresql", "properties": properties}}));
+    env.write_json(
+        "datasources.json",
+        &json!({"pg": {"type": "postgresql", "properties": properties}}),
+    );
     insta::assert_snapshot!(env.airlock(&["run", "job.json"]).run().normal());
 }
 
@@ -66,7 +78,10 @@ fn a_server_that_says_nothing_sensible() {
             let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    env.write_json("datasources.json", &json!({"pg": {"type": "postgresql", "properties": properties}}));
+    env.write_json(
+        "datasources.json",
+        &json!({"pg": {"type": "postgresql", "properties": properties}}),
+    );
     env.airlock(&["run", "job.json"]).run().expect(3);
     drop(server);
 }
@@ -86,19 +101,24 @@ fn a_session_that_is_ended_in_the_middle_goes_on_in_a_new_one() {
     drop(held);
     let output = running.wait().expect(0);
     assert!(output.json()["retries"].as_u64().unwrap() > 0, "{output}");
-    assert_eq!(database.sql("select count(*), sum(n), count(distinct n) from copy"), "200000|20000100000|200000\n");
+    assert_eq!(
+        database.sql("select count(*), sum(n), count(distinct n) from copy"),
+        "200000|20000100000|200000\n"
+    );
 }
 
 #[test]
 fn a_disk_that_is_full() {
     let env = Env::new();
     let disk = SmallDisk::mount(&env);
-    let reader = json!({"column": [{"random": "100,100", "type": "string"}], "sliceRecordCount": 100_000});
+    let reader =
+        json!({"column": [{"random": "100,100", "type": "string"}], "sliceRecordCount": 100_000});
     let parameter = json!({"path": "small/out", "fileName": "rows", "fileFormat": "csv", "writeMode": "truncate"});
     env.write_json("job.json", Document::new(("stream", reader), ("file", parameter)).json());
     let output = env.airlock(&["run", "job.json"]).run().expect(3);
     assert!(output.stderr.contains("resume"), "once there is room, it goes on: {output}");
-    let published: Vec<_> = env.files("small/out").into_iter().filter(|file| !is_staging(file)).collect();
+    let published: Vec<_> =
+        env.files("small/out").into_iter().filter(|file| !is_staging(file)).collect();
     assert!(published.is_empty(), "nothing is half published: {published:?}");
     drop(disk);
 }
@@ -121,7 +141,10 @@ fn standard_output_that_is_full() {
 fn a_state_folder_that_cannot_be_written() {
     let env = Env::new();
     env.write("file", "no folder");
-    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::out("csv")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("rows.csv"), document::out("csv")).json(),
+    );
     let state = env.path("file").display().to_string();
     let output = env.airlock(&["run", "job.json", "--state-dir", &state]).run().expect(3);
     insta::assert_snapshot!(output.normal());

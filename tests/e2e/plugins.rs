@@ -18,7 +18,8 @@ fn a_plugin_that_is_not_built_in_runs() {
     for command in ["validate", "plan", "check", "run"] {
         env.airlock(&[command, "job.json", "--plugin", &plugin]).run().expect(0);
     }
-    let output = env.airlock(&["run", "job.json", "--plugin", &plugin, "-o", "json"]).run().expect(0);
+    let output =
+        env.airlock(&["run", "job.json", "--plugin", &plugin, "-o", "json"]).run().expect(0);
     assert_eq!(output.json()["records_written"], 20);
     env.airlock(&["run", "job.json"]).run().expect(2);
 }
@@ -45,7 +46,8 @@ fn a_plugin_that_asks_for_a_folder_its_job_does_not_name() {
     let parameter = json!({"call": "requirements", "act": "ask-directory", "target": "/etc"});
     env.write_json("job.json", rows_into_nothing(parameter).json());
     let plugin = faulty();
-    let output = env.airlock(&["run", "job.json", "--plugin", &plugin, "-o", "json"]).run().expect(3);
+    let output =
+        env.airlock(&["run", "job.json", "--plugin", &plugin, "-o", "json"]).run().expect(3);
     assert_eq!(output.error_code(), "grant.refused", "{output}");
     // The operator may.
     let allowed = ["run", "job.json", "--plugin", &plugin, "--allow-read", "/etc"];
@@ -58,10 +60,13 @@ fn a_plugin_that_reaches_out_without_asking() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     let target = listener.local_addr().unwrap().to_string();
-    for (act, target) in [("connect", target.as_str()), ("read", "/etc/passwd"), ("resolve", "localhost")] {
+    for (act, target) in
+        [("connect", target.as_str()), ("read", "/etc/passwd"), ("resolve", "localhost")]
+    {
         let parameter = json!({"call": "connect", "act": act, "target": target});
         env.write_json("job.json", rows_into_nothing(parameter).json());
-        let output = env.airlock(&["run", "job.json", "--plugin", &faulty(), "-o", "json"]).run().expect(4);
+        let output =
+            env.airlock(&["run", "job.json", "--plugin", &faulty(), "-o", "json"]).run().expect(4);
         assert_eq!(output.error_code(), "faulty.refused", "{act}: {output}");
     }
     assert!(listener.accept().is_err());
@@ -72,10 +77,13 @@ fn a_plugin_that_traps_or_never_comes_back_ends_its_run() {
     let env = Env::new();
     let parameter = json!({"call": "next", "act": "panic", "nth": 2});
     env.write_json("job.json", rows_into_nothing(parameter).json());
-    insta::assert_snapshot!(env.airlock(&["run", "job.json", "--plugin", &faulty()]).run().normal());
+    insta::assert_snapshot!(
+        env.airlock(&["run", "job.json", "--plugin", &faulty()]).run().normal()
+    );
     let parameter = json!({"call": "next", "act": "spin"});
     env.write_json("job.json", rows_into_nothing(parameter).json());
-    let limited = ["run", "job.json", "--plugin", &faulty(), "-o", "json", "--limit", "short-call=1s"];
+    let limited =
+        ["run", "job.json", "--plugin", &faulty(), "-o", "json", "--limit", "short-call=1s"];
     let output = env.airlock(&limited).run().expect(4);
     assert_eq!(output.json()["error"]["domain"], "plugin", "{output}");
 }
@@ -85,7 +93,8 @@ fn a_plugin_that_lies_about_its_data_ends_its_run() {
     let env = Env::new();
     for act in ["offsets-falling", "utf8-invalid", "buffers-few", "null-forbidden"] {
         env.write_json("job.json", rows_into_nothing(json!({"call": "next", "act": act})).json());
-        let output = env.airlock(&["run", "job.json", "--plugin", &faulty(), "-o", "json"]).run().expect(4);
+        let output =
+            env.airlock(&["run", "job.json", "--plugin", &faulty(), "-o", "json"]).run().expect(4);
         assert_eq!(output.json()["error"]["domain"], "plugin", "{act}: {output}");
         assert_eq!(output.json()["records_written"], 0, "{act}");
     }
@@ -103,7 +112,10 @@ fn terminal_sequences_of_a_plugin_are_shown_not_obeyed() {
 #[test]
 fn a_plugin_that_is_no_component() {
     let env = Env::new();
-    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::out("csv")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("rows.csv"), document::out("csv")).json(),
+    );
     env.write("rows.csv", "id\n1\n");
     env.write("text.wasm", "this is no component");
     // A core module: its magic and version, and nothing else.

@@ -9,7 +9,10 @@ fn waiting_job() -> (Env, Database) {
     let mut env = Env::new();
     database.admit(&mut env);
     env.write("rows.csv", "id,name\n1,a\n2,b\n");
-    env.write_json("job.json", Document::new(document::csv("rows.csv"), document::table("people")).json());
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("rows.csv"), document::table("people")).json(),
+    );
     (env, database)
 }
 
@@ -57,7 +60,8 @@ fn a_request_to_terminate_says_how_to_go_on() {
 fn a_changed_document_is_refused_with_the_difference() {
     let (env, database) = waiting_job();
     interrupted(&env, &database, Signal::INT, &[]).expect(130);
-    let mut job = Document::new(document::csv("rows.csv"), document::table("people")).json().clone();
+    let mut job =
+        Document::new(document::csv("rows.csv"), document::table("people")).json().clone();
     job["setting"]["speed"]["concurrent"] = 2.into();
     env.write_json("job.json", &job);
     let output = env.airlock(&["run", "job.json", "--resume"]).run();
@@ -98,7 +102,10 @@ fn a_run_that_failed_on_its_data_is_not_resumed() {
     let resume = format!("--resume={}", failed["run_id"].as_str().unwrap());
     let output = env.airlock(&["run", "job.json", &resume, "-o", "json"]).run().expect(2);
     assert_eq!(output.error_code(), "run.ended");
-    assert!(env.files("").iter().all(|file| !file.display().to_string().contains("/out/")), "cleared away");
+    assert!(
+        env.files("").iter().all(|file| !file.display().to_string().contains("/out/")),
+        "cleared away"
+    );
 }
 
 #[test]
@@ -125,6 +132,9 @@ fn runs_are_listed() {
     interrupted(&env, &database, Signal::INT, &[]).expect(130);
     env.airlock(&["run", "job.json"]).run().expect(0);
     let output = env.airlock(&["runs"]).run().expect(0);
-    assert!(output.stdout.contains("interrupted") && output.stdout.contains("succeeded"), "{output}");
+    assert!(
+        output.stdout.contains("interrupted") && output.stdout.contains("succeeded"),
+        "{output}"
+    );
     assert!(env.airlock(&["runs", "-o", "json"]).run().expect(0).json().is_object());
 }

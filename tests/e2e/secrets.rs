@@ -29,7 +29,13 @@ fn search_folder(folder: &Path) {
 fn exercise(env: &mut Env, more: &[&str]) -> Vec<Output> {
     env.set("AIRLOCK_LOG", "trace");
     let mut outputs = Vec::new();
-    for words in [&["validate", "job.json"][..], &["plan", "job.json"], &["check", "job.json"], &["run", "job.json"], &["run", "bad.json"]] {
+    for words in [
+        &["validate", "job.json"][..],
+        &["plan", "job.json"],
+        &["check", "job.json"],
+        &["run", "job.json"],
+        &["run", "bad.json"],
+    ] {
         for format in [&[][..], &["-o", "json"]] {
             outputs.push(env.airlock(&[words, format, more].concat()).run());
         }
@@ -67,7 +73,10 @@ fn a_password_in_the_document_is_never_shown() {
     let url = format!("jdbc:postgresql://127.0.0.1:{port}/{}", database.name);
     documents(&env, |table| {
         let connection = json!([{"jdbcUrl": url.clone(), "table": [table]}]);
-        ("postgresql", json!({"username": USER, "password": PASSWORD, "connection": connection, "column": ["id", "name"]}))
+        (
+            "postgresql",
+            json!({"username": USER, "password": PASSWORD, "connection": connection, "column": ["id", "name"]}),
+        )
     });
     let outputs = exercise(&mut env, &[]);
     assert_eq!(outputs[6].code, Some(0), "{}", outputs[6]);
@@ -83,7 +92,10 @@ fn a_password_given_as_a_parameter_is_never_shown() {
     let url = format!("jdbc:postgresql://127.0.0.1:{port}/{}", database.name);
     documents(&env, |table| {
         let connection = json!([{"jdbcUrl": url.clone(), "table": [table]}]);
-        ("postgresql", json!({"username": USER, "password": "${secret}", "connection": connection, "column": ["id", "name"]}))
+        (
+            "postgresql",
+            json!({"username": USER, "password": "${secret}", "connection": connection, "column": ["id", "name"]}),
+        )
     });
     let given = format!("secret={PASSWORD}");
     let outputs = exercise(&mut env, &["-p", &given]);
@@ -99,7 +111,10 @@ fn a_password_in_a_file_is_never_shown() {
     let mut properties = database.properties();
     properties["password"] = json!({"file": "password.txt"});
     env.write("password.txt", format!("{PASSWORD}\n"));
-    env.write_json("datasources.json", &json!({"pg": {"type": "postgresql", "properties": properties}}));
+    env.write_json(
+        "datasources.json",
+        &json!({"pg": {"type": "postgresql", "properties": properties}}),
+    );
     documents(&env, document::table);
     let outputs = exercise(&mut env, &[]);
     assert_eq!(outputs[6].code, Some(0), "{}", outputs[6]);

@@ -20,7 +20,8 @@ fn a_thousand_splits_take_at_most_six_logins_a_side() {
         "to": {"type": "postgresql", "properties": destination.properties()},
     });
     env.write_json("datasources.json", &sources);
-    let reader = json!({"datasource": "from", "table": "numbers", "splitPk": "id", "splitFactor": 250});
+    let reader =
+        json!({"datasource": "from", "table": "numbers", "splitPk": "id", "splitFactor": 250});
     let writer = json!({"datasource": "to", "table": "numbers"});
     let job = Document::new(("postgresql", reader), ("postgresql", writer)).concurrent(4);
     env.write_json("job.json", job.json());

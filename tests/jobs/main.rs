@@ -11,6 +11,8 @@
 //!
 //! The folder `quickstart` is the first that a newcomer runs; `e2e` tests what it says.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod case;
 mod logins;
 

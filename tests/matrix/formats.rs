@@ -88,15 +88,24 @@ impl Place {
         let kind = |kind: &str| if kind == "text" { "string".to_owned() } else { kind.to_owned() };
         match self.from {
             Format::Csv => {
-                let columns = declared.map(|(index, (name, is))| json!({"index": index, "name": name, "type": kind(is)}));
+                let columns = declared.map(
+                    |(index, (name, is))| json!({"index": index, "name": name, "type": kind(is)}),
+                );
                 let columns: Vec<_> = columns.collect();
-                ("file", json!({"path": [path("csv")], "fileFormat": "csv", "header": true, "column": columns}))
+                (
+                    "file",
+                    json!({"path": [path("csv")], "fileFormat": "csv", "header": true, "column": columns}),
+                )
             }
             Format::Jsonl => {
-                let columns: Vec<_> = declared.map(|(_, (name, is))| json!({"name": name, "type": kind(is)})).collect();
+                let columns: Vec<_> = declared
+                    .map(|(_, (name, is))| json!({"name": name, "type": kind(is)}))
+                    .collect();
                 ("file", json!({"path": [path("jsonl")], "fileFormat": "jsonl", "column": columns}))
             }
-            Format::Parquet => ("file", json!({"path": [path("parquet")], "fileFormat": "parquet"})),
+            Format::Parquet => {
+                ("file", json!({"path": [path("parquet")], "fileFormat": "parquet"}))
+            }
             Format::PostgreSql => document::table("lineitem"),
         }
     }

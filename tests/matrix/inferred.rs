@@ -15,7 +15,9 @@ fn types_are_kept(from: Format, suffix: &str) {
     let job = Document::new(("file", parameter), place.writer()).concurrent(2);
     assert_eq!(place.run(&job)["records_written"], rows());
     assert_eq!(referee::compare(&lineitem::file(rows(), "parquet"), &place.written()), rows());
-    for ((name, kind), (_, wanted)) in referee::types(&place.parquet_file()).iter().zip(lineitem::COLUMNS) {
+    for ((name, kind), (_, wanted)) in
+        referee::types(&place.parquet_file()).iter().zip(lineitem::COLUMNS)
+    {
         let kept = match wanted {
             "bigint" => kind == "int64",
             "date" => kind == "date32[day]",
@@ -44,5 +46,8 @@ fn csv_creates_a_table_of_its_types() {
     let writer = json!({"datasource": "pg", "table": "created", "createTable": true});
     let job = Document::new(document::csv(&path), ("postgresql", writer)).concurrent(2);
     assert_eq!(place.run(&job)["records_written"], rows());
-    assert_eq!(referee::compare(&lineitem::file(rows(), "parquet"), &place.exported("created")), rows());
+    assert_eq!(
+        referee::compare(&lineitem::file(rows(), "parquet"), &place.exported("created")),
+        rows()
+    );
 }

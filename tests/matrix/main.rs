@@ -3,6 +3,8 @@
 //! TPC-H's `lineitem`: 50,000 rows, with `SOAK=1` a million. Types are kept wherever a format has them:
 //! bigint, decimal(15,2) and date.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod formats;
 mod inferred;
 mod memory;

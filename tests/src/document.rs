@@ -8,9 +8,7 @@ pub struct Document(Value);
 impl Document {
     /// `reader` and `writer` are a step's type and parameters.
     pub fn new(reader: (&str, Value), writer: (&str, Value)) -> Self {
-        let step = |category: &str, name: &str, (kind, parameter): (&str, Value)| {
-            json!({"stepType": kind, "category": category, "name": name, "parameter": parameter})
-        };
+        let step = |category: &str, name: &str, (kind, parameter): (&str, Value)| json!({"stepType": kind, "category": category, "name": name, "parameter": parameter});
         Self(json!({
             "type": "job",
             "version": "2.0",
@@ -44,7 +42,8 @@ pub fn csv(path: &str) -> (&'static str, Value) {
 /// Parameters of a `file` writer into the folder `out`.
 pub fn out(format: &str) -> (&'static str, Value) {
     let header = format == "csv";
-    let mut parameter = json!({"path": "out", "fileName": "rows", "fileFormat": format, "writeMode": "truncate"});
+    let mut parameter =
+        json!({"path": "out", "fileName": "rows", "fileFormat": format, "writeMode": "truncate"});
     if header {
         parameter["header"] = true.into();
     }

@@ -52,7 +52,8 @@ impl PgServer {
     }
 
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("airlock-postgresql-").tempdir().unwrap().keep();
+        let folder =
+            tempfile::Builder::new().prefix("airlock-postgresql-").tempdir().unwrap().keep();
         let owner = Owner::find();
         owner.own(&folder);
         let password = folder.join("password");
@@ -155,14 +156,20 @@ impl PgServer {
 
     fn client(&self, database: &str) -> Command {
         let mut psql = Command::new("psql");
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
-            .args(["--host=127.0.0.1", "--username=postgres"])
-            .arg(format!("--port={}", self.port))
-            .arg(format!("--dbname={database}"))
-            .env("PGPASSWORD", SUPERUSER_PASSWORD)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        psql.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+        ])
+        .args(["--host=127.0.0.1", "--username=postgres"])
+        .arg(format!("--port={}", self.port))
+        .arg(format!("--dbname={database}"))
+        .env("PGPASSWORD", SUPERUSER_PASSWORD)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
         psql
     }
 
@@ -332,7 +339,8 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.server.psql("postgres", &format!("drop database if exists {} with (force)", self.name));
+            self.server
+                .psql("postgres", &format!("drop database if exists {} with (force)", self.name));
         }
     }
 }

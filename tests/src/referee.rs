@@ -9,7 +9,10 @@ use crate::tree;
 ///
 /// A table is a file or a glob; the suffix says the format.
 pub fn compare(left: &Path, right: &Path) -> u64 {
-    ask(&["compare", &left.display().to_string(), &right.display().to_string()]).trim().parse().unwrap()
+    ask(&["compare", &left.display().to_string(), &right.display().to_string()])
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 /// The columns of a Parquet file: name and Arrow type.

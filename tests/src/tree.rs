@@ -21,7 +21,9 @@ pub fn airlock() -> PathBuf {
 pub fn component(name: &str) -> PathBuf {
     existing(
         target().join("guests/wasm32-wasip2/release").join(format!("{name}.wasm")),
-        &format!("(cd guest-plugins && cargo build --release --target-dir ../target/guests --package {name})"),
+        &format!(
+            "(cd guest-plugins && cargo build --release --target-dir ../target/guests --package {name})"
+        ),
     )
 }
 

@@ -154,20 +154,32 @@ pub(crate) fn cut(path: &str, len: u64) -> Result<()> {
     Ok(())
 }
 
+/// How often a folder is listed anew because a file went away meanwhile: other lanes rename theirs.
+const LISTINGS_MAX: u32 = 1000;
+
 /// The names in a folder; none where it is absent.
 pub(crate) fn names(folder: &str) -> Result<Vec<String>> {
-    let wrong = |error: &io::Error| fault("list", folder, error);
+    let mut listed = try_names(folder);
+    for _ in 1..LISTINGS_MAX {
+        match &listed {
+            Err(error) if is_missing(error) => listed = try_names(folder),
+            _ => break,
+        }
+    }
+    let mut names = listed.map_err(|error| fault("list", folder, &error))?;
+    names.sort();
+    Ok(names)
+}
+
+fn try_names(folder: &str) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
         Err(error) if is_missing(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(wrong(&error)),
+        entries => entries?,
     };
     let mut names = Vec::new();
     for entry in entries {
-        let name = entry.map_err(|error| wrong(&error))?.file_name();
         // A name that is not UTF-8 can't be named in a document either.
-        names.extend(name.into_string());
+        names.extend(entry?.file_name().into_string());
     }
-    names.sort();
     Ok(names)
 }

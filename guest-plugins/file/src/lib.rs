@@ -17,8 +17,8 @@ mod tests;
 mod writer;
 
 use sdk::{
-    Access, CheckStep, Configuration, Dataset, Description, Directory, Entry, Fault, Plugin, Reader,
-    Requirement, Result, Role, Side, SourceType,
+    Access, CheckStep, Configuration, Dataset, Description, Directory, Entry, Fault, Plugin,
+    Reader, Requirement, Result, Role, Side, SourceType,
 };
 use serde_json::Value;
 
@@ -66,7 +66,8 @@ impl Plugin for FilePlugin {
         let mut folders: Vec<_> = paths.iter().map(|path| places::folder_text(path)).collect();
         folders.sort_unstable();
         folders.dedup();
-        let place = |path: &str| Requirement::Directory(Directory { path: path.to_owned(), access });
+        let place =
+            |path: &str| Requirement::Directory(Directory { path: path.to_owned(), access });
         Ok(folders.into_iter().map(place).collect())
     }
 
@@ -87,7 +88,8 @@ impl Plugin for FilePlugin {
             return Ok(Vec::new());
         }
         let files = FileSession::connect(&reading(configuration)?)?.list()?;
-        let behind = files.into_iter().filter(|file| after.is_none_or(|after| file.as_str() > after));
+        let behind =
+            files.into_iter().filter(|file| after.is_none_or(|after| file.as_str() > after));
         let entry = |file| Entry { path: vec![file], is_dataset: true };
         Ok(behind.take(limit as usize).map(entry).collect())
     }

@@ -124,8 +124,9 @@ impl ReadPlaces {
             ),
         ])?;
         if places.path.as_slice().iter().all(|path| path.is_empty()) {
-            return Err(Fault::user("parameter.invalid", "\"path\" names no file")
-                .at("/parameter/path"));
+            return Err(
+                Fault::user("parameter.invalid", "\"path\" names no file").at("/parameter/path")
+            );
         }
         Ok(places)
     }
@@ -157,8 +158,9 @@ impl WritePlaces {
             let Some(name) = name else { continue };
             if name.contains(['/', '\\', '\0']) || name.is_empty() || name == ".." || name == "." {
                 let message = format!("\"{key}\" must be a plain name, without a folder");
-                return Err(Fault::user("parameter.invalid", message)
-                    .at(format!("/parameter/{key}")));
+                return Err(
+                    Fault::user("parameter.invalid", message).at(format!("/parameter/{key}"))
+                );
             }
         }
         if places.file_name.starts_with('.') {

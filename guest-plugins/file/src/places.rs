@@ -89,9 +89,12 @@ fn is_file(path: &str) -> Result<bool> {
 
 fn push(file: String, files: &mut Vec<String>) -> Result<()> {
     if files.len() == FILES_MAX {
-        return Err(Fault::user("file.too_many", format!("the paths mean more than {FILES_MAX} files"))
-            .hint("read them in several jobs")
-            .at("/parameter/path"));
+        return Err(Fault::user(
+            "file.too_many",
+            format!("the paths mean more than {FILES_MAX} files"),
+        )
+        .hint("read them in several jobs")
+        .at("/parameter/path"));
     }
     files.push(file);
     Ok(())

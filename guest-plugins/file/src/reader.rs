@@ -143,7 +143,8 @@ impl FileSession {
         match std::fs::metadata(&path) {
             Ok(_) => Ok(()),
             Err(error) if disk::is_missing(&error) => {
-                let message = format!("\"{path}\" is not there yet, so that the files are not ready");
+                let message =
+                    format!("\"{path}\" is not there yet, so that the files are not ready");
                 Err(Fault::external("file.not_done", message).retry_after(60_000))
             }
             Err(error) => Err(disk::fault("open", &path, &error)),
@@ -249,12 +250,8 @@ impl Reader for FileSession {
             let message = format!("\"{}\" changed after the run had planned it", token.file);
             return Err(Fault::external("file.changed", message).hint("start a new run"));
         }
-        let reader = opened.format.open(
-            &opened.input,
-            &token.share,
-            &dataset.schema,
-            start.as_deref(),
-        )?;
+        let reader =
+            opened.format.open(&opened.input, &token.share, &dataset.schema, start.as_deref())?;
         Ok(FileCursor { reader })
     }
 }

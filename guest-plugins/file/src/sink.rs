@@ -211,8 +211,11 @@ fn check_inserts(batch: &Batch) -> Result<()> {
     let changes =
         batch.operations.iter().flatten().take(batch.rows.num_rows()).any(|code| *code != 0);
     if changes || batch.absent.iter().any(|bits| !bits.is_empty()) {
-        return Err(Fault::user("file.only_inserts", "files take whole new rows, no updates or deletes")
-            .hint("write changes to a table"));
+        return Err(Fault::user(
+            "file.only_inserts",
+            "files take whole new rows, no updates or deletes",
+        )
+        .hint("write changes to a table"));
     }
     Ok(())
 }

@@ -154,10 +154,7 @@ fn requirements_name_each_folder_once() {
     let read = |path: Value| ask(Side::Reader, json!({ "path": path }));
     assert_eq!(read(json!("in/orders-*.csv")), ["in"]);
     assert_eq!(read(json!(["a-*.csv", "b.csv", "in/", "in/*.csv"])), [".", "b.csv", "in"]);
-    assert_eq!(
-        ask(Side::Writer, json!({ "path": "out/dt=1", "fileName": "x" })),
-        ["out/dt=1"]
-    );
+    assert_eq!(ask(Side::Writer, json!({ "path": "out/dt=1", "fileName": "x" })), ["out/dt=1"]);
 }
 
 #[test]
@@ -177,19 +174,54 @@ fn schemas_name_what_the_code_reads() {
     };
     let reader = keys(&types.reader.as_ref().unwrap().parameter_schema);
     for key in [
-        "path", "fileFormat", "column", "fieldDelimiter", "lineDelimiter", "compress", "encoding",
-        "nullFormat", "skipHeader", "header", "csvReaderConfig", "markDoneFileName", "maxRetryTime",
-        "splitBytes", "object", "parquetSchema",
+        "path",
+        "fileFormat",
+        "column",
+        "fieldDelimiter",
+        "lineDelimiter",
+        "compress",
+        "encoding",
+        "nullFormat",
+        "skipHeader",
+        "header",
+        "csvReaderConfig",
+        "markDoneFileName",
+        "maxRetryTime",
+        "splitBytes",
+        "object",
+        "parquetSchema",
     ] {
         assert!(reader.contains(&key.to_owned()), "{key}");
     }
     let writer = keys(&types.writer.as_ref().unwrap().parameter_schema);
     for key in [
-        "path", "fileName", "fileFormat", "fieldDelimiter", "lineDelimiter", "encoding",
-        "nullFormat", "dateFormat", "writeMode", "markDoneFileName", "timeout", "skipHeader",
-        "compress", "compression", "header", "escapeChar", "quote", "singleFileOutput", "suffix",
-        "maxFileSize", "generateEmptyFile", "writeSingleObject", "writeHeader", "ossBlockSize",
-        "object", "parquetSchema", "column",
+        "path",
+        "fileName",
+        "fileFormat",
+        "fieldDelimiter",
+        "lineDelimiter",
+        "encoding",
+        "nullFormat",
+        "dateFormat",
+        "writeMode",
+        "markDoneFileName",
+        "timeout",
+        "skipHeader",
+        "compress",
+        "compression",
+        "header",
+        "escapeChar",
+        "quote",
+        "singleFileOutput",
+        "suffix",
+        "maxFileSize",
+        "generateEmptyFile",
+        "writeSingleObject",
+        "writeHeader",
+        "ossBlockSize",
+        "object",
+        "parquetSchema",
+        "column",
     ] {
         assert!(writer.contains(&key.to_owned()), "{key}");
     }
@@ -204,7 +236,11 @@ fn keys_without_a_meaning_are_refused() {
         (Side::Writer, json!({ "path": "x", "fileName": "a/b" }), "parameter.invalid"),
         (Side::Writer, json!({ "path": "x*", "fileName": "a" }), "parameter.invalid"),
         (Side::Writer, json!({ "path": "x" }), "parameter.invalid"),
-        (Side::Writer, json!({ "path": "x", "fileName": "a", "timeout": 1 }), "parameter.unsupported"),
+        (
+            Side::Writer,
+            json!({ "path": "x", "fileName": "a", "timeout": 1 }),
+            "parameter.unsupported",
+        ),
         (
             Side::Writer,
             json!({ "path": "x", "fileName": "a", "singleFileOutput": "true" }),
@@ -235,7 +271,10 @@ fn formats_and_encodings_are_checked() {
         (json!({ "path": path, "compress": "bzip2" }), "parameter.invalid"),
         (json!({ "path": path, "fieldDelimiter": "||" }), "parameter.invalid"),
         (json!({ "path": path, "column": [{ "index": 0, "type": "money" }] }), "parameter.invalid"),
-        (json!({ "path": path, "column": [{ "index": 0, "type": "decimal" }] }), "parameter.invalid"),
+        (
+            json!({ "path": path, "column": [{ "index": 0, "type": "decimal" }] }),
+            "parameter.invalid",
+        ),
         (json!({ "path": path, "column": ["a"] }), "format.column_missing"),
         (json!({ "path": path, "header": true, "column": ["b"] }), "format.column_missing"),
         (json!({ "path": path, "column": [{ "value": "x", "type": "int" }] }), "parameter.invalid"),
@@ -310,7 +349,10 @@ fn headers_of_files_may_be_in_another_order() {
     folder.put("b.csv", b"name,id\ny,2\n");
     let parameter = json!({ "path": format!("{}/*.csv", folder.text()), "header": "true" });
     let (dataset, batches, _) = read_all(&parameter);
-    assert_eq!(dataset.metadata, [("files".into(), "2".into()), ("inferred".into(), "true".into())]);
+    assert_eq!(
+        dataset.metadata,
+        [("files".into(), "2".into()), ("inferred".into(), "true".into())]
+    );
     assert_eq!(texts(&batches, 1), [Some("x".into()), Some("y".into())]);
     folder.put("c.csv", b"name,id,more\ny,2,3\n");
     let fault = reader(&parameter).plan(1, &[]).err().unwrap();
@@ -327,7 +369,8 @@ struct Writing {
 
 fn rows(from: i64, to: i64) -> RecordBatch {
     let numbers = arrow_array::Int64Array::from_iter_values(from..to);
-    let texts = arrow_array::StringArray::from_iter_values((from..to).map(|row| format!("row {row}")));
+    let texts =
+        arrow_array::StringArray::from_iter_values((from..to).map(|row| format!("row {row}")));
     RecordBatch::try_from_iter([
         ("id", std::sync::Arc::new(numbers) as arrow_array::ArrayRef),
         ("text", std::sync::Arc::new(texts)),
@@ -369,7 +412,8 @@ impl Writing {
             return Vec::new();
         }
         let format = self.parameter.get("fileFormat").cloned().unwrap_or(json!("csv"));
-        let column = json!([{ "name": "id", "type": "long" }, { "name": "text", "type": "string" }]);
+        let column =
+            json!([{ "name": "id", "type": "long" }, { "name": "text", "type": "string" }]);
         let parameter = json!({
             "path": self.folder.text(), "fileFormat": format, "column": column,
             "header": ["id", "text"],
@@ -518,7 +562,8 @@ fn nothing_is_seen_of_a_run_that_failed() {
 #[test]
 fn write_modes_decide_about_files_of_other_runs() {
     let old = ["orders-r0-0-0.csv", "orders-r0-7-1.csv"];
-    let others = ["orders.csv", "orders-r0-0-0.csv.gz", "orders-r0-0.csv", "more-orders-r0-0-0.csv"];
+    let others =
+        ["orders.csv", "orders-r0-0-0.csv.gz", "orders-r0-0.csv", "more-orders-r0-0-0.csv"];
     for (mode, keeps) in [("truncate", false), ("Append", true)] {
         let writing = Writing::new(json!({ "writeMode": mode }));
         for name in old.iter().chain(&others) {
@@ -556,9 +601,10 @@ fn a_run_without_rows_writes_one_file_unless_told_otherwise() {
         (json!({ "header": true }), vec!["orders-r1-0-0.csv"]),
         (json!({ "fileFormat": "parquet" }), vec!["orders-r1-0-0.parquet"]),
         (json!({ "generateEmptyFile": false }), vec![]),
-        (json!({ "suffix": ".dat", "fileFormat": "text", "compress": "gzip" }), vec![
-            "orders-r1-0-0.dat",
-        ]),
+        (
+            json!({ "suffix": ".dat", "fileFormat": "text", "compress": "gzip" }),
+            vec!["orders-r1-0-0.dat"],
+        ),
     ] {
         let writing = Writing::new(parameter.clone());
         writing.prepare();

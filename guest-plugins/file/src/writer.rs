@@ -6,9 +6,9 @@
 
 use std::fs;
 
-use formats::parameters::WriteParameters;
 use formats::WriteFormat;
 use formats::lenient::{Count, Switch};
+use formats::parameters::WriteParameters;
 use sdk::{
     CommitMode, Configuration, Dataset, Fault, Outcome, Prepared, Result, Run, Task, Wishes, Writer,
 };
@@ -82,17 +82,12 @@ impl FolderSession {
             None => fields.iter().map(|field| field.name().clone()).collect(),
         };
         let format = self.parameters.format(&names)?;
-        let named = fields.iter().zip(&names).map(|(field, name)| {
-            field.as_ref().clone().with_name(name)
-        });
+        let named =
+            fields.iter().zip(&names).map(|(field, name)| field.as_ref().clone().with_name(name));
         let schema = arrow_schema::Schema::new(named.collect::<Vec<_>>());
         let path = vec![format!("{}/{}", self.folder(), self.places.file_name)];
-        let dataset = Dataset {
-            path,
-            schema: schema.into(),
-            primary_key: Vec::new(),
-            metadata: Vec::new(),
-        };
+        let dataset =
+            Dataset { path, schema: schema.into(), primary_key: Vec::new(), metadata: Vec::new() };
         Ok((dataset, format))
     }
 
@@ -258,24 +253,28 @@ impl Writer for FolderSession {
         let suffix = self.suffix(&format);
         let (run, index) = (task.run.clone(), task.index);
         let stem = format!("{}-{run}-{index}", self.places.file_name);
-        FileSink::open(self.staging(&run), task, dataset.schema, format, stem, suffix, self.limits())
+        FileSink::open(
+            self.staging(&run),
+            task,
+            dataset.schema,
+            format,
+            stem,
+            suffix,
+            self.limits(),
+        )
     }
 
     fn finish(&mut self, run: &Run, outcome: Outcome, receipts: Vec<Vec<u8>>) -> Result<()> {
         if let Outcome::Succeeded = outcome {
-            let columns: Vec<String> = Vec::new();
-            let format = self.parameters.format(&columns);
-            let suffix = match (&self.places.suffix, format) {
-                (Some(suffix), _) => suffix.trim_start_matches('.').to_owned(),
-                (None, format) => format?.suffix(),
+            let suffix = match &self.places.suffix {
+                Some(suffix) => suffix.trim_start_matches('.').to_owned(),
+                None => self.parameters.suffix()?,
             };
             self.publish_all(run, &receipts, &suffix)?;
         }
         let staging = self.staging(&run.id);
         match fs::remove_dir_all(&staging) {
-            Err(error) if !disk::is_missing(&error) => {
-                Err(disk::fault("remove", &staging, &error))
-            }
+            Err(error) if !disk::is_missing(&error) => Err(disk::fault("remove", &staging, &error)),
             _ if fs::metadata(self.folder()).is_ok() => disk::sync_folder(self.folder()),
             _ => Ok(()),
         }

@@ -240,8 +240,9 @@ impl Column<'_> {
     fn times(&self, pattern: Option<&Pattern>, misfits: &mut Misfits) -> ArrayRef {
         match pattern {
             None => self.primitive::<Time64MicrosecondType>(misfits, temporal::parse_time),
-            Some(pattern) => self
-                .primitive::<Time64MicrosecondType>(misfits, |text| Ok(pattern.read(text)?.1)),
+            Some(pattern) => {
+                self.primitive::<Time64MicrosecondType>(misfits, |text| Ok(pattern.read(text)?.1))
+            }
         }
     }
 
@@ -277,10 +278,13 @@ impl Column<'_> {
     }
 
     fn texts(&self, misfits: &mut Misfits) -> ArrayRef {
-        let (offsets, values, nulls) = self.bytes(|text, values| {
-            values.extend_from_slice(text);
-            Ok(())
-        }, misfits);
+        let (offsets, values, nulls) = self.bytes(
+            |text, values| {
+                values.extend_from_slice(text);
+                Ok(())
+            },
+            misfits,
+        );
         // Checks all texts at once; only where that fails are they looked at one by one.
         let values = Buffer::from_vec(values);
         match StringArray::try_new(offsets, values, nulls) {
@@ -302,16 +306,17 @@ impl Column<'_> {
     }
 
     fn binaries(&self, how: BinaryText, misfits: &mut Misfits) -> ArrayRef {
-        let (offsets, values, nulls) = self.bytes(|text, values| match how {
-            BinaryText::Raw => {
-                values.extend_from_slice(text);
-                Ok(())
-            }
-            BinaryText::Base64 => {
-                STANDARD.decode_vec(text, values).map_err(|_| Misfit::Form)
-            }
-            BinaryText::Hex => hex(text, values),
-        }, misfits);
+        let (offsets, values, nulls) = self.bytes(
+            |text, values| match how {
+                BinaryText::Raw => {
+                    values.extend_from_slice(text);
+                    Ok(())
+                }
+                BinaryText::Base64 => STANDARD.decode_vec(text, values).map_err(|_| Misfit::Form),
+                BinaryText::Hex => hex(text, values),
+            },
+            misfits,
+        );
         Arc::new(BinaryArray::new(offsets, Buffer::from_vec(values), nulls))
     }
 

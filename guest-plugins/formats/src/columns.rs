@@ -69,9 +69,7 @@ impl Wanted {
     pub(crate) fn schema(&self, found: &Found) -> Result<SchemaRef> {
         let fields = match self {
             Self::All => found.fields.clone(),
-            Self::AllText => {
-                found.names.iter().map(|name| Kind::Text.field(name)).collect()
-            }
+            Self::AllText => found.names.iter().map(|name| Kind::Text.field(name)).collect(),
             Self::Listed(columns) => columns
                 .iter()
                 .enumerate()
@@ -103,9 +101,7 @@ impl Listed {
         match (&self.kind, source, &self.origin) {
             (Some(kind), _, _) => Ok(kind.field(name)),
             (None, Some(field), _) => Ok(field.clone().with_name(name)),
-            (None, None, Origin::Constant(_)) => {
-                Ok(Kind::Text.field(name))
-            }
+            (None, None, Origin::Constant(_)) => Ok(Kind::Text.field(name)),
             (None, None, _) => Err(self.missing()),
         }
     }
@@ -159,8 +155,7 @@ pub(crate) fn constant(text: Option<&str>, kind: &Kind, place: &str) -> Result<A
     match misfits.first() {
         None => Ok(array),
         Some((_, misfit)) => {
-            let message =
-                format!("the constant is no {}: {}", kind.word(), misfit.reason());
+            let message = format!("the constant is no {}: {}", kind.word(), misfit.reason());
             Err(Fault::user("parameter.invalid", message).at(format!("{place}/value")))
         }
     }
@@ -171,7 +166,10 @@ pub(crate) fn repeated(value: &ArrayRef, rows: usize) -> Result<ArrayRef> {
     if let Some(text) = value.as_any().downcast_ref::<StringArray>()
         && text.is_valid(0)
     {
-        return Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text.value(0), rows))));
+        return Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+            text.value(0),
+            rows,
+        ))));
     }
     let zeros = UInt32Array::from(vec![0; rows]);
     arrow_select::take::take(value, &zeros, None)

@@ -121,13 +121,7 @@ impl Tokenizer {
     }
 
     /// Reads the record at `at` into `cells`. `ended`: nothing comes behind the window.
-    pub(crate) fn record(
-        &self,
-        window: &[u8],
-        at: usize,
-        ended: bool,
-        cells: &mut Cells,
-    ) -> Scan {
+    pub(crate) fn record(&self, window: &[u8], at: usize, ended: bool, cells: &mut Cells) -> Scan {
         if at >= window.len() {
             return Scan::Incomplete;
         }
@@ -204,18 +198,13 @@ impl Tokenizer {
 
     /// The end of a text at `end` without a `\r` of the line end.
     fn without_return(&self, window: &[u8], start: usize, end: usize) -> usize {
-        let strips = self.dialect.line_end == b'\n' && window.get(end) != Some(&self.dialect.delimiter);
+        let strips =
+            self.dialect.line_end == b'\n' && window.get(end) != Some(&self.dialect.delimiter);
         if strips && end > start && window[end - 1] == b'\r' { end - 1 } else { end }
     }
 
     /// The field at `start`; `None` where it does not end in the window.
-    fn field(
-        &self,
-        window: &[u8],
-        start: usize,
-        ended: bool,
-        cells: &mut Cells,
-    ) -> Option<Field> {
+    fn field(&self, window: &[u8], start: usize, ended: bool, cells: &mut Cells) -> Option<Field> {
         if let Some(quote) = self.dialect.quote
             && window.get(start) == Some(&quote)
         {

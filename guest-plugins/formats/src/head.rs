@@ -78,7 +78,8 @@ impl Head {
             false => known == name,
         };
         let names = self.names.as_deref().ok_or_else(|| {
-            let message = format!("column \"{name}\" is named, but \"{}\" has no header", self.label);
+            let message =
+                format!("column \"{name}\" is named, but \"{}\" has no header", self.label);
             Fault::user("parameter.invalid", message)
                 .hint("set \"header\" to true or to the list of names, or use \"index\"")
                 .at(place)

@@ -25,7 +25,11 @@ pub(crate) enum Guess {
     #[default]
     Nothing,
     /// `digits` before the point, `scale` behind it; `long`: one passes 64 bits.
-    Decimal { digits: usize, scale: usize, long: bool },
+    Decimal {
+        digits: usize,
+        scale: usize,
+        long: bool,
+    },
     Double,
     Boolean,
     Date,
@@ -92,7 +96,8 @@ impl Guess {
     fn number(text: &[u8], number: &Number<'_>) -> Self {
         let (whole, fraction) = (number.whole.len(), number.fraction.len());
         let zeros = whole > 1 && number.whole[0] == b'0';
-        let minus_zero = number.negative && text[1..].iter().all(|byte| !matches!(byte, b'1'..=b'9'));
+        let minus_zero =
+            number.negative && text[1..].iter().all(|byte| !matches!(byte, b'1'..=b'9'));
         if whole == 0 || zeros || minus_zero || number.has_point && fraction == 0 {
             return Self::Text;
         }
@@ -127,8 +132,8 @@ impl Guess {
             Self::Nothing | Self::Text => Kind::Text,
             Self::Decimal { scale: 0, long: false, .. } => Kind::Int64,
             Self::Decimal { digits, scale, long } => {
-                let short = !long
-                    && digits + scale + DECIMAL_HEADROOM <= usize::from(SHORT_DECIMAL_DIGITS);
+                let short =
+                    !long && digits + scale + DECIMAL_HEADROOM <= usize::from(SHORT_DECIMAL_DIGITS);
                 let precision = if short { SHORT_DECIMAL_DIGITS } else { DECIMAL_DIGITS_MAX };
                 // The number of digits was checked against the largest precision.
                 Kind::Decimal128 { precision, scale: scale as i8 }

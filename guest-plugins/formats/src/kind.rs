@@ -12,8 +12,14 @@ pub enum Kind {
     Int64,
     Float32,
     Float64,
-    Decimal128 { precision: u8, scale: i8 },
-    Decimal256 { precision: u8, scale: i8 },
+    Decimal128 {
+        precision: u8,
+        scale: i8,
+    },
+    Decimal256 {
+        precision: u8,
+        scale: i8,
+    },
     Text,
     Boolean,
     Date(Option<Pattern>),

@@ -216,11 +216,9 @@ fn invalid(key: &str, message: impl Into<String>) -> Fault {
 fn refuse(key: &str, value: Option<&Value>, hint: &str) -> Result<()> {
     match value {
         None | Some(Value::Null) => Ok(()),
-        Some(_) => {
-            Err(Fault::user("parameter.unsupported", format!("\"{key}\" is not supported"))
-                .hint(hint)
-                .at(format!("/parameter/{key}")))
-        }
+        Some(_) => Err(Fault::user("parameter.unsupported", format!("\"{key}\" is not supported"))
+            .hint(hint)
+            .at(format!("/parameter/{key}"))),
     }
 }
 
@@ -266,7 +264,11 @@ impl ReadParameters {
     /// The format of the job's files, `name` being that of one of them. `all_text`: `["*"]` means text.
     pub fn format(&self, name: &str, all_text: bool) -> Result<ReadFormat> {
         check_encoding(self.encoding.as_deref())?;
-        refuse("parquetSchema", self.parquet_schema.as_ref(), "leave it out: the file's own columns count")?;
+        refuse(
+            "parquetSchema",
+            self.parquet_schema.as_ref(),
+            "leave it out: the file's own columns count",
+        )?;
         let file_format =
             self.file_format.or_else(|| FileFormat::by_name(name)).unwrap_or(FileFormat::Csv);
         let config = self.csv_reader_config.clone().unwrap_or_default();
@@ -302,8 +304,11 @@ impl ReadParameters {
             "gzip" | "gz" => Some(Packing::Gzip),
             "zstd" | "zst" => Some(Packing::Zstd),
             other => {
-                return Err(invalid("compress", format!("the compression \"{other}\" is not supported"))
-                    .hint("auto, none, gzip and zstd are"));
+                return Err(invalid(
+                    "compress",
+                    format!("the compression \"{other}\" is not supported"),
+                )
+                .hint("auto, none, gzip and zstd are"));
             }
         })
     }
@@ -425,7 +430,9 @@ impl WriteParameters {
         }
         let name = |(at, column): (usize, &ColumnParameter)| match column {
             ColumnParameter::Name(name) => Ok(name.clone()),
-            ColumnParameter::Described(DescribedColumn { name: Some(name), .. }) => Ok(name.clone()),
+            ColumnParameter::Described(DescribedColumn { name: Some(name), .. }) => {
+                Ok(name.clone())
+            }
             ColumnParameter::Described(_) => {
                 Err(Fault::user("parameter.invalid", "a column that is written needs a \"name\"")
                     .at(format!("/parameter/column/{at}")))
@@ -437,7 +444,11 @@ impl WriteParameters {
     /// How files with these columns are written.
     pub fn format(&self, columns: &[String]) -> Result<WriteFormat> {
         check_encoding(self.encoding.as_deref())?;
-        refuse("parquetSchema", self.parquet_schema.as_ref(), "leave it out: the columns come from the reader")?;
+        refuse(
+            "parquetSchema",
+            self.parquet_schema.as_ref(),
+            "leave it out: the columns come from the reader",
+        )?;
         let word = self.compress.as_ref().or(self.compression.as_ref());
         let word = word.map(|word| word.to_ascii_lowercase());
         let word = word.as_deref().unwrap_or_default();
@@ -479,6 +490,18 @@ impl WriteParameters {
             header: self.header(columns)?,
             style: Style { separator: b' ', date: date.transpose()? },
         })
+    }
+
+    /// The ending of the names of files, without a dot; the same whatever columns are written.
+    ///
+    /// # Errors
+    /// As [`Self::format`].
+    pub fn suffix(&self) -> Result<String> {
+        let columns = match &self.header {
+            Some(HeaderParameter::Names(names)) => names.clone(),
+            _ => Vec::new(),
+        };
+        Ok(self.format(&columns)?.suffix())
     }
 
     fn header(&self, columns: &[String]) -> Result<Option<Vec<String>>> {
@@ -523,8 +546,11 @@ fn page_codec(word: &str) -> Result<PageCodec> {
         "lz4" | "lz4_raw" => PageCodec::Lz4,
         "brotli" => PageCodec::Brotli,
         other => {
-            return Err(invalid("compress", format!("Parquet can't be compressed with \"{other}\""))
-                .hint("none, snappy, gzip, zstd, lz4 and brotli are supported"));
+            return Err(invalid(
+                "compress",
+                format!("Parquet can't be compressed with \"{other}\""),
+            )
+            .hint("none, snappy, gzip, zstd, lz4 and brotli are supported"));
         }
     })
 }

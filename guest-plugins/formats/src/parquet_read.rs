@@ -50,7 +50,9 @@ impl ChunkReader for Chunks {
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let left = self.0.len().saturating_sub(start);
         if length as u64 > left {
-            return Err(ParquetError::EOF(format!("{length} bytes are wanted and {left} are there")));
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes are wanted and {left} are there"
+            )));
         }
         let mut bytes = Vec::with_capacity(length);
         let range = Range { input: self.0.clone(), at: start, stop: start + length as u64 };
@@ -66,8 +68,9 @@ impl ChunkReader for Chunks {
 fn unreadable(label: &str, error: &(dyn std::error::Error + 'static)) -> Fault {
     carried(error).unwrap_or_else(|| {
         let message = format!("\"{label}\" is no readable Parquet file: {error}");
-        Fault::data("format.corrupt", message)
-            .hint("the file may be cut off, or of another format: copy it again, or set \"fileFormat\"")
+        Fault::data("format.corrupt", message).hint(
+            "the file may be cut off, or of another format: copy it again, or set \"fileFormat\"",
+        )
     })
 }
 
@@ -235,14 +238,15 @@ fn check_type(column: &Listed, field: &Field) -> Result<()> {
         "string" => *own == DataType::Utf8,
         "date" => own.is_temporal(),
         "bytes" => matches!(own, DataType::Binary | DataType::FixedSizeBinary(_)),
-        _ => matches!((&kind.data_type(), own), (a, b) if a == b)
-            || matches!((kind, own), (Kind::Instant(_), DataType::Timestamp(_, Some(_)))),
+        _ => {
+            matches!((&kind.data_type(), own), (a, b) if a == b)
+                || matches!((kind, own), (Kind::Instant(_), DataType::Timestamp(_, Some(_))))
+        }
     };
     if fits {
         return Ok(());
     }
-    let message =
-        format!("column \"{}\" is declared {word}, and the file has {own}", field.name());
+    let message = format!("column \"{}\" is declared {word}, and the file has {own}", field.name());
     Err(Fault::user("format.type", message)
         .hint("leave \"type\" out: a Parquet file knows its types")
         .at(column.place.clone()))
@@ -404,4 +408,3 @@ fn bytes(batch: &RecordBatch) -> u64 {
     let size = |array: &ArrayRef| array.to_data().get_slice_memory_size().unwrap_or(0) as u64;
     batch.columns().iter().map(size).sum()
 }
-

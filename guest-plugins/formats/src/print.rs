@@ -7,8 +7,8 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Decimal32Type,
-    Decimal64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
+    Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
     Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -151,7 +151,10 @@ fn print<'a>(field: &Field, array: &'a ArrayRef, style: &'a Style) -> Result<(Sh
         DataType::Boolean => {
             let values = array.as_boolean();
             let word = |value| if value { b"true".as_slice() } else { b"false" };
-            (Shape::Boolean, Box::new(move |row, out| out.extend_from_slice(word(values.value(row)))))
+            (
+                Shape::Boolean,
+                Box::new(move |row, out| out.extend_from_slice(word(values.value(row)))),
+            )
         }
         DataType::Int8 => (Number, integer::<Int8Type>(array)),
         DataType::Int16 => (Number, integer::<Int16Type>(array)),
@@ -181,9 +184,12 @@ fn print<'a>(field: &Field, array: &'a ArrayRef, style: &'a Style) -> Result<(Sh
         DataType::Decimal128(_, scale) => (Number, decimal::<Decimal128Type>(array, *scale)),
         DataType::Decimal256(_, scale) => {
             let (values, scale) = (array.as_primitive::<Decimal256Type>(), *scale);
-            (Number, Box::new(move |row, out| {
-                value::push_decimal256(values.value(row), scale, out);
-            }))
+            (
+                Number,
+                Box::new(move |row, out| {
+                    value::push_decimal256(values.value(row), scale, out);
+                }),
+            )
         }
         DataType::Utf8 => {
             let values = array.as_string::<i32>();
@@ -292,8 +298,9 @@ fn temporal<'a>(data_type: &DataType, array: &'a ArrayRef, style: &'a Style) -> 
         }
         other => {
             let message = format!("values of the type {other} have no text");
-            return Err(Fault::user("format.type", message)
-                .hint("write Parquet, or leave the column out"));
+            return Err(
+                Fault::user("format.type", message).hint("write Parquet, or leave the column out")
+            );
         }
     })
 }
@@ -354,9 +361,7 @@ fn timestamp<'a, T: ArrowPrimitiveType<Native = i64>>(
 ) -> Print<'a> {
     let values = array.as_primitive::<T>();
     match &style.date {
-        Some(pattern) => {
-            Box::new(move |row, out| pattern.push(values.value(row), per_second, out))
-        }
+        Some(pattern) => Box::new(move |row, out| pattern.push(values.value(row), per_second, out)),
         None => Box::new(move |row, out| {
             temporal::push_timestamp(values.value(row), per_second, style.separator, instant, out);
         }),

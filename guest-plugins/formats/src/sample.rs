@@ -199,13 +199,17 @@ fn behind_line(bytes: &[u8], line_end: u8) -> usize {
 fn order(head: &Head, names: &[String]) -> Result<Vec<usize>> {
     let Some(own) = &head.names else { return Ok((0..names.len()).collect()) };
     let find = |name: &String| own.iter().position(|known| known == name);
-    names.iter().map(find).collect::<Option<Vec<_>>>().filter(|_| own.len() == names.len()).ok_or_else(
-        || {
-            let message = format!("\"{}\" has other columns than other files of the job", head.label);
+    names
+        .iter()
+        .map(find)
+        .collect::<Option<Vec<_>>>()
+        .filter(|_| own.len() == names.len())
+        .ok_or_else(|| {
+            let message =
+                format!("\"{}\" has other columns than other files of the job", head.label);
             Fault::data("format.columns_differ", message)
                 .hint("list \"column\" with the columns that all files have")
-        },
-    )
+        })
 }
 
 fn first_width(bytes: &[u8], mut at: usize, dialect: &Dialect) -> usize {
@@ -246,13 +250,16 @@ fn look_at_json(part: &Part, names: &mut Vec<String>, columns: &mut Vec<Column>)
     Ok(())
 }
 
+/// Takes the shapes of a record's values, by column, and its cells.
+type See<'a> = dyn FnMut(&[(usize, Shape)], &Cells) + 'a;
+
 fn each_line(
     tokenizer: &mut json::Tokenizer,
     bytes: &[u8],
     mut at: usize,
     ended: bool,
     width: usize,
-    see: &mut dyn FnMut(&[(usize, Shape)], &Cells),
+    see: &mut See,
 ) {
     let mut cells = Cells::new(width);
     loop {

@@ -18,9 +18,8 @@ pub(crate) fn days(year: i64, month: u32, day: u32) -> Option<i64> {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5
-        + i64::from(day)
-        - 1;
+    let day_of_year =
+        (153 * (i64::from(month) + if month > 2 { -3 } else { 9 }) + 2) / 5 + i64::from(day) - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     Some(era * 146_097 + day_of_era - 719_468)
 }
@@ -357,9 +356,7 @@ impl Pattern {
 
     pub fn has_time(&self) -> bool {
         use Part::{Fraction, Hour, Minute, Second};
-        self.parts
-            .iter()
-            .any(|part| matches!(part, Hour(_) | Minute(_) | Second(_) | Fraction(_)))
+        self.parts.iter().any(|part| matches!(part, Hour(_) | Minute(_) | Second(_) | Fraction(_)))
     }
 
     pub fn has_zone(&self) -> bool {

@@ -17,6 +17,10 @@ use crate::window::{BLOCK_BYTES, Window};
 /// A batch of this size keeps the costs of a call small and the batch in the cache.
 const BATCH_BYTES: usize = 384 << 10;
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one stands in each cursor, and it is called for every record"
+)]
 pub(crate) enum Tokenizer {
     Csv(csv::Tokenizer),
     Json(json::Tokenizer),
@@ -142,7 +146,9 @@ impl TextReader {
     fn row_bytes(&self) -> usize {
         let bytes = |reading: &Reading| match &reading.from {
             ReadFrom::Cell(_) => reading.kind.width() + 1,
-            ReadFrom::Constant(value) => value.to_data().get_slice_memory_size().unwrap_or(BATCH_BYTES),
+            ReadFrom::Constant(value) => {
+                value.to_data().get_slice_memory_size().unwrap_or(BATCH_BYTES)
+            }
         };
         self.readings.iter().map(bytes).sum()
     }
@@ -223,13 +229,16 @@ impl TextReader {
                     format!("{}@{offset}", self.label)
                 }
             };
-            undecodable.push((row, Undecodable {
-                dataset: Some(0),
-                origin,
-                data: window[record.start as usize..record.end as usize].to_vec(),
-                code: flaw.code.to_owned(),
-                message: flaw.message,
-            }));
+            undecodable.push((
+                row,
+                Undecodable {
+                    dataset: Some(0),
+                    origin,
+                    data: window[record.start as usize..record.end as usize].to_vec(),
+                    code: flaw.code.to_owned(),
+                    message: flaw.message,
+                },
+            ));
         }
         undecodable
     }

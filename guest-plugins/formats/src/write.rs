@@ -8,7 +8,7 @@ use arrow_schema::{Field, SchemaRef};
 use sdk::Result;
 
 use crate::pack::{Packer, Packing};
-use crate::parquet_write::{ParquetEncoder, PageCodec};
+use crate::parquet_write::{PageCodec, ParquetEncoder};
 use crate::print::{Printer, Shape, Style, json_name};
 use crate::storage::Output;
 
@@ -178,7 +178,10 @@ struct TextEncoder {
 enum Frame {
     Csv(CsvStyle),
     /// The text before each member's value.
-    Json { names: Vec<Vec<u8>>, style: Style },
+    Json {
+        names: Vec<Vec<u8>>,
+        style: Style,
+    },
 }
 
 impl TextEncoder {
@@ -326,7 +329,9 @@ impl CsvStyle {
         }
         let Some(quote) = self.quote else {
             return Err(match is_null {
-                true => "reads like NULL, and the text has no quotes; set \"nullFormat\" or write csv",
+                true => {
+                    "reads like NULL, and the text has no quotes; set \"nullFormat\" or write csv"
+                }
                 false => "holds a delimiter or a line end, and the text has no quotes; write csv",
             });
         };

@@ -5,8 +5,18 @@ use super::*;
 /// Quotes with line ends, `\r\n`, quotes that mean nothing, long and empty fields.
 fn nasty(rows: usize) -> String {
     let fields = [
-        "a", "", "\"\"", "\"x,y\"", "\"line\nend\"", "\"two\r\nends\r\n\"", "\"say \"\"hi\"\"\"", "5\" pipe",
-        "\"\"\"\"", "\"\"\"\n\"\"\"", "it's \"quoted\" not", "\"long long long long long long long,\n long\"",
+        "a",
+        "",
+        "\"\"",
+        "\"x,y\"",
+        "\"line\nend\"",
+        "\"two\r\nends\r\n\"",
+        "\"say \"\"hi\"\"\"",
+        "5\" pipe",
+        "\"\"\"\"",
+        "\"\"\"\n\"\"\"",
+        "it's \"quoted\" not",
+        "\"long long long long long long long,\n long\"",
     ];
     let ends = ["\n", "\r\n"];
     let field = |at: usize| fields[at * 7 % fields.len()];
@@ -17,7 +27,12 @@ fn nasty(rows: usize) -> String {
 type Rows = Vec<Vec<Option<String>>>;
 
 /// Rows and undecodable records of a file that is read in shares of `split_bytes`.
-fn by_shares(parameter: &Value, name: &str, text: &str, split_bytes: usize) -> (Rows, Vec<Undecodable>, usize) {
+fn by_shares(
+    parameter: &Value,
+    name: &str,
+    text: &str,
+    split_bytes: usize,
+) -> (Rows, Vec<Undecodable>, usize) {
     let mut parameter = parameter.clone();
     parameter["splitBytes"] = json!(split_bytes);
     let (format, file) = (format(&parameter, name), input(name, text));
@@ -67,8 +82,9 @@ fn every_cut_of_lines_gives_the_rows_of_one_split() {
     let text: String = (0..30).map(|row| format!("{row},\"x{}\r\n", "y".repeat(row % 7))).collect();
     let column = json!([{ "index": 0, "type": "long" }, { "index": 1, "type": "string" }]);
     check_every_cut(&json!({ "column": column }), "a.txt", &text);
-    let text: String =
-        (0..30).map(|row| format!("{{\"id\":{row},\"t\":\"\\n{}\"}}\n", "y".repeat(row % 7))).collect();
+    let text: String = (0..30)
+        .map(|row| format!("{{\"id\":{row},\"t\":\"\\n{}\"}}\n", "y".repeat(row % 7)))
+        .collect();
     check_every_cut(&json!({}), "a.jsonl", &(text + "no object\n\n{\"id\":1}"));
 }
 
@@ -132,7 +148,8 @@ fn a_reader_goes_on_from_each_position() {
         let positions = go(None, &mut rows, &mut dirty);
         assert!(positions.len() > 10, "{name}");
         for (before, dirty_before, position) in positions {
-            let (mut rest, mut dirty_rest) = (rows[..before].to_vec(), dirty[..dirty_before].to_vec());
+            let (mut rest, mut dirty_rest) =
+                (rows[..before].to_vec(), dirty[..dirty_before].to_vec());
             go(Some(&position), &mut rest, &mut dirty_rest);
             assert_eq!(rest, rows, "{name} from {before}");
             let origins = |dirty: &[Undecodable]| {

@@ -64,7 +64,15 @@ fn json_values_have_types_of_their_own() {
     let found: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(found, ["i", "d", "t", "day", "at", "on", "n", "null", "mix"]);
     let expected = [
-        "bigint", "decimal(18,2)", "string", "date", "timestamptz", "boolean", "string", "string", "string",
+        "bigint",
+        "decimal(18,2)",
+        "string",
+        "date",
+        "timestamptz",
+        "boolean",
+        "string",
+        "string",
+        "string",
     ];
     assert_eq!(types(&schema), expected);
     let name = schema.field(6).metadata().get("ARROW:extension:name").map(|name| name.to_string());
@@ -107,7 +115,8 @@ fn files_without_columns_are_faults() {
         let fault = schema(&format(&json!({}), name), &input(name, text)).unwrap_err();
         assert_eq!(fault.code, "format.no_columns");
     }
-    let header_alone = schema(&format(&json!({ "header": true }), "a.csv"), &input("a.csv", "a,b\n"));
+    let header_alone =
+        schema(&format(&json!({ "header": true }), "a.csv"), &input("a.csv", "a,b\n"));
     assert_eq!(types(&header_alone.unwrap()), ["string", "string"]);
     let twice = schema(&format(&json!({ "header": true }), "a.csv"), &input("a.csv", "a,a\n"));
     assert_eq!(twice.unwrap_err().code, "format.header");

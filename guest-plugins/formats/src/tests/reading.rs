@@ -25,21 +25,26 @@ fn csv_fields_are_told_apart() {
         (three(), "\n\na,b,c\n\r\n", vec![vec!["a", "b", "c"]]),
         (three(), " a , b,c \n", vec![vec![" a ", " b", "c "]]),
         (three(), "a\rb,\"c\r\",d\n", vec![vec!["a\rb", "c\r", "d"]]),
-        (json!({ "column": text_columns(1), "header": ["a"] }), "a\n\nb\n", vec![
-            vec!["a"],
-            vec!["NULL"],
-            vec!["b"],
-        ]),
-        (json!({ "column": text_columns(3), "nullFormat": "\\N" }), "\\N,\"\\N\",\n", vec![vec![
-            "NULL", "\\N", "",
-        ]]),
-        (json!({ "column": text_columns(2), "lineDelimiter": "\r" }), "a,b\rc,d\r", vec![
-            vec!["a", "b"],
-            vec!["c", "d"],
-        ]),
-        (json!({ "column": text_columns(2), "fieldDelimiter": "\\u0001" }), "a\u{1}b\n", vec![vec![
-            "a", "b",
-        ]]),
+        (
+            json!({ "column": text_columns(1), "header": ["a"] }),
+            "a\n\nb\n",
+            vec![vec!["a"], vec!["NULL"], vec!["b"]],
+        ),
+        (
+            json!({ "column": text_columns(3), "nullFormat": "\\N" }),
+            "\\N,\"\\N\",\n",
+            vec![vec!["NULL", "\\N", ""]],
+        ),
+        (
+            json!({ "column": text_columns(2), "lineDelimiter": "\r" }),
+            "a,b\rc,d\r",
+            vec![vec!["a", "b"], vec!["c", "d"]],
+        ),
+        (
+            json!({ "column": text_columns(2), "fieldDelimiter": "\\u0001" }),
+            "a\u{1}b\n",
+            vec![vec!["a", "b"]],
+        ),
         (
             json!({ "column": text_columns(3), "csvReaderConfig": { "trimWhitespace": true } }),
             " a ,\"b\" ,\tc\r\n",
@@ -119,8 +124,18 @@ fn texts_become_values_of_their_type() {
         ("decimal(15,2)", None, "9999999999999.99", Ok("9999999999999.99")),
         ("decimal(15,2)", None, "10000000000000.00", Err("format.range")),
         ("decimal(3,0)", None, "1000", Err("format.range")),
-        ("decimal(38,2)", None, "999999999999999999999999999999999999.99", Ok("999999999999999999999999999999999999.99")),
-        ("decimal(76,1)", None, "-123456789012345678901234567890123456789012345678901234567890.5", Ok("-123456789012345678901234567890123456789012345678901234567890.5")),
+        (
+            "decimal(38,2)",
+            None,
+            "999999999999999999999999999999999999.99",
+            Ok("999999999999999999999999999999999999.99"),
+        ),
+        (
+            "decimal(76,1)",
+            None,
+            "-123456789012345678901234567890123456789012345678901234567890.5",
+            Ok("-123456789012345678901234567890123456789012345678901234567890.5"),
+        ),
         ("decimal(15,2)", None, "1,5", Err("format.value")),
         ("boolean", None, "TRUE", Ok("true")),
         ("boolean", None, "1", Err("format.value")),
@@ -136,7 +151,12 @@ fn texts_become_values_of_their_type() {
         ("date", Some("yyyyMMdd"), "20240229", Ok("2024-02-29")),
         ("date", Some("d.M.yyyy"), "9.2.2024", Ok("2024-02-09")),
         ("date", Some("yyyy-MM-dd HH:mm:ss"), "2024-02-29 23:59:59", Ok("2024-02-29 23:59:59")),
-        ("date", Some("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"), "2024-02-29T23:59:59.123+01:00", Ok("2024-02-29 22:59:59.123000Z")),
+        (
+            "date",
+            Some("yyyy-MM-dd'T'HH:mm:ss.SSSXXX"),
+            "2024-02-29T23:59:59.123+01:00",
+            Ok("2024-02-29 22:59:59.123000Z"),
+        ),
         ("time", None, "24:00:00", Ok("24:00:00")),
         ("time", None, "24:00:01", Err("format.value")),
         ("time", None, "12:30", Ok("12:30:00")),
@@ -181,14 +201,17 @@ fn records_that_do_not_fit_are_told_whole() {
         .iter()
         .map(|dirty| (dirty.origin.as_str(), dirty.code.as_str(), dirty.data.as_slice()))
         .collect();
-    assert_eq!(told, [
-        ("in/a.csv:3", "format.value", &b"x,two"[..]),
-        ("in/a.csv:4", "format.value", b"\"3\nx\",three"),
-        ("in/a.csv:6", "format.fields", b"4"),
-        ("in/a.csv:7", "format.fields", b"5,f,g"),
-        ("in/a.csv:8", "format.utf8", b"6,s\xffx"),
-        ("in/a.csv:9", "format.quote", b"7,\"a\"b"),
-    ]);
+    assert_eq!(
+        told,
+        [
+            ("in/a.csv:3", "format.value", &b"x,two"[..]),
+            ("in/a.csv:4", "format.value", b"\"3\nx\",three"),
+            ("in/a.csv:6", "format.fields", b"4"),
+            ("in/a.csv:7", "format.fields", b"5,f,g"),
+            ("in/a.csv:8", "format.utf8", b"6,s\xffx"),
+            ("in/a.csv:9", "format.quote", b"7,\"a\"b"),
+        ]
+    );
     let message = &content.undecodable[0].message;
     assert_eq!(message, "column \"id\" is no bigint: the text is not written like one");
 }
@@ -207,7 +230,8 @@ fn a_budget_is_kept() {
         while let Some(chunk) = reader.next(budget).unwrap() {
             let batch = chunk.batch.unwrap();
             assert!(batch.num_rows() <= rows_max as usize);
-            let size = |column: &arrow_array::ArrayRef| column.to_data().get_slice_memory_size().unwrap();
+            let size =
+                |column: &arrow_array::ArrayRef| column.to_data().get_slice_memory_size().unwrap();
             let bytes: usize = batch.columns().iter().map(size).sum();
             assert!(batch.num_rows() == 1 || bytes as u64 <= bytes_max, "{bytes} {bytes_max}");
             rows += batch.num_rows();
@@ -231,19 +255,39 @@ fn json_lines_are_read_by_name() {
     ] });
     let content = read(&parameter, &input("a.jsonl", text)).unwrap();
     assert!(content.undecodable.is_empty(), "{:?}", content.undecodable);
-    assert_eq!(content.rows, [
-        row(&["1", "aé\n😀", "{\"x\":[1,\"}\"]}", "1.50", "true", "c"]),
-        row(&["2", "NULL", "NULL", "2.00", "false", "c"]),
-        row(&["NULL", "NULL", "NULL", "NULL", "NULL", "c"]),
-    ]);
+    assert_eq!(
+        content.rows,
+        [
+            row(&["1", "aé\n😀", "{\"x\":[1,\"}\"]}", "1.50", "true", "c"]),
+            row(&["2", "NULL", "NULL", "2.00", "false", "c"]),
+            row(&["NULL", "NULL", "NULL", "NULL", "NULL", "c"]),
+        ]
+    );
 }
 
 #[test]
 fn lines_that_are_no_objects_are_told() {
     let bad = [
-        "[1]", "{", "{\"a\":1", "{\"a\":1}x", "{\"a\":01}", "{\"a\":+1}", "{\"a\":.5}", "{\"a\":1.}",
-        "{\"a\":nul}", "{\"a\" 1}", "{a:1}", "{\"a\":\"\\x\"}", "{\"a\":\"\\ud800\"}", "{\"a\":\"x}",
-        "{\"a\":[1}", "{\"a\":1,}", "{\"a\":1,\"a\":2}", "{\"a\":\"\t\"}", "{\"a\":}", "null",
+        "[1]",
+        "{",
+        "{\"a\":1",
+        "{\"a\":1}x",
+        "{\"a\":01}",
+        "{\"a\":+1}",
+        "{\"a\":.5}",
+        "{\"a\":1.}",
+        "{\"a\":nul}",
+        "{\"a\" 1}",
+        "{a:1}",
+        "{\"a\":\"\\x\"}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":\"x}",
+        "{\"a\":[1}",
+        "{\"a\":1,}",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":\"\t\"}",
+        "{\"a\":}",
+        "null",
     ];
     let text = bad.join("\n") + "\n{\"a\":\"7\"}";
     let parameter = json!({ "column": [{ "name": "a", "type": "long" }] });
@@ -278,9 +322,15 @@ fn broken_packed_files_are_faults_of_data() {
     let batch = crate::tests::round_trip::plain_batch();
     for (compress, name) in [("gzip", "a.csv.gz"), ("zstd", "a.csv.zst")] {
         let good = written(&json!({ "compress": compress }), std::slice::from_ref(&batch));
-        assert_eq!(read(&json!({}), &input(name, good.clone())).unwrap().rows.len(), batch.num_rows());
+        assert_eq!(
+            read(&json!({}), &input(name, good.clone())).unwrap().rows.len(),
+            batch.num_rows()
+        );
         // Without an ending in the name the first bytes tell.
-        assert_eq!(read(&json!({}), &input("a", good.clone())).unwrap().rows.len(), batch.num_rows());
+        assert_eq!(
+            read(&json!({}), &input("a", good.clone())).unwrap().rows.len(),
+            batch.num_rows()
+        );
         let cut = input(name, &good[..good.len() - 9]);
         assert_eq!(read(&json!({}), &cut).err().unwrap().code, "format.corrupt");
         let mut broken = good.clone();

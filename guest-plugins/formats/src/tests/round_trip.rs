@@ -12,33 +12,90 @@ use super::*;
 pub(in crate::tests) fn plain_batch() -> RecordBatch {
     let ids = Int64Array::from_iter_values(0..200);
     let texts = StringArray::from_iter_values((0..200).map(|row| format!("row {row}")));
-    RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef), ("text", Arc::new(texts))]).unwrap()
+    RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef), ("text", Arc::new(texts))])
+        .unwrap()
 }
 
 /// A column of each type that text formats read back as declared: type, value.
 fn declared() -> Vec<(&'static str, ArrayRef)> {
     let timestamps = vec![Some(i64::MAX), None, Some(-1), Some(i64::MIN)];
     vec![
-        ("smallint", Arc::new(Int16Array::from(vec![Some(i16::MIN), None, Some(0), Some(i16::MAX)]))),
+        (
+            "smallint",
+            Arc::new(Int16Array::from(vec![Some(i16::MIN), None, Some(0), Some(i16::MAX)])),
+        ),
         ("int", Arc::new(Int32Array::from(vec![Some(i32::MIN), None, Some(0), Some(i32::MAX)]))),
         ("bigint", Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(0), Some(i64::MAX)]))),
-        ("float", Arc::new(Float32Array::from(vec![Some(0.1), None, Some(f32::MIN_POSITIVE), Some(f32::INFINITY)]))),
-        ("double", Arc::new(Float64Array::from(vec![Some(0.1), None, Some(f64::MAX), Some(f64::NEG_INFINITY)]))),
-        ("decimal(38,5)", Arc::new(
-            Decimal128Array::from(vec![Some(-1), None, Some(0), Some(10_i128.pow(38) - 1)])
-                .with_precision_and_scale(38, 5).unwrap(),
-        )),
-        ("decimal(76,3)", Arc::new(
-            Decimal256Array::from(vec![Some(i256::MINUS_ONE), None, Some(i256::ZERO), i256::from_string(&"9".repeat(76))])
-                .with_precision_and_scale(76, 3).unwrap(),
-        )),
-        ("string", Arc::new(StringArray::from(vec![Some(""), None, Some("a,\"b\"\r\n\\"), Some("\u{feff}NULL é\u{1}")]))),
+        (
+            "float",
+            Arc::new(Float32Array::from(vec![
+                Some(0.1),
+                None,
+                Some(f32::MIN_POSITIVE),
+                Some(f32::INFINITY),
+            ])),
+        ),
+        (
+            "double",
+            Arc::new(Float64Array::from(vec![
+                Some(0.1),
+                None,
+                Some(f64::MAX),
+                Some(f64::NEG_INFINITY),
+            ])),
+        ),
+        (
+            "decimal(38,5)",
+            Arc::new(
+                Decimal128Array::from(vec![Some(-1), None, Some(0), Some(10_i128.pow(38) - 1)])
+                    .with_precision_and_scale(38, 5)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "decimal(76,3)",
+            Arc::new(
+                Decimal256Array::from(vec![
+                    Some(i256::MINUS_ONE),
+                    None,
+                    Some(i256::ZERO),
+                    i256::from_string(&"9".repeat(76)),
+                ])
+                .with_precision_and_scale(76, 3)
+                .unwrap(),
+            ),
+        ),
+        (
+            "string",
+            Arc::new(StringArray::from(vec![
+                Some(""),
+                None,
+                Some("a,\"b\"\r\n\\"),
+                Some("\u{feff}NULL é\u{1}"),
+            ])),
+        ),
         ("boolean", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false), Some(true)]))),
         ("date", Arc::new(Date32Array::from(vec![Some(-719_528), None, Some(0), Some(2_932_896)]))),
-        ("time", Arc::new(Time64MicrosecondArray::from(vec![Some(0), None, Some(1), Some(86_400_000_000)]))),
+        (
+            "time",
+            Arc::new(Time64MicrosecondArray::from(vec![
+                Some(0),
+                None,
+                Some(1),
+                Some(86_400_000_000),
+            ])),
+        ),
         ("timestamp", Arc::new(TimestampMicrosecondArray::from(timestamps.clone()))),
         ("timestamptz", Arc::new(TimestampMicrosecondArray::from(timestamps).with_timezone("UTC"))),
-        ("binary", Arc::new(BinaryArray::from(vec![Some(&b""[..]), None, Some(&[0, 255, 10]), Some(b"x")]))),
+        (
+            "binary",
+            Arc::new(BinaryArray::from(vec![
+                Some(&b""[..]),
+                None,
+                Some(&[0, 255, 10]),
+                Some(b"x"),
+            ])),
+        ),
     ]
 }
 
@@ -51,7 +108,8 @@ fn declared_batch() -> (RecordBatch, Value) {
         .collect();
     let arrays = columns.into_iter().enumerate();
     let batch =
-        RecordBatch::try_from_iter(arrays.map(|(at, (_, array))| (format!("c{at}"), array))).unwrap();
+        RecordBatch::try_from_iter(arrays.map(|(at, (_, array))| (format!("c{at}"), array)))
+            .unwrap();
     (batch, column)
 }
 
@@ -128,7 +186,9 @@ fn what_has_no_end_comes_back() {
     ]);
     let batch = read_back(&json!({ "column": column }), "a.csv", text.into());
     let schema = batch.schema();
-    let meaning = |field: usize| schema.field(field).metadata().get("airlock:extremes").map(|text| text.to_string());
+    let meaning = |field: usize| {
+        schema.field(field).metadata().get("airlock:extremes").map(|text| text.to_string())
+    };
     assert_eq!(meaning(0).as_deref(), Some("infinity"));
     assert_eq!(meaning(3).as_deref(), Some("24:00"));
     assert_eq!(String::from_utf8(written(&json!({}), &[batch])).unwrap(), text);
@@ -150,7 +210,8 @@ fn rich_batch() -> RecordBatch {
     lists.append_value([Some("a"), None]);
     lists.append_null();
     lists.append_value([Some("\"x\"")]);
-    let mut maps = MapBuilder::new(None, StringBuilder::new(), arrow_array::builder::Int32Builder::new());
+    let mut maps =
+        MapBuilder::new(None, StringBuilder::new(), arrow_array::builder::Int32Builder::new());
     maps.keys().append_value("k");
     maps.values().append_value(1);
     maps.append(true).unwrap();
@@ -161,9 +222,11 @@ fn rich_batch() -> RecordBatch {
         2,
     );
     let inner: ArrayRef = Arc::new(PrimitiveArray::<Int32Type>::from(vec![Some(1), None, Some(3)]));
-    let structs = StructArray::from(vec![(Arc::new(Field::new("x", DataType::Int32, true)), inner)]);
+    let structs =
+        StructArray::from(vec![(Arc::new(Field::new("x", DataType::Int32, true)), inner)]);
     let uuid = FixedSizeBinaryArray::try_from_iter([[7_u8; 16]; 3].iter()).unwrap();
-    let seconds = TimestampSecondArray::from(vec![Some(1), None, Some(-1)]).with_timezone("Asia/Shanghai");
+    let seconds =
+        TimestampSecondArray::from(vec![Some(1), None, Some(-1)]).with_timezone("Asia/Shanghai");
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("list", Arc::new(lists.finish())),
         ("map", Arc::new(maps.finish())),
@@ -185,7 +248,10 @@ fn rich_batch() -> RecordBatch {
         };
         match *name {
             "uuid" => field.with_metadata(extension("arrow.uuid", "")),
-            "money" => field.with_metadata(extension("arrow.opaque", "{\"type_name\":\"money\",\"vendor_name\":\"PostgreSQL\"}")),
+            "money" => field.with_metadata(extension(
+                "arrow.opaque",
+                "{\"type_name\":\"money\",\"vendor_name\":\"PostgreSQL\"}",
+            )),
             _ => field,
         }
     });
@@ -199,7 +265,8 @@ fn parquet_gives_back_types_values_and_metadata() {
     for batch in [declared_batch().0, rich_batch()] {
         for codec in codecs {
             let style = json!({ "fileFormat": "parquet", "compress": codec });
-            let found = read_back(&json!({}), "a.parquet", written(&style, std::slice::from_ref(&batch)));
+            let found =
+                read_back(&json!({}), "a.parquet", written(&style, std::slice::from_ref(&batch)));
             assert_eq!(found.schema().fields(), batch.schema().fields(), "{codec}");
             for (at, column) in batch.columns().iter().enumerate() {
                 assert_eq!(&found.column(at).to_data(), &column.to_data(), "{codec} column {at}");
@@ -210,7 +277,8 @@ fn parquet_gives_back_types_values_and_metadata() {
 
 #[test]
 fn nested_values_are_json_in_text() {
-    let text = String::from_utf8(written(&json!({ "fileFormat": "json" }), &[rich_batch()])).unwrap();
+    let text =
+        String::from_utf8(written(&json!({ "fileFormat": "json" }), &[rich_batch()])).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["list"], json!(["a", null]));
     assert_eq!(lines[0]["map"], json!({ "k": 1 }));
@@ -235,13 +303,15 @@ fn parquet_is_read_by_row_groups_and_columns() {
         let text = |row: usize| format!("{row:090}");
         let ids = Int64Array::from_iter_values((from..from + 10_000).map(|row| row as i64));
         let texts = StringArray::from_iter_values((from..from + 10_000).map(text));
-        RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef), ("text", Arc::new(texts))]).unwrap()
+        RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef), ("text", Arc::new(texts))])
+            .unwrap()
     };
     let batches: Vec<_> = (0..60).map(|at| texts(at * 10_000)).collect();
     let bytes = written(&json!({ "fileFormat": "parquet", "compress": "none" }), &batches);
     let file = input("a.parquet", bytes.clone());
     let one_each = format(&json!({ "splitBytes": 1 }), "a.parquet");
-    let shares: Vec<_> = one_each.shares(&file, None).unwrap().map(|share| share.unwrap()).collect();
+    let shares: Vec<_> =
+        one_each.shares(&file, None).unwrap().map(|share| share.unwrap()).collect();
     assert!(shares.len() >= 2);
     for share in &shares {
         let Share::Groups { count, bytes, .. } = share else { panic!("row groups are wanted") };
@@ -270,7 +340,8 @@ fn types_without_a_text_are_refused_before_a_row() {
     let field = Field::new("d", DataType::Duration(TimeUnit::Second), true);
     let schema: SchemaRef = Arc::new(Schema::new(vec![field]));
     for format in ["csv", "json"] {
-        let parameters: WriteParameters = serde_json::from_value(json!({ "fileFormat": format })).unwrap();
+        let parameters: WriteParameters =
+            serde_json::from_value(json!({ "fileFormat": format })).unwrap();
         let format = parameters.format(&["d".to_owned()]).unwrap();
         let fault = format.encoder(Box::new(Shared::default()), &schema).err().unwrap();
         assert_eq!(fault.code, "format.type");

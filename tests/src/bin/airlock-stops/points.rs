@@ -73,7 +73,8 @@ impl Points {
     async fn stop(&self, call: &str) {
         // Written apart and renamed: who sees the file sees all of it.
         let making = self.reached.with_extension("making");
-        let _ = std::fs::write(&making, call).and_then(|()| std::fs::rename(&making, &self.reached));
+        let _ =
+            std::fs::write(&making, call).and_then(|()| std::fs::rename(&making, &self.reached));
         let mut go = self.reached.clone().into_os_string();
         go.push(".go");
         let go = PathBuf::from(go);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Batch;
 use domain::Dataset;
 use domain::fault::{Fault, Result};
 use domain::mark::{Mark, Position};
@@ -11,7 +12,6 @@ use domain::port::{
     Prepared, Reader, RunRecord, Source, Split, Splits, Step, Store, TaskRecord, Writer,
 };
 use domain::run::{Epoch, RunEvent, RunId, TaskIndex};
-use domain::Batch;
 use store::SqliteStore;
 
 use crate::points::Points;
