@@ -150,6 +150,7 @@ pub struct ReadParameters {
     /// True: the first record of each file is a header; its names are used unless `header` lists others.
     #[schemars(extend("default" = false))]
     pub skip_header: Option<Switch>,
+    /// How CSV is read, as DataX names it.
     pub csv_reader_config: Option<CsvReaderConfig>,
     /// Larger files are read in splits of about this many bytes.
     #[schemars(extend("default" = SPLIT_BYTES))]

@@ -38,8 +38,8 @@ impl Folders {
     /// # Errors
     /// `state.folder`, domain external.
     pub(crate) fn create(&self) -> Result<()> {
-        create(&self.state)?;
-        create(&self.cache)
+        create(&self.state, "")?;
+        create(&self.cache, " of the compile cache")
     }
 }
 
@@ -51,12 +51,12 @@ fn xdg(environment: &Environment, variable: &str, below_home: &str) -> Option<Pa
     Some(folder.join("airlock"))
 }
 
-fn create(folder: &Path) -> Result<()> {
+fn create(folder: &Path, what: &str) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
         Fault::external(
             "state.folder",
-            format!("cannot create the folder \"{}\": {error}", folder.display()),
+            format!("cannot create the folder \"{}\"{what}: {error}", folder.display()),
         )
         .hint("name a writable folder with --state-dir or AIRLOCK_STATE_DIR")
     })
