@@ -84,7 +84,7 @@ impl Place {
     /// Columns are declared where the format has no types of its own.
     pub(crate) fn reader(&self) -> (&'static str, Value) {
         let path = |suffix| lineitem::file(self.rows, suffix).display().to_string();
-        let declared = lineitem::COLUMNS.iter().enumerate();
+        let declared = lineitem::COLUMNS.iter();
         let kind = |kind: &str| if kind == "text" { "string".to_owned() } else { kind.to_owned() };
         match self.from {
             Format::Csv => {
