@@ -88,7 +88,7 @@ impl Place {
         let kind = |kind: &str| if kind == "text" { "string".to_owned() } else { kind.to_owned() };
         match self.from {
             Format::Csv => {
-                let columns = declared.map(
+                let columns = declared.enumerate().map(
                     |(index, (name, is))| json!({"index": index, "name": name, "type": kind(is)}),
                 );
                 let columns: Vec<_> = columns.collect();
@@ -98,9 +98,8 @@ impl Place {
                 )
             }
             Format::Jsonl => {
-                let columns: Vec<_> = declared
-                    .map(|(_, (name, is))| json!({"name": name, "type": kind(is)}))
-                    .collect();
+                let columns: Vec<_> =
+                    declared.map(|(name, is)| json!({"name": name, "type": kind(is)})).collect();
                 ("file", json!({"path": [path("jsonl")], "fileFormat": "jsonl", "column": columns}))
             }
             Format::Parquet => {
