@@ -34,6 +34,13 @@ fn inside_the_last_commit_of_a_task() {
 }
 
 #[test]
+fn inside_a_commit_in_the_middle_of_a_task() {
+    let site = Site::new(Scenario::Long, 1);
+    killed_waiting(&site, "writer.commit:2:before", "lock table _airlock_commit in exclusive mode");
+    assert_eq!(site.resume(1), 0);
+}
+
+#[test]
 fn inside_a_commit_behind_rows_refused() {
     let site = Site::new(Scenario::Refused, 1);
     killed_waiting(&site, "writer.close:3:before", "lock table _airlock_commit in exclusive mode");

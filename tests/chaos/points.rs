@@ -57,12 +57,33 @@ points! {
         before_finish: "writer.finish:1:before", 4;
         between_finish_and_the_store: "writer.finish:1:after", 4;
     }
+    Long {
+        before_a_commit: "writer.commit:1:before", 0;
+        between_a_commit_and_the_store: "store.checkpoint:1:before", 0;
+        between_the_store_and_the_acknowledge: "store.checkpoint:1:after", 0;
+        between_two_commits: "writer.commit:2:before", 0;
+        between_the_second_commit_and_the_store: "store.checkpoint:2:before", 0;
+        between_the_last_commit_and_close: "writer.close:1:before", 0;
+        between_close_and_the_store: "writer.close:1:after", 0;
+    }
+}
+
+/// Rows that the destination has committed are not read again, though the books lag behind it.
+#[test]
+fn a_task_goes_on_behind_its_last_commit() {
+    let site = Site::new(Scenario::Long, 1);
+    site.stopped_at("store.checkpoint:2:before").kill();
+    site.resume(1);
+    let count = |calls: &[String], call| calls.iter().filter(|line| *line == call).count();
+    let undisturbed = &Scenario::Long.undisturbed(1).calls;
+    let (all, rest) = (count(undisturbed, "reader.next"), count(&site.calls(), "reader.next"));
+    assert!(rest * 2 < all, "{rest} of {all} steps were read again");
 }
 
 /// The scenarios are what the points above take them for.
 #[test]
 fn runs_that_are_never_killed_have_the_calls_that_are_killed_at() {
-    for scenario in [Scenario::Table, Scenario::Parquet, Scenario::Refused] {
+    for scenario in [Scenario::Table, Scenario::Parquet, Scenario::Refused, Scenario::Long] {
         let calls = &scenario.undisturbed(1).calls;
         let count = |call: &str| calls.iter().filter(|line| *line == call).count() as u64;
         assert_eq!(count("store.complete"), scenario.tasks(), "{scenario:?}: {calls:?}");

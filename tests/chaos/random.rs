@@ -70,3 +70,8 @@ fn parquet_files() {
 fn rows_refused_by_the_destination() {
     kills(Scenario::Refused);
 }
+
+#[test]
+fn a_long_file() {
+    kills(Scenario::Long);
+}

@@ -1,7 +1,8 @@
 //! The jobs that are killed, and what must come out of each.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
@@ -16,6 +17,9 @@ pub(crate) enum Scenario {
     Parquet,
     /// CSV to PostgreSQL, where the destination refuses some rows.
     Refused,
+    /// The same of one long file that is packed, so that it is one task: it commits on its way, and goes
+    /// on behind its last commit.
+    Long,
 }
 
 /// Rows of the large table and the bytes of each: two tasks of 40 MiB, each one commit.
@@ -24,6 +28,9 @@ const LARGE: &str = "repeat(md5(n::text), 320)";
 /// Files and rows of each in the scenarios that read CSV.
 const FILES: u64 = 4;
 const ROWS: u64 = 2000;
+/// Rows of the long file and characters of each: 80 MiB, of which the destination commits 32 at a time.
+const LONG_ROWS: u64 = 20_000;
+const LONG_CHARACTERS: usize = 4096;
 
 impl Scenario {
     /// The tasks of a run on one lane.
@@ -31,6 +38,7 @@ impl Scenario {
         match self {
             Self::Table => 2,
             Self::Parquet | Self::Refused => FILES,
+            Self::Long => 1,
         }
     }
 
@@ -45,15 +53,16 @@ impl Scenario {
                 let writer = json!({"datasource": "pg", "table": "copy", "preSql": sql("before"), "postSql": sql("after")});
                 (("postgresql", reader), ("postgresql", writer))
             }
-            Self::Parquet => (rows_reader(), document::out("parquet")),
-            Self::Refused => (rows_reader(), document::table("guarded")),
+            Self::Parquet => (rows_reader("none"), document::out("parquet")),
+            Self::Refused => (rows_reader("none"), document::table("guarded")),
+            Self::Long => (rows_reader("gzip"), document::table("guarded")),
         };
         Document::new(reader, writer).concurrent(lanes).tolerating(100)
     }
 
     /// What a run that is never killed leaves behind.
     pub(crate) fn undisturbed(self, lanes: u32) -> &'static Undisturbed {
-        static ALL: [OnceLock<Undisturbed>; 6] = [const { OnceLock::new() }; 6];
+        static ALL: [OnceLock<Undisturbed>; 8] = [const { OnceLock::new() }; 8];
         let index = self as usize * 2 + (lanes as usize - 1);
         ALL[index].get_or_init(|| {
             let site = Site::new(self, lanes);
@@ -64,10 +73,14 @@ impl Scenario {
     }
 }
 
-fn rows_reader() -> (&'static str, Value) {
-    let column = json!([{"index": 0, "type": "bigint", "name": "id"}, {"index": 1, "type": "bigint", "name": "n"},
-        {"index": 2, "type": "string", "name": "label"}]);
-    ("file", json!({"path": ["rows-*.csv"], "fileFormat": "csv", "header": true, "column": column}))
+fn rows_reader(compress: &str) -> (&'static str, Value) {
+    let kinds = [("id", "bigint"), ("n", "bigint"), ("label", "string")].into_iter().enumerate();
+    let column =
+        kinds.map(|(index, (name, kind))| json!({"index": index, "name": name, "type": kind}));
+    let column: Vec<_> = column.collect();
+    let parameter = json!({"path": ["rows-*.csv*"], "fileFormat": "csv", "header": true,
+        "compress": compress, "column": column});
+    ("file", parameter)
 }
 
 /// What came out, and the calls that it took.
@@ -97,13 +110,25 @@ impl Site {
                  insert into source select n, {LARGE} from generate_series(1, {LARGE_ROWS}) n;
                  analyze source"
             )),
-            (Scenario::Refused, Some(database)) => {
-                database.setup("create table guarded (id bigint primary key, n bigint check (n >= 0), label text)");
+            (Scenario::Refused | Scenario::Long, Some(database)) => {
+                // Without a key, so that a row that comes twice is there twice.
+                database
+                    .setup("create table guarded (id bigint, n bigint check (n >= 0), label text)");
             }
             _ => {}
         }
-        if scenario != Scenario::Table {
-            write_files(&env);
+        match scenario {
+            Scenario::Table => {}
+            Scenario::Long => {
+                let file = write_file(&env, 0, LONG_ROWS, LONG_CHARACTERS);
+                let packed = Command::new("gzip").arg("-1").arg(file).status();
+                assert!(packed.is_ok_and(|status| status.success()));
+            }
+            Scenario::Parquet | Scenario::Refused => {
+                for file in 0..FILES {
+                    write_file(&env, file, ROWS, 0);
+                }
+            }
         }
         env.write_json("job.json", scenario.document(lanes).json());
         Self { scenario, env, database }
@@ -123,7 +148,7 @@ impl Site {
             .env("AIRLOCK_STOP_TRACE", &self.trace().display().to_string())
     }
 
-    fn trace(&self) -> std::path::PathBuf {
+    fn trace(&self) -> PathBuf {
         self.env.root().join("trace")
     }
 
@@ -190,7 +215,7 @@ impl Site {
             Scenario::Table => self.database().sql(
                 "select count(*), count(distinct n), sum(n), sum(hashtext(label)::bigint) from copy; select * from log order by 1",
             ),
-            Scenario::Refused => self.database().sql("select count(*), sum(id), sum(n), sum(hashtext(label)::bigint) from guarded"),
+            Scenario::Refused | Scenario::Long => self.database().sql("select count(*), sum(id), sum(n), sum(hashtext(label)::bigint) from guarded"),
             Scenario::Parquet => referee::dump(&self.env.path("out")),
         }
     }
@@ -206,19 +231,18 @@ impl Site {
     }
 }
 
-/// In each file one row that is no number, and with the guarded table two that it refuses.
-fn write_files(env: &Env) {
-    for file in 0..FILES {
-        let mut text = "id,n,label\n".to_owned();
-        for row in 0..ROWS {
-            let id = file * ROWS + row;
-            let n = match row {
-                77 => "none".to_owned(),
-                500 | 1999 => "-1".to_owned(),
-                _ => (id * 7).to_string(),
-            };
-            text += &format!("{id},{n},label {id}\n");
-        }
-        env.write(&format!("rows-{file}.csv"), text);
+/// A file with one row in 2,000 that has no number, and two that the guarded table refuses.
+fn write_file(env: &Env, file: u64, rows: u64, characters: usize) -> PathBuf {
+    let mut text = "id,n,label\n".to_owned();
+    let filler = "x".repeat(characters);
+    for row in 0..rows {
+        let id = file * rows + row;
+        let n = match row % ROWS {
+            77 => "none".to_owned(),
+            500 | 1999 => "-1".to_owned(),
+            _ => (id * 7).to_string(),
+        };
+        text += &format!("{id},{n},label {id}{filler}\n");
     }
+    env.write(&format!("rows-{file}.csv"), text)
 }

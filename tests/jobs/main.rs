@@ -14,6 +14,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod case;
+mod copies;
 mod logins;
 
 /// A test for each folder, and a test that none is forgotten.
@@ -54,6 +55,7 @@ folders! {
     postgresql_to_jsonl
     postgresql_to_parquet
     postgresql_to_postgresql
+    postgresql_values_without_a_place
     postgresql_where_bizdate
     split_by_ctid
     split_by_integer

@@ -20,6 +20,10 @@ pub(crate) fn fault(what: &str, path: &str, error: &io::Error) -> Fault {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             ("file.disk_full", "the disk is full", "make room, then resume the run")
         }
+        // What a stream of WASI could not write it calls an error of input or output, whatever it was.
+        _ if cfg!(target_os = "wasi") && what == "write" => {
+            ("file.write_failed", "the disk is full or broken", "make room, then resume the run")
+        }
         _ => {
             let message = format!("can't {what} \"{path}\": {error}");
             return Fault::external("file.failed", message);

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Outcome, Plugin, Reader, Run, Side, Sink, Split,
     Step, Task, Writer,
@@ -257,9 +257,8 @@ fn keys_without_a_meaning_are_refused() {
         assert_eq!(fault.code, code, "{parameter}: {}", fault.message);
         assert!(fault.place.is_some(), "{parameter}");
     }
-    for parameter in [json!({ "path": "x", "fileName": "a", "writeMode": "NONCONFLICT" })] {
-        FilePlugin::requirements(&configuration(Side::Writer, &parameter)).unwrap();
-    }
+    let parameter = json!({ "path": "x", "fileName": "a", "writeMode": "NONCONFLICT" });
+    FilePlugin::requirements(&configuration(Side::Writer, &parameter)).unwrap();
 }
 
 #[test]
@@ -473,7 +472,13 @@ fn work(sink: &mut crate::FileSink, from: i64, steps: usize) -> Option<Vec<u8>> 
 #[test]
 fn a_task_that_dies_anywhere_writes_each_row_once() {
     let expected: Vec<_> = (0..BATCHES * ROWS).collect();
-    for parameter in all_formats() {
+    // One format of each kind: it can grow, it is packed, it has its own container.
+    let formats = [
+        json!({ "fileFormat": "csv" }),
+        json!({ "fileFormat": "json", "compress": "zstd" }),
+        json!({ "fileFormat": "parquet" }),
+    ];
+    for parameter in formats {
         for first in 1..14 {
             for second in [1, 3, 5, 100] {
                 let writing = Writing::new(parameter.clone());

@@ -2,9 +2,8 @@
 //! `convert FROM TO [READER-PARAMETERS] [WRITER-PARAMETERS]`, formats by the names' endings.
 
 use std::fs::File;
-use std::io::Write;
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use formats::parameters::{FileFormat, ReadParameters, WriteParameters};
@@ -13,7 +12,7 @@ use sdk::{Budget, Fault, Result};
 
 struct Disk {
     path: String,
-    file: File,
+    file: Mutex<File>,
     len: u64,
 }
 
@@ -31,7 +30,8 @@ impl Input for Disk {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        self.file.read_at(buffer, offset).map_err(broken)
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read(buffer)).map_err(broken)
     }
 }
 
@@ -58,7 +58,8 @@ fn main() -> Result<()> {
     let begin = Instant::now();
     let file = File::open(text(0)).map_err(broken)?;
     let len = file.metadata().map_err(broken)?.len();
-    let input: Arc<dyn Input> = Arc::new(Disk { path: text(0).to_owned(), file, len });
+    let input: Arc<dyn Input> =
+        Arc::new(Disk { path: text(0).to_owned(), file: Mutex::new(file), len });
     let format = read.format(text(0), false)?;
     let schema = format.schema(1, &|_| Ok(input.clone()))?;
     for field in schema.fields() {

@@ -121,6 +121,7 @@ impl Cells {
     }
 
     /// The text of a field; `None` where it is NULL.
+    #[inline]
     pub(crate) fn text<'a>(
         &'a self,
         window: &'a [u8],
@@ -189,6 +190,7 @@ impl Column<'_> {
         }
     }
 
+    #[inline]
     fn value(&self, row: usize) -> Option<&[u8]> {
         let text = self.cells.text(self.window, row, self.index)?;
         if self.empty_is_null && text.is_empty() { None } else { Some(text) }

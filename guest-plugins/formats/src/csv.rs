@@ -87,8 +87,8 @@ pub(crate) enum Scan {
 pub(crate) struct Tokenizer {
     dialect: Dialect,
     fields: Fields,
-    /// True for the bytes that end an unquoted field.
-    stops: [bool; 256],
+    /// The bytes that end an unquoted field: delimiter, line end, escape (or the line end again).
+    stops: Stops,
 }
 
 /// A field's end, and what stands there.
@@ -111,13 +111,9 @@ const TOO_LONG: FieldFlaw =
 
 impl Tokenizer {
     pub(crate) fn new(dialect: Dialect, fields: Fields) -> Self {
-        let mut stops = [false; 256];
-        stops[usize::from(dialect.delimiter)] = true;
-        stops[usize::from(dialect.line_end)] = true;
-        if let Some(escape) = dialect.escape {
-            stops[usize::from(escape)] = true;
-        }
-        Self { dialect, fields, stops }
+        let stops =
+            [dialect.delimiter, dialect.line_end, dialect.escape.unwrap_or(dialect.line_end)];
+        Self { dialect, fields, stops: Stops::new(stops) }
     }
 
     /// Reads the record at `at` into `cells`. `ended`: nothing comes behind the window.
@@ -210,8 +206,7 @@ impl Tokenizer {
         {
             return self.quoted(window, start, quote, ended, cells);
         }
-        let stop = window[start..].iter().position(|byte| self.stops[usize::from(*byte)]);
-        let end = match stop {
+        let end = match self.stops.find(&window[start..]) {
             Some(length) => start + length,
             None if ended => window.len(),
             None => return None,
@@ -339,7 +334,7 @@ impl Tokenizer {
                     }
                     at += 2;
                 }
-                Some(byte) if self.stops[usize::from(*byte)] => break,
+                Some(byte) if self.stops.bytes.contains(byte) => break,
                 Some(byte) => {
                     text.push(*byte);
                     at += 1;
@@ -360,6 +355,49 @@ impl Tokenizer {
         let cell = Cell { start: from as u32, end: to as u32, form: Form::Resolved };
         Some(Field { cell, end, lines, flaw: self.too_long(to - from) })
     }
+}
+
+/// Finds one of three bytes. Fields are short, so that a call of `memchr` would cost more than the
+/// search: eight bytes at once by the arithmetic of words.
+pub(crate) struct Stops {
+    bytes: [u8; 3],
+    /// Each byte eight times.
+    first: u64,
+    second: u64,
+    third: u64,
+}
+
+impl Stops {
+    pub(crate) fn new(bytes: [u8; 3]) -> Self {
+        let [first, second, third] = bytes;
+        let pattern = |byte| u64::from_le_bytes([byte; 8]);
+        Self { bytes, first: pattern(first), second: pattern(second), third: pattern(third) }
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while let Some(word) = bytes.get(at..at + 8) {
+            // Eight bytes are always there.
+            let word = word.try_into().map_or(0, u64::from_le_bytes);
+            let found =
+                zeros(word ^ self.first) | zeros(word ^ self.second) | zeros(word ^ self.third);
+            if found != 0 {
+                return Some(at + (found.trailing_zeros() / 8) as usize);
+            }
+            at += 8;
+        }
+        let rest = bytes[at..].iter().position(|byte| self.bytes.contains(byte))?;
+        Some(at + rest)
+    }
+}
+
+/// The lowest bit that is set marks the first byte that is zero; those above it may be wrong.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    word.wrapping_sub(ONES) & !word & HIGHS
 }
 
 fn trimmed(window: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {

@@ -94,8 +94,9 @@ impl<'a> Printer<'a> {
                 out.push(b'"');
             }
             Shape::Text => {
+                out.push(b'"');
                 self.push(row, out);
-                quote_json(from, out);
+                close_json(from, out);
             }
             Shape::Json => {
                 self.push(row, out);
@@ -115,14 +116,18 @@ impl<'a> Printer<'a> {
 
 /// Makes a JSON string of the text from `from` on.
 fn quote_json(from: usize, out: &mut Vec<u8>) {
+    out.insert(from, b'"');
+    close_json(from, out);
+}
+
+/// Makes a JSON string of the text behind the quote at `from`.
+fn close_json(from: usize, out: &mut Vec<u8>) {
     let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    if !out[from..].iter().any(special) {
+    if !out[from + 1..].iter().any(special) {
         out.push(b'"');
-        out.insert(from, b'"');
         return;
     }
-    let text = out.split_off(from);
-    out.push(b'"');
+    let text = out.split_off(from + 1);
     for byte in text {
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),

@@ -4,7 +4,7 @@
 //! `2024-02-29`, `12:30:00.123456`, `2024-02-29 12:30:00` (or with `T`), with `Z` or `+01:00` behind.
 //! `infinity` and `-infinity` are the extremes of a date or timestamp.
 
-use crate::value::Misfit;
+use crate::value::{Misfit, push_padded};
 
 pub(crate) const SECOND_US: i64 = 1_000_000;
 pub(crate) const DAY_US: i64 = 86_400 * SECOND_US;
@@ -142,16 +142,20 @@ fn time_of_day(hour: i64, minute: i64, second: i64, fraction: i64) -> Option<i64
     (minute < 60 && second < 60 && us <= DAY_US).then_some(us)
 }
 
+/// The number of two digits.
+fn two(tens: u8, ones: u8) -> Option<u32> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
 /// `yyyy-MM-dd`; years beyond 9999 have more digits, those before year 0 a minus.
 pub(crate) fn parse_date(text: &[u8]) -> Result<i32, Misfit> {
-    if let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text {
-        let digits = [y1, y2, y3, y4, m1, m2, d1, d2].map(|byte| byte.wrapping_sub(b'0'));
-        if digits.iter().all(|digit| *digit <= 9) {
-            let [y1, y2, y3, y4, m1, m2, d1, d2] = digits.map(u32::from);
-            let year = y1 * 1000 + y2 * 100 + y3 * 10 + y4;
-            let found = days(i64::from(year), m1 * 10 + m2, d1 * 10 + d2);
-            return found.map(|days| days as i32).ok_or(Misfit::Form);
-        }
+    if let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text
+        && let (Some(y), Some(z), Some(m), Some(d)) =
+            (two(y1, y2), two(y3, y4), two(m1, m2), two(d1, d2))
+    {
+        let found = days(i64::from(y * 100 + z), m, d);
+        return found.map(|days| days as i32).ok_or(Misfit::Form);
     }
     match text {
         b"infinity" => return Ok(i32::MAX),
@@ -234,13 +238,6 @@ pub(crate) fn parse_instant(text: &[u8]) -> Result<i64, Misfit> {
 
 fn push_two(number: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
-}
-
-fn push_padded(number: u64, width: usize, out: &mut Vec<u8>) {
-    let from = out.len();
-    crate::value::push_u64(number, out);
-    let missing = width.saturating_sub(out.len() - from);
-    out.splice(from..from, std::iter::repeat_n(b'0', missing));
 }
 
 pub(crate) fn push_date(days: i64, out: &mut Vec<u8>) {
@@ -404,7 +401,12 @@ impl Pattern {
         let second = seconds.rem_euclid(86_400);
         for part in &self.parts {
             let (number, width) = match part {
-                Part::Year => (year.unsigned_abs(), 4),
+                Part::Year => {
+                    if year < 0 {
+                        out.push(b'-');
+                    }
+                    (year.unsigned_abs(), 4)
+                }
                 Part::Month(letters) => (u64::from(month), *letters),
                 Part::Day(letters) => (u64::from(day), *letters),
                 Part::Hour(letters) => (second as u64 / 3600, *letters),

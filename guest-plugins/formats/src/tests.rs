@@ -49,7 +49,7 @@ pub(super) fn read(parameter: &Value, input: &Arc<dyn Input>) -> Result<Content>
     Ok(Content { schema, rows, undecodable })
 }
 
-#[allow(clippy::too_many_arguments, reason = "a helper of tests alone")]
+#[allow(clippy::too_many_arguments, reason = "only tests call it")]
 pub(super) fn read_share(
     format: &ReadFormat,
     input: &Arc<dyn Input>,

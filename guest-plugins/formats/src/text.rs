@@ -12,6 +12,7 @@ use crate::columns::{self, ReadFrom, Reading};
 use crate::csv::{self, Scan};
 use crate::json;
 use crate::read::Chunk;
+use crate::value::Misfit;
 use crate::window::{BLOCK_BYTES, Window};
 
 /// A batch of this size keeps the costs of a call small and the batch in the cache.
@@ -163,7 +164,7 @@ impl TextReader {
             arrays.push(self.array(window, reading, rows, &mut misfits)?);
             found.extend(misfits.into_iter().map(|(row, misfit)| {
                 let (name, word) = (&reading.name, reading.kind.word());
-                let hint = match self.inferred {
+                let hint = match self.inferred && misfit != Misfit::Text {
                     true => "; the type was inferred, so declare \"column\" if it is another",
                     false => "",
                 };

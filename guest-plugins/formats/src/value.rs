@@ -222,8 +222,13 @@ const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
 6061626364656667686970717273747576777879\
 8081828384858687888990919293949596979899";
 
-pub(crate) fn push_u64(mut number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
+pub(crate) fn push_u64(number: u64, out: &mut Vec<u8>) {
+    push_padded(number, 1, out);
+}
+
+/// With zeros in front up to `width` digits, 20 at most.
+pub(crate) fn push_padded(mut number: u64, width: usize, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
     let mut at = digits.len();
     while number >= 100 {
         let pair = (number % 100) as usize * 2;
@@ -235,10 +240,11 @@ pub(crate) fn push_u64(mut number: u64, out: &mut Vec<u8>) {
         at -= 2;
         let pair = number as usize * 2;
         digits[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
-    } else {
+    } else if number > 0 {
         at -= 1;
         digits[at] = b'0' + number as u8;
     }
+    at = at.min(digits.len().saturating_sub(width));
     out.extend_from_slice(&digits[at..]);
 }
 
@@ -254,11 +260,18 @@ pub(crate) fn push_decimal(number: i128, scale: i8, out: &mut Vec<u8>) {
     if number < 0 {
         out.push(b'-');
     }
-    let from = out.len();
-    match u64::try_from(number.unsigned_abs()) {
-        Ok(short) => push_u64(short, out),
-        Err(_) => out.extend_from_slice(number.unsigned_abs().to_string().as_bytes()),
+    let digits = usize::try_from(scale).ok().filter(|scale| *scale <= SAFE_DIGITS);
+    if let (Ok(short), Some(digits)) = (u64::try_from(number.unsigned_abs()), digits) {
+        let unit = 10_u64.pow(digits as u32);
+        push_u64(short / unit, out);
+        if digits > 0 {
+            out.push(b'.');
+            push_padded(short % unit, digits, out);
+        }
+        return;
     }
+    let from = out.len();
+    out.extend_from_slice(number.unsigned_abs().to_string().as_bytes());
     set_point(from, scale, out);
 }
 

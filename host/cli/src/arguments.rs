@@ -138,8 +138,6 @@ pub(crate) struct SandboxedJobArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct RunArguments {
-    #[command(flatten)]
-    pub(crate) sandboxed: SandboxedJobArguments,
     /// Go on with a run [default: the newest unfinished run of this document]
     #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true)]
     pub(crate) resume: Option<Option<String>>,
@@ -154,6 +152,9 @@ pub(crate) struct RunArguments {
         hide_env = true
     )]
     pub(crate) progress: ProgressMode,
+    // Last, since its headings hold for all that follows.
+    #[command(flatten)]
+    pub(crate) sandboxed: SandboxedJobArguments,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -167,7 +168,7 @@ pub(crate) enum ProgressMode {
 #[derive(Args, Debug)]
 pub(crate) struct TargetArguments {
     /// A job document, "-" for one on standard input, or the name of a data source
-    #[arg(value_name = "JOB|SOURCE")]
+    #[arg(value_name = "JOB|SOURCE", index = 1)]
     pub(crate) target: PathBuf,
     #[command(flatten)]
     pub(crate) input: InputArguments,
@@ -179,14 +180,15 @@ pub(crate) struct TargetArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct DiscoverArguments {
-    #[command(flatten)]
-    pub(crate) target: TargetArguments,
-    /// What to look at, from the outside in: a schema, then a table
-    #[arg(value_name = "PATH")]
-    pub(crate) path: Vec<String>,
     /// Show the first rows that the reader of a job reads
     #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "10", conflicts_with = "path")]
     pub(crate) sample: Option<u32>,
+    /// What to look at, from the outside in: a schema, then a table
+    #[arg(value_name = "PATH", index = 2)]
+    pub(crate) path: Vec<String>,
+    // Last, since its headings hold for all that follows.
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -236,6 +238,7 @@ pub(crate) struct CompletionsArguments {
 
 /// What each plug-in may use; without an option, the sandbox's default.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArguments {
     /// Set a limit of plug-ins, such as memory=512MiB or short-call=90s (repeatable); "airlock
     /// doctor" lists them all

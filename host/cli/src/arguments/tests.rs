@@ -75,6 +75,8 @@ fn the_options_of_run() {
     assert_eq!(
         words(Arguments::command(), "run"),
         [
+            "--resume",
+            "--progress",
             "--parameter",
             "--bizdate",
             "--cyctime",
@@ -84,8 +86,6 @@ fn the_options_of_run() {
             "--allow-read",
             "--allow-write",
             "--limit",
-            "--resume",
-            "--progress",
             "--output",
             "--state-dir",
         ]

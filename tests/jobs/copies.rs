@@ -1,0 +1,39 @@
+//! A row that the destination refuses does not cost a COPY for every row around it.
+
+use serde_json::json;
+use tests::{Document, Env, PgServer, document, soak};
+
+/// COPYs of a run of `rows` rows, of which the destination refuses one.
+fn copies(rows: u32, refused: Option<u32>) -> usize {
+    let database = PgServer::shared().database();
+    // A deferred trigger could name no row; this one the server names, but in its own words.
+    database.setup("create table guarded (id bigint, constraint small check (id < 100000000))");
+    let mut env = Env::new();
+    database.admit(&mut env);
+    let mut text = "id\n".to_owned();
+    for row in 0..rows {
+        let value = if refused == Some(row) { 100_000_000 + row } else { row };
+        text += &format!("{value}\n");
+    }
+    env.write("rows.csv", text);
+    let column = json!([{"index": 0, "type": "bigint", "name": "id"}]);
+    let reader =
+        json!({"path": ["rows.csv"], "fileFormat": "csv", "header": true, "column": column});
+    let job = Document::new(("file", reader), document::table("guarded")).tolerating(1);
+    env.write_json("job.json", job.json());
+    let summary = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json();
+    let dirty = u32::from(refused.is_some());
+    assert_eq!(summary["records_dirty"], dirty);
+    assert_eq!(database.count("select count(*) from guarded"), u64::from(rows - dirty));
+    database.statements("copy ")
+}
+
+#[test]
+fn one_bad_row_costs_at_most_log2_more_copies() {
+    let rows = if soak() { 1_000_000 } else { 100_000 };
+    let good = copies(rows, None);
+    for bad in [0, rows / 3, rows - 1] {
+        let more = copies(rows, Some(bad)) - good;
+        assert!(more as u32 <= rows.ilog2() + 1, "{more} more COPYs than {good}, for row {bad}");
+    }
+}
