@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use domain::fault::Result;
 use jiff::Zoned;
+use sandbox::OnHostCall;
 use spec::Clock;
 
 use crate::arguments::Common;
@@ -20,6 +21,7 @@ pub(crate) struct Host {
     /// When the process began, in the machine's zone.
     pub(crate) now: Zoned,
     pub(crate) stop: Stop,
+    pub(crate) on_host_call: Option<OnHostCall>,
 }
 
 impl Host {
@@ -28,8 +30,10 @@ impl Host {
         console: Console,
         environment: Environment,
         stop: Stop,
+        on_host_call: Option<OnHostCall>,
     ) -> Self {
-        Self { console, environment, state_dir: common.state_dir, now: Zoned::now(), stop }
+        let (state_dir, now) = (common.state_dir, Zoned::now());
+        Self { console, environment, state_dir, now, stop, on_host_call }
     }
 
     /// # Errors

@@ -55,7 +55,9 @@ fn sandbox(host: &Host, limits: Limits) -> Result<Sandbox> {
     let folders = host.folders()?;
     folders.create()?;
     let output = Arc::new(GuestOutput { format: host.console.format });
-    Sandbox::new(sandbox::Settings { cache_dir: Some(folders.cache), limits, output })
+    let on_host_call = host.on_host_call.clone();
+    let cache_dir = Some(folders.cache);
+    Sandbox::new(sandbox::Settings { cache_dir, limits, output, on_host_call })
 }
 
 /// # Errors

@@ -41,13 +41,14 @@ use std::sync::Arc;
 use clap::Parser;
 use clap::error::ErrorKind;
 use domain::fault::{Fault, Result};
+use serde_json::{Map, Value};
 
 pub use ports::{Plain, Ports};
 
 use arguments::{Arguments, Command, Format};
 use console::Console;
 use environment::Environment;
-use failure::{Ending, Failure, exit_code};
+use failure::{Ending, Failure};
 use host::Host;
 use signals::{Signals, Stop};
 
@@ -106,7 +107,7 @@ async fn dispatch<P: Ports>(
     stop: Stop,
 ) -> Ending {
     let ports = Arc::new(ports);
-    let host = Host::new(arguments.common, console, environment, stop);
+    let host = Host::new(arguments.common, console, environment, stop, ports.on_host_call());
     match &arguments.command {
         Command::Run(arguments) => Box::pin(commands::run::run(&host, &*ports, arguments)).await,
         Command::Validate(arguments) => commands::validate::validate(&host, arguments).await,
@@ -125,24 +126,18 @@ async fn dispatch<P: Ports>(
 
 /// Tells why a command ended early, and answers the exit code.
 fn code(console: Console, ended: Ending) -> u8 {
-    let failed = match ended {
+    let failure = match ended {
         Ok(code) => return code,
         Err(failure) => failure,
     };
-    let faults = match failed {
-        Failure::Faults(faults) => faults,
-        Failure::Output(error) => match failure::of_output(&error) {
-            None => return 0,
-            Some(fault) => {
-                console.error(&fault);
-                return exit_code(&[fault]);
-            }
-        },
-    };
-    match console.failed(&faults) {
-        Ok(()) => exit_code(&faults),
-        // Nobody reads it; the code still tells.
-        Err(_) => exit_code(&faults),
+    tell(console, &failure, Map::new());
+    failure.exit_code()
+}
+
+/// Where the object cannot be written, standard error still can.
+fn tell(console: Console, failure: &Failure, rest: Map<String, Value>) {
+    if console.failed(failure, rest).is_err() {
+        failure.faults.iter().for_each(|fault| console.error(fault));
     }
 }
 

@@ -2,7 +2,7 @@
 //! second program that tests build.
 
 use domain::port::{Destination, Source, Store};
-use sandbox::{GuestDestination, GuestSource};
+use sandbox::{GuestDestination, GuestSource, OnHostCall};
 use store::SqliteStore;
 
 /// Wraps each port before the engine gets it.
@@ -14,6 +14,11 @@ pub trait Ports: Send + Sync + 'static {
     fn store(&self, store: SqliteStore) -> Self::Store;
     fn source(&self, source: GuestSource) -> Self::Source;
     fn destination(&self, destination: GuestDestination) -> Self::Destination;
+
+    /// What is told of every host call of the plug-ins.
+    fn on_host_call(&self) -> Option<OnHostCall> {
+        None
+    }
 }
 
 /// Leaves every port as it is.

@@ -77,6 +77,7 @@ impl Component {
             limits: Arc::clone(&shared.limits),
             output: Arc::clone(&shared.output),
             slots: Arc::clone(&shared.slots),
+            host_calls: shared.host_calls.clone(),
         });
         let (shared, description) = (Arc::clone(shared), OnceCell::new());
         Ok(Self {
@@ -256,7 +257,7 @@ impl Component {
         secrets: Secrets,
         call: Call,
     ) -> Result<(Instance, connector::Guest)> {
-        let mut instance = Instance::start(&self.inner.factory, reach, secrets).await?;
+        let mut instance = Instance::start(&self.inner.factory, None, reach, secrets).await?;
         let (mut live, turn) = instance.enter(call)?;
         let face = self.inner.connector.load(&mut live.store, &live.instance);
         let face = instance.leave(live, turn, Some(face))?;

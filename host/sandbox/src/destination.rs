@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::{Answer, Attempt, Closed, Destination, Outcome, Prepared, Writer};
-use domain::{Batch, Configuration, Dataset, Epoch, Fault, Mark, Result, TaskIndex};
+use domain::{Batch, Configuration, Dataset, Epoch, Fault, Mark, Result, Side, TaskIndex};
 use wasmtime::component::{Func, ResourceAny};
 
 use crate::batch::{self, Outgoing};
@@ -85,8 +85,9 @@ impl Destination for GuestDestination {
         let known = self.face.as_ref().ok_or_else(|| {
             Fault::user("plugin.no_writer", format!("{} cannot write", who(&self.factory.title)))
         })?;
+        let secrets = Secrets::of(&self.configuration);
         let mut instance =
-            Instance::start(&self.factory, &self.reach, Secrets::of(&self.configuration)).await?;
+            Instance::start(&self.factory, Some(Side::Writer), &self.reach, secrets).await?;
         let (mut live, turn) = instance.enter(Call::Connect)?;
         let loaded = known.indices.load(&mut live.store, &live.instance).and_then(|face| {
             let write = live.instance.get_func(&mut live.store, known.write);

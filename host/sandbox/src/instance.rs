@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Fault, Result};
+use domain::{Fault, Result, Side};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Instance as WasmInstance, InstancePre, ResourceAny};
 use wasmtime::{AsContext as _, Store, Trap, UpdateDeadline};
@@ -13,6 +13,7 @@ use wasmtime_wasi::I32Exit;
 use crate::bindings::airlock::connector::types;
 use crate::call::Call;
 use crate::convert;
+use crate::hook::HostCalls;
 use crate::limits::{self, Limits};
 use crate::reach::Reach;
 use crate::secrets::Secrets;
@@ -33,6 +34,7 @@ pub(crate) struct Factory {
     pub(crate) output: Arc<dyn Output>,
     /// One permit for each slot of the pool.
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) host_calls: Option<HostCalls>,
 }
 
 /// An instance with its store. While a call is on, its living part is with the call: a call that
@@ -80,9 +82,10 @@ impl Turn {
 }
 
 impl Instance {
-    /// Starts an instance that can reach `reach`, and whose words never show `secrets`.
+    /// Starts an instance, for a session of `side` if it has one, that can reach `reach`, and whose words never show `secrets`.
     pub(crate) async fn start(
         factory: &Arc<Factory>,
+        side: Option<Side>,
         reach: &Reach,
         secrets: Secrets,
     ) -> Result<Self> {
@@ -103,6 +106,9 @@ impl Instance {
                 false => UpdateDeadline::Interrupt,
             })
         });
+        if let Some(calls) = &factory.host_calls {
+            calls.watch(&mut store, &factory.title, side);
+        }
         store.data_mut().new_call(limits);
         let turn = Turn::new(Call::Instantiate, limits);
         match turn.wait(factory.pre.instantiate_async(&mut store)).await {

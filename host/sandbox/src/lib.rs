@@ -25,6 +25,7 @@ mod component;
 mod convert;
 mod destination;
 mod engine;
+mod hook;
 mod inspect;
 mod instance;
 mod ledger;
@@ -50,6 +51,7 @@ use wasmtime::component::Linker;
 pub use compile::Compiled;
 pub use component::Component;
 pub use destination::{GuestDestination, GuestWriter};
+pub use hook::{HostCall, OnHostCall};
 pub use inspect::Faces;
 pub use limits::{LimitRow, Limits, Unit};
 pub use reach::Reach;
@@ -57,6 +59,7 @@ pub use source::{GuestReader, GuestSource};
 pub use stdio::{Discard, Output};
 
 use cache::Cache;
+use hook::HostCalls;
 use state::State;
 
 /// What a sandbox is set up with.
@@ -66,11 +69,19 @@ pub struct Settings {
     pub limits: Limits,
     /// Where the standard output of guests goes.
     pub output: Arc<dyn Output>,
+    /// Called before every host call of every guest, such as to stop there for a test; `None` costs
+    /// nothing.
+    pub on_host_call: Option<OnHostCall>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cache_dir: None, limits: Limits::default(), output: Arc::new(Discard) }
+        Self {
+            cache_dir: None,
+            limits: Limits::default(),
+            output: Arc::new(Discard),
+            on_host_call: None,
+        }
     }
 }
 
@@ -87,6 +98,7 @@ struct Shared {
     limits: Arc<Limits>,
     output: Arc<dyn Output>,
     slots: Arc<Semaphore>,
+    host_calls: Option<HostCalls>,
 }
 
 impl Sandbox {
@@ -107,7 +119,9 @@ impl Sandbox {
         });
         let slots = Arc::new(Semaphore::new(limits.instances as usize));
         let output = settings.output;
-        Ok(Self { shared: Arc::new(Shared { engine, linker, cache, limits, output, slots }) })
+        let host_calls = settings.on_host_call.map(HostCalls::new);
+        let shared = Shared { engine, linker, cache, limits, output, slots, host_calls };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Makes a plug-in of the bytes of a component. `title` names it in messages.

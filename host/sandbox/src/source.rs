@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::{Budget, Plan, Reader, Rows, Source, Split, Splits, Step, Undecodable};
-use domain::{Configuration, Dataset, Fault, Position, Result};
+use domain::{Configuration, Dataset, Fault, Position, Result, Side};
 use wasmtime::component::ResourceAny;
 
 use crate::batch::{self, Refused};
@@ -60,8 +60,9 @@ impl Source for GuestSource {
         let face = self.face.as_ref().ok_or_else(|| {
             Fault::user("plugin.no_reader", format!("{} cannot read", who(&self.factory.title)))
         })?;
+        let secrets = Secrets::of(&self.configuration);
         let mut instance =
-            Instance::start(&self.factory, &self.reach, Secrets::of(&self.configuration)).await?;
+            Instance::start(&self.factory, Some(Side::Reader), &self.reach, secrets).await?;
         let (mut live, turn) = instance.enter(Call::Connect)?;
         let loaded = face.load(&mut live.store, &live.instance);
         let face = instance.leave(live, turn, Some(loaded))?;

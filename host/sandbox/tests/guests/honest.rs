@@ -1,11 +1,15 @@
 //! Sessions that go as they should.
 
+use std::sync::{Arc, Mutex};
+
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use domain::port::{
     Attempt, Destination as _, Outcome, Reader as _, Source as _, Step, Writer as _,
 };
 use domain::{Batch, Mark, Side};
-use sandbox::{Compiled, Faces, GuestReader, Limits, Reach};
+use sandbox::{
+    Compiled, Faces, GuestReader, HostCall, Limits, OnHostCall, Reach, Sandbox, Settings,
+};
 
 use crate::setup::{BUDGET, attempt, configuration, faulty, guest, guest_within};
 
@@ -158,4 +162,27 @@ async fn a_step_on_the_wrong_side_is_said() {
     let fault = source.connect().await.err().or(stream.requirements(&step).await.err()).unwrap();
     assert_eq!(fault.domain, domain::FaultDomain::User, "{fault}");
     assert_eq!(attempt.epoch, 2);
+}
+
+#[tokio::test]
+async fn host_calls_are_told_with_their_side_and_number() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hearing = Arc::clone(&heard);
+    let on_host_call: OnHostCall = Arc::new(move |call: &HostCall<'_>| {
+        assert_eq!(call.plugin, "stream");
+        hearing.lock().unwrap().push((call.side, call.number));
+    });
+    let settings = Settings { on_host_call: Some(on_host_call), ..Settings::default() };
+    let sandbox = Sandbox::new(settings).unwrap();
+    let stream = sandbox.load(testkit::guest::component("stream"), "stream").await.unwrap();
+    let reader = configuration("stream", Side::Reader, COLUMNS);
+    let mut reader = stream.source(reader, Reach::none()).connect().await.unwrap();
+    reader.plan(1, &[]).await.unwrap();
+    let writer = configuration("stream", Side::Writer, r#"{"print": true}"#);
+    stream.destination(writer, Reach::none()).connect().await.unwrap();
+    let heard = heard.lock().unwrap();
+    assert!(heard.iter().map(|(_, number)| *number).eq(1..=heard.len() as u64));
+    for side in [Some(Side::Reader), Some(Side::Writer)] {
+        assert!(heard.iter().any(|(told, _)| *told == side), "{heard:?}");
+    }
 }

@@ -47,8 +47,12 @@ pub(crate) fn tight() -> Limits {
 
 pub(crate) fn sandbox(limits: Limits) -> (Sandbox, Arc<Printed>) {
     let printed = Arc::new(Printed::default());
-    let settings =
-        Settings { cache_dir: Some(CACHE.path().join("cache")), limits, output: printed.clone() };
+    let settings = Settings {
+        cache_dir: Some(CACHE.path().join("cache")),
+        limits,
+        output: printed.clone(),
+        on_host_call: None,
+    };
     (Sandbox::new(settings).unwrap(), printed)
 }
 
