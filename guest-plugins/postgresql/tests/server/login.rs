@@ -164,7 +164,7 @@ fn certificates(folder: &Path) {
     );
     let folder = folder.display();
     let owner = format!(
-        "chown postgres {folder}/server.key {folder}/server.crt && chmod 600 {folder}/server.key"
+        "chown --reference={folder} {folder}/server.key {folder}/server.crt && chmod 600 {folder}/server.key"
     );
     assert!(Command::new("sh").args(["-c", &owner]).status().unwrap().success());
 }

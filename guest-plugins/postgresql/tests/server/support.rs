@@ -1,7 +1,10 @@
 //! A private PostgreSQL server for the tests, and the host's part played by hand.
 
+use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -17,17 +20,28 @@ use sdk::{
 };
 use serde_json::{Value, json};
 
-pub(crate) const BIN: &str = "/usr/lib/postgresql/15/bin";
+/// Where Debian keeps the server's programs, one folder for each version.
+const VERSIONS: &str = "/usr/lib/postgresql";
 pub(crate) const PASSWORD: &str = "correct horse";
 /// Everything here takes moments; a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A server with its data in a folder of its own. A shell holds it, and ends it by its process id when
-/// the test process is gone, however that ends.
+/// Another program may take the port between our look and the server's start.
+const STARTS_MAX: u32 = 5;
+/// Waits for the end of its standard input, which comes with the end of the test process however it
+/// ends; then stops the server of the folder, if one runs, and takes the folder away.
+const KEEPER: &str = r#"
+trap '' INT
+cat > /dev/null
+"$BIN/pg_ctl" stop -D "$FOLDER/data" -m fast -t 30 || "$BIN/pg_ctl" stop -D "$FOLDER/data" -m immediate
+rm -rf "$FOLDER"
+"#;
+
+/// A server with its data in a folder of its own, as long as its keeper's standard input is open.
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) folder: PathBuf,
-    _shell: Child,
+    _keeper: Child,
 }
 
 /// The server that the tests share; each test has a database of its own.
@@ -36,15 +50,45 @@ pub(crate) fn server() -> &'static Server {
     SERVER.get_or_init(|| Server::start("", |_| {}))
 }
 
-fn as_postgres() -> Command {
-    let mut command = Command::new("runuser");
-    command.args(["-u", "postgres", "--"]);
-    command
+/// The programs of the newest version that is installed.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+    let versions = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let usable = versions
+        .map(|version| (version, Path::new(VERSIONS).join(version.to_string()).join("bin")));
+    let newest = usable.filter(|(_, folder)| folder.join("initdb").exists()).max();
+    newest.expect("the server's programs are installed by: cargo xtask test").1
 }
 
-fn run(command: &mut Command) {
-    let output = command.output().expect("the program starts");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+/// As whom the server runs: it refuses root.
+struct Owner(Option<(u32, u32)>);
+
+impl Owner {
+    fn find() -> Self {
+        if fs::metadata("/proc/self").unwrap().uid() != 0 {
+            return Self(None);
+        }
+        let users = fs::read_to_string("/etc/passwd").unwrap();
+        let user = users.lines().find_map(|line| line.strip_prefix("postgres:"));
+        let user = user.expect("the user \"postgres\" comes with the server: cargo xtask test");
+        let fields: Vec<_> = user.split(':').collect();
+        Self(Some((fields[1].parse().unwrap(), fields[2].parse().unwrap())))
+    }
+
+    fn own(&self, path: &Path) {
+        if let Some((user, group)) = self.0 {
+            chown(path, Some(user), Some(group)).unwrap();
+        }
+    }
+
+    fn command(&self, program: &Path, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
+        if let Some((user, group)) = self.0 {
+            command.uid(user).gid(group);
+        }
+        command
+    }
 }
 
 impl Server {
@@ -54,64 +98,41 @@ impl Server {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("airlock-postgresql-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        run(as_postgres().arg("mkdir").arg("-m").arg("755").arg(&folder));
-        let password_file = folder.join("password");
-        let mut tee = as_postgres()
-            .arg("tee")
-            .arg(&password_file)
+        fs::create_dir(&folder).unwrap();
+        let owner = Owner::find();
+        owner.own(&folder);
+        let keeper = owner
+            .command(Path::new("/bin/sh"), &folder)
+            .args(["-c", KEEPER])
+            .env("BIN", programs())
+            .env("FOLDER", &folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        tee.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
-        assert!(tee.wait().unwrap().success());
+        let password = folder.join("password");
+        fs::write(&password, PASSWORD).unwrap();
+        owner.own(&password);
         let data = folder.join("data");
-        run(as_postgres().arg(format!("{BIN}/initdb")).arg("-D").arg(&data).args([
-            "-A",
-            "scram-sha-256",
-            "-U",
-            "postgres",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-            &format!("--pwfile={}", password_file.display()),
-        ]));
+        let made = owner
+            .command(&programs().join("initdb"), &folder)
+            .args(["-A", "scram-sha-256", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"])
+            .arg("--no-sync")
+            .arg(format!("--pwfile={}", password.display()))
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         arrange(&data);
-        for _ in 0..5 {
-            if let Some(server) = Self::begin(&folder, &data, options) {
-                return server;
+        for _ in 0..STARTS_MAX {
+            if let Some(port) = begin(&owner, &folder, options) {
+                return Self { port, folder, _keeper: keeper };
             }
         }
-        panic!("the server does not start; see {}", folder.display());
-    }
-
-    #[allow(clippy::zombie_processes, reason = "the shell lives as long as the test process")]
-    fn begin(folder: &Path, data: &Path, options: &str) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let script = format!(
-            "{BIN}/postgres -D {0} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={1} \
-             -c fsync=off -c max_connections=50 {options} >> {1}/log 2>&1 < /dev/null & server=$!; \
-             cat > /dev/null; kill -INT $server; wait $server; rm -rf {1}",
-            data.display(),
-            folder.display(),
-        );
-        let mut shell =
-            as_postgres().args(["sh", "-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if data.join("postmaster.pid").exists()
-                && TcpStream::connect(("127.0.0.1", port)).is_ok()
-                && ready(port)
-            {
-                return Some(Self { port, folder: folder.to_owned(), _shell: shell });
-            }
-            if shell.try_wait().unwrap().is_some() {
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        None
+        let log = fs::read(folder.join("log")).unwrap_or_default();
+        panic!("the server does not start\n{}", String::from_utf8_lossy(&log));
     }
 
     /// A new database of the server.
@@ -123,9 +144,36 @@ impl Server {
     }
 }
 
-fn ready(port: u16) -> bool {
-    let args = ["-h", "127.0.0.1", "-p", &port.to_string(), "-q"];
-    Command::new(format!("{BIN}/pg_isready")).args(args).status().is_ok_and(|s| s.success())
+/// Starts the server of `folder`, and answers its port; `None` where it ends, such as where the port is
+/// taken.
+#[allow(clippy::zombie_processes, reason = "the keeper ends the server with the test process")]
+fn begin(owner: &Owner, folder: &Path, options: &str) -> Option<u16> {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let log = fs::File::create(folder.join("log")).unwrap();
+    let mut server = owner
+        .command(&programs().join("postgres"), folder)
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"])
+        .args(["-c", &format!("unix_socket_directories={}", folder.display())])
+        .args(["-c", "fsync=off", "-c", "max_connections=50"])
+        .args(options.split_whitespace())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end && server.try_wait().unwrap().is_none() {
+        let log = fs::read(folder.join("log")).unwrap_or_default();
+        if String::from_utf8_lossy(&log).contains("ready to accept connections") {
+            return Some(port);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let _ = server.kill();
+    let _ = server.wait();
+    None
 }
 
 /// A database of the server, seen through psql and through the plug-in.
@@ -137,7 +185,7 @@ pub(crate) struct Database<'a> {
 impl Database<'_> {
     /// What psql prints for `sql`.
     pub(crate) fn sql(&self, sql: &str) -> String {
-        let mut child = Command::new(format!("{BIN}/psql"))
+        let mut child = Command::new("psql")
             .args([
                 "-X",
                 "-q",
