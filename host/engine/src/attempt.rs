@@ -192,7 +192,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             store: self.store.clone(),
             settings: self.settings.clone(),
             progress: self.progress.clone(),
-            mapping: Mapping::new(&plan.datasets, &prepared.datasets, self.settings.casts)?,
+            mapping: Mapping::new(&plan.datasets, &prepared.datasets, &self.settings)?,
             budget: self.settings.budget(&prepared.wishes),
             datasets: plan.datasets,
             attempt,
@@ -271,7 +271,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let within = |fault: Fault| fault.within("writer");
         let mut writer = self.destination.connect().await.map_err(within)?;
         let preview = writer.preview(&plan.datasets).await.map_err(within)?;
-        Mapping::new(&plan.datasets, &preview.datasets, self.settings.casts)?;
+        Mapping::new(&plan.datasets, &preview.datasets, &self.settings)?;
         writer.prepare(attempt, &plan.datasets).await.map_err(within)
     }
 

@@ -3,17 +3,30 @@
 //! A cast keeps every value or makes its row dirty; one that cannot keep values in general is refused
 //! when the run is planned, unless the job allows DataX's conversions (invariant 9).
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
-use arrow_schema::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_cast::can_cast_types;
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use domain::job::Casts;
-use domain::port::DirtyStage;
 use domain::{Batch, Dataset, Fault, Result};
 
+use self::column::{cast_fault, convert};
+use self::zones::Rules;
 use crate::dirty::Reason;
+use crate::settings::Settings;
 use crate::unsettled::filtered;
 
+mod clock;
+mod column;
+mod datax;
 mod extremes;
+mod number;
+mod texts;
+mod zones;
+
+pub(crate) use column::relabeled;
+pub(crate) use extremes::word as extreme_word;
 
 /// What becomes of the values of one pair of fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +67,7 @@ pub struct ColumnCast {
 #[derive(Clone, Debug)]
 pub struct Mapping {
     datasets: Vec<DatasetMapping>,
-    casts: Casts,
+    rules: Rules,
 }
 
 #[derive(Clone, Debug)]
@@ -75,12 +88,13 @@ impl Mapping {
     ///
     /// # Errors
     /// `mapping.dataset_count`, `mapping.column_count`: the two sides do not match;
-    /// `mapping.impossible_cast`, `mapping.lossy_cast`: a pair that the job does not allow.
-    pub fn new(from: &[Dataset], to: &[Dataset], casts: Casts) -> Result<Self> {
-        let mapping = Self::unchecked(from, to, casts)?;
+    /// `mapping.impossible_cast`, `mapping.lossy_cast`: a pair that the job does not allow;
+    /// `mapping.time_zone`: the job's zone is not known.
+    pub fn new(from: &[Dataset], to: &[Dataset], settings: &Settings) -> Result<Self> {
+        let mapping = Self::unchecked(from, to, settings)?;
         for (dataset, from) in mapping.datasets.iter().zip(from) {
             for pair in &dataset.columns {
-                allowed(pair, casts)
+                allowed(pair, settings.casts)
                     .map_err(|fault| fault.within(format!("table \"{}\"", from.title())))?;
             }
         }
@@ -88,7 +102,7 @@ impl Mapping {
     }
 
     /// The same without judging the pairs: for showing them.
-    pub fn unchecked(from: &[Dataset], to: &[Dataset], casts: Casts) -> Result<Self> {
+    pub fn unchecked(from: &[Dataset], to: &[Dataset], settings: &Settings) -> Result<Self> {
         if from.len() != to.len() {
             return Err(Fault::plugin(
                 "mapping.dataset_count",
@@ -96,7 +110,7 @@ impl Mapping {
             ));
         }
         let datasets = from.iter().zip(to).map(pair_up).collect::<Result<_>>()?;
-        Ok(Self { datasets, casts })
+        Ok(Self { datasets, rules: Rules::new(settings)? })
     }
 
     /// The pairs of each dataset.
@@ -112,7 +126,7 @@ impl Mapping {
         if mapping.is_same() {
             return Ok(Mapped { batch: mapping.relabeled(batch)?, dirty: Vec::new() });
         }
-        mapping.cast(batch, self.casts)
+        mapping.cast(batch, &self.rules)
     }
 }
 
@@ -149,6 +163,8 @@ fn allowed(pair: &ColumnCast, casts: Casts) -> Result<()> {
         )
     };
     match (pair.cast, casts) {
+        // DataX tells each value that its table has no place for.
+        (Cast::Impossible, Casts::DataX) if datax::has(from, to) => Ok(()),
         (Cast::Impossible, _) => {
             Err(Fault::user("mapping.impossible_cast", format!("{} cannot be cast", what()))
                 .hint("read or write the column as a text"))
@@ -166,24 +182,65 @@ fn allowed(pair: &ColumnCast, casts: Casts) -> Result<()> {
 
 /// Which cast a pair of fields needs.
 fn judge(from: &Field, to: &Field) -> Cast {
+    let cast = judge_values(from, to);
+    let may_miss = (from.is_nullable() && !to.is_nullable())
+        || extremes::are_lost(from, to)
+        || extremes::may_arise(from, to);
+    if may_miss && matches!(cast, Cast::Same | Cast::Exact) { Cast::Checked } else { cast }
+}
+
+/// The same for values that are neither null nor extremes.
+fn judge_values(from: &Field, to: &Field) -> Cast {
     use DataType as T;
     let (source, target) = (from.data_type(), to.data_type());
-    if source.equals_datatype(target) {
-        let all_fit = (to.is_nullable() || !from.is_nullable()) && !extremes::are_lost(from, to);
-        return if all_fit { Cast::Same } else { Cast::Checked };
+    match (source, target) {
+        (T::List(from), T::List(to)) => return judge(from, to),
+        (T::FixedSizeList(from, _), T::List(to)) => {
+            let cast = judge(from, to);
+            return if cast == Cast::Same { Cast::Exact } else { cast };
+        }
+        (T::Null, _) => return Cast::Checked,
+        _ if source.equals_datatype(target) => return Cast::Same,
+        (_, T::Utf8) if texts::is_uuid(from) => return Cast::Exact,
+        (T::Utf8, _) if texts::is_uuid(to) => return Cast::Checked,
+        // Arrow would make a list of one element.
+        (_, T::List(_) | T::FixedSizeList(..)) if !source.is_nested() => return Cast::Impossible,
+        _ if !can_cast_types(source, target) => return Cast::Impossible,
+        _ => {}
     }
-    if *source == T::Null {
-        return Cast::Checked;
+    match (source, target) {
+        (T::Utf8, T::Float32 | T::Float64) if is_opaque(from) => Cast::Lossy,
+        (T::Utf8, T::Binary) => Cast::Exact,
+        (T::Utf8, _) => {
+            if texts::can_be(to) {
+                Cast::Checked
+            } else {
+                Cast::Lossy
+            }
+        }
+        (_, T::Utf8) if is_textual(source) => Cast::Exact,
+        (T::Binary, T::Utf8) => Cast::Checked,
+        (T::FixedSizeBinary(_), T::Binary) => Cast::Exact,
+        (T::Boolean, _) if target.is_integer() => Cast::Exact,
+        _ if source.is_temporal() && target.is_temporal() => temporal(source, target),
+        _ => numbers(source, target),
     }
-    if !can_cast_types(source, target) {
-        return Cast::Impossible;
-    }
-    let cast = match (source, target) {
+}
+
+/// Whether a field holds the texts of another vendor's type.
+fn is_opaque(field: &Field) -> bool {
+    field.extension_type_name() == Some("arrow.opaque")
+}
+
+fn numbers(source: &DataType, target: &DataType) -> Cast {
+    use DataType as T;
+    match (source, target) {
         _ if source.is_integer() && target.is_integer() => integers(source, target),
         (_, T::Decimal128(precision, scale) | T::Decimal256(precision, scale)) => {
             to_decimal(source, *precision, *scale)
         }
-        (_, T::Float64) if matches!(source, T::Float32 | T::Float16) => Cast::Exact,
+        (T::Decimal128(..) | T::Decimal256(..), _) if target.is_integer() => Cast::Checked,
+        (T::Float16, T::Float32 | T::Float64) | (T::Float32, T::Float64) => Cast::Exact,
         (_, T::Float64) if source.is_integer() => {
             if digits(source) < 16 {
                 Cast::Exact
@@ -191,26 +248,24 @@ fn judge(from: &Field, to: &Field) -> Cast {
                 Cast::Checked
             }
         }
-        (T::Binary, T::Utf8) => Cast::Checked,
-        (T::Utf8, T::Binary) => Cast::Exact,
-        (T::Utf8, _) => Cast::Checked,
-        (_, T::Utf8) if is_textual(source) => Cast::Exact,
-        (T::Timestamp(a, zone_a), T::Timestamp(b, zone_b)) => match (zone_a, zone_b) {
-            (None, None) | (Some(_), Some(_)) if finer(*a, *b) => Cast::Exact,
-            (None, None) | (Some(_), Some(_)) => Cast::Checked,
-            _ => Cast::Lossy,
-        },
+        _ => Cast::Lossy,
+    }
+}
+
+fn temporal(source: &DataType, target: &DataType) -> Cast {
+    use DataType as T;
+    let by_unit = |finer| if finer { Cast::Exact } else { Cast::Checked };
+    match (source, target) {
+        (T::Timestamp(a, None), T::Timestamp(b, None))
+        | (T::Timestamp(a, Some(_)), T::Timestamp(b, Some(_)))
+        | (T::Time32(a), T::Time32(b))
+        | (T::Time64(a), T::Time64(b)) => by_unit(b >= a),
         (T::Date32 | T::Date64, T::Timestamp(_, None)) => Cast::Exact,
         (T::Timestamp(_, None), T::Date32) => Cast::Checked,
-        (T::Date32, T::Date64) => Cast::Exact,
-        (T::Time32(_), T::Time64(_)) => Cast::Exact,
-        (T::Time64(_), T::Time32(_) | T::Time64(_)) => Cast::Checked,
-        (T::Boolean, _) if target.is_integer() => Cast::Exact,
-        (T::List(_) | T::FixedSizeList(_, _), T::List(_)) => Cast::Checked,
+        (T::Date32, T::Date64) | (T::Time32(_), T::Time64(_)) => Cast::Exact,
+        (T::Time64(_), T::Time32(_)) => Cast::Checked,
         _ => Cast::Lossy,
-    };
-    let may_miss = (from.is_nullable() && !to.is_nullable()) || extremes::are_lost(from, to);
-    if cast == Cast::Exact && may_miss { Cast::Checked } else { cast }
+    }
 }
 
 fn integers(source: &DataType, target: &DataType) -> Cast {
@@ -261,10 +316,6 @@ fn is_textual(kind: &DataType) -> bool {
         || matches!(kind, T::Boolean | T::Decimal128(..) | T::Decimal256(..))
 }
 
-fn finer(from: TimeUnit, to: TimeUnit) -> bool {
-    to >= from
-}
-
 impl DatasetMapping {
     fn is_same(&self) -> bool {
         self.columns.iter().all(|pair| pair.cast == Cast::Same)
@@ -277,172 +328,47 @@ impl DatasetMapping {
         Ok(Batch { rows: assemble(&self.schema, columns, count)?, ..batch })
     }
 
-    fn cast(&self, batch: Batch, casts: Casts) -> Result<Mapped> {
+    fn cast(&self, batch: Batch, rules: &Rules) -> Result<Mapped> {
         let count = batch.len();
-        let mut bad: Vec<(usize, Reason)> = Vec::new();
-        let mut is_bad = vec![false; count];
+        let mut dirty: Vec<(usize, Reason)> = Vec::new();
+        let mut keep = vec![true; count];
         let mut columns = Vec::with_capacity(self.columns.len());
         for (index, (pair, column)) in self.columns.iter().zip(batch.rows.columns()).enumerate() {
-            let result = cast_column(pair, column, casts)?;
-            for (row, why) in misfits(pair, column, &result, casts)? {
-                if !std::mem::replace(&mut is_bad[row], true) {
-                    bad.push((row, why.reason(pair, index)));
+            let done = convert(&pair.from, &pair.to, column, rules)?;
+            for (row, misfit) in done.misfits {
+                if std::mem::replace(&mut keep[row], false) {
+                    dirty.push((row, misfit.reason(pair, index)));
                 }
             }
-            columns.push(result);
+            columns.push(done.column);
         }
-        let dirty = !bad.is_empty();
-        let mapped = Batch { rows: batch.rows.clone(), ..batch };
-        let rows = if dirty {
-            let keep: Vec<bool> = is_bad.iter().map(|bad| !bad).collect();
-            let loose = loosened(&self.schema);
-            let all = Batch { rows: assemble(&loose, columns, count)?, ..mapped.clone() };
-            let kept = filtered(&all, &keep)?;
-            return Ok(Mapped { batch: self.relabeled(kept)?, dirty: bad });
-        } else {
-            assemble(&self.schema, columns, count)?
-        };
-        Ok(Mapped { batch: Batch { rows, ..mapped }, dirty: bad })
+        if dirty.is_empty() {
+            let rows = assemble(&self.schema, columns, count)?;
+            return Ok(Mapped { batch: Batch { rows, ..batch }, dirty });
+        }
+        let loose = Arc::new(Schema::new(loosened(&self.schema, &columns)));
+        let all = Batch { rows: assemble(&loose, columns, count)?, ..batch };
+        let kept = filtered(&all, &keep)?;
+        Ok(Mapped { batch: self.relabeled(kept)?, dirty })
     }
 }
 
-fn loosened(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
-    std::sync::Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))
+/// The fields as the columns are before the dirty rows are out: with nulls anywhere.
+fn loosened(schema: &SchemaRef, columns: &[ArrayRef]) -> Vec<Field> {
+    let fields = schema.fields().iter().zip(columns);
+    let loose = |(field, column): (&FieldRef, &ArrayRef)| {
+        field.as_ref().clone().with_nullable(true).with_data_type(column.data_type().clone())
+    };
+    fields.map(loose).collect()
 }
 
 fn assemble(schema: &SchemaRef, columns: Vec<ArrayRef>, count: usize) -> Result<RecordBatch> {
-    // Names inside nested types may differ between the two sides; the layout does not.
-    let columns = schema.fields().iter().zip(columns).map(|(field, column)| {
-        if column.data_type() == field.data_type() {
-            return Ok(column);
-        }
-        let data = column.to_data().into_builder().data_type(field.data_type().clone());
-        data.build().map(arrow_array::make_array)
-    });
-    let columns = columns.collect::<Result<Vec<_>, _>>().map_err(cast_fault)?;
+    // Names and metadata inside nested types may differ between the two sides; the layout does not.
+    let columns = schema.fields().iter().zip(columns);
+    let columns = columns.map(|(field, column)| relabeled(&column, field.data_type()));
     let options = RecordBatchOptions::new().with_row_count(Some(count));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(cast_fault)
-}
-
-fn cast_fault(error: arrow_schema::ArrowError) -> Fault {
-    Fault::internal("engine.cast", error.to_string())
-}
-
-/// Values without a counterpart become null here, and are found by `misfits`.
-const SAFE: CastOptions<'static> =
-    CastOptions { safe: true, format_options: arrow_cast::display::FormatOptions::new() };
-
-fn cast_column(pair: &ColumnCast, column: &ArrayRef, casts: Casts) -> Result<ArrayRef> {
-    let target = pair.to.data_type();
-    if column.data_type().equals_datatype(target) {
-        return Ok(column.clone());
-    }
-    if let (DataType::Utf8, Casts::Exact, true) = (column.data_type(), casts, target.is_decimal()) {
-        // Arrow rounds texts with too many decimals; through the widest type they can be compared.
-        return cast_all(&widest(column)?, target);
-    }
-    cast_all(column, target)
-}
-
-/// Some kernels give up a whole column for one value that they cannot show; then each row goes alone.
-fn cast_all(column: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
-    if let Ok(cast) = cast_with_options(column, target, &SAFE) {
-        return Ok(cast);
-    }
-    let rows: Vec<ArrayRef> = (0..column.len())
-        .map(|row| {
-            let one = column.slice(row, 1);
-            cast_with_options(&one, target, &SAFE).unwrap_or_else(|_| new_null_array(target, 1))
-        })
-        .collect();
-    let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
-    arrow_select::concat::concat(&rows).map_err(cast_fault)
-}
-
-/// A text as a decimal with more decimals than any that is kept.
-fn widest(texts: &ArrayRef) -> Result<ArrayRef> {
-    cast_all(texts, &DataType::Decimal256(76, 38))
-}
-
-#[derive(Clone, Copy)]
-enum Misfit {
-    /// There is no counterpart at all.
-    Value,
-    /// The nearest counterpart is another value.
-    Changed,
-    /// NULL in a column that must not be.
-    Null,
-    /// Infinity, or the end of the day, where the destination has no such thing.
-    Extreme,
-}
-
-impl Misfit {
-    fn reason(self, pair: &ColumnCast, column: usize) -> Reason {
-        let (name, kind) = (pair.to.name(), pair.to.data_type());
-        let (code, message) = match self {
-            Self::Value => (
-                "cast.no_value",
-                format!("the value has no counterpart in column \"{name}\" ({kind})"),
-            ),
-            Self::Changed => {
-                ("cast.changed", format!("the value would change in column \"{name}\" ({kind})"))
-            }
-            Self::Extreme => {
-                ("cast.extreme", format!("column \"{name}\" ({kind}) has no infinity or 24:00"))
-            }
-            Self::Null => ("cast.null", format!("column \"{name}\" takes no NULL")),
-        };
-        Reason { stage: DirtyStage::Cast, column: Some(column as u32), code: code.into(), message }
-    }
-}
-
-/// The rows whose value did not come through.
-fn misfits(
-    pair: &ColumnCast,
-    before: &ArrayRef,
-    after: &ArrayRef,
-    casts: Casts,
-) -> Result<Vec<(usize, Misfit)>> {
-    let mut found = Vec::new();
-    if after.null_count() > 0 || before.null_count() > 0 {
-        for row in 0..after.len() {
-            match (before.is_null(row), after.is_null(row)) {
-                (false, true) if *before.data_type() != DataType::Null => {
-                    found.push((row, Misfit::Value));
-                }
-                (_, true) if !pair.to.is_nullable() => found.push((row, Misfit::Null)),
-                _ => {}
-            }
-        }
-    }
-    if extremes::are_lost(&pair.from, &pair.to) {
-        found.extend(extremes::rows(before).into_iter().map(|row| (row, Misfit::Extreme)));
-    }
-    if pair.cast == Cast::Checked && casts == Casts::Exact {
-        found.extend(changed(before, after)?.into_iter().map(|row| (row, Misfit::Changed)));
-    }
-    Ok(found)
-}
-
-/// The rows whose value, cast back, is another one.
-fn changed(before: &ArrayRef, after: &ArrayRef) -> Result<Vec<usize>> {
-    let before = match before.data_type() {
-        DataType::Utf8 if after.data_type().is_decimal() => widest(before)?,
-        // A text has many spellings; that it was understood is enough.
-        DataType::Utf8 | DataType::Null | DataType::Binary => return Ok(Vec::new()),
-        kind if kind.equals_datatype(after.data_type()) => return Ok(Vec::new()),
-        _ => before.clone(),
-    };
-    let back = cast_all(after, before.data_type())?;
-    let mut rows = Vec::new();
-    let equal = arrow_ord::cmp::not_distinct(&back, &before).map_err(cast_fault)?;
-    for row in 0..after.len() {
-        if !after.is_null(row) && !equal.value(row) {
-            rows.push(row);
-        }
-    }
-    Ok(rows)
+    RecordBatch::try_new_with_options(schema.clone(), columns.collect::<Result<_>>()?, &options)
+        .map_err(cast_fault)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let mut writer = self.destination.connect().await.map_err(within("writer"))?;
         let prepared = writer.preview(&plan.datasets).await.map_err(within("writer"))?;
         let columns =
-            Mapping::unchecked(&plan.datasets, &prepared.datasets, self.settings.casts)?.columns();
+            Mapping::unchecked(&plan.datasets, &prepared.datasets, &self.settings)?.columns();
         Ok(Preview { plan, splits: splits.splits, splits_complete: splits.last, prepared, columns })
     }
 }

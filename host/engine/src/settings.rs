@@ -12,6 +12,8 @@ pub struct Settings {
     pub concurrent: u32,
     pub error_limit: ErrorLimit,
     pub casts: Casts,
+    /// IANA or GMT name for the casts between texts and instants; without one a text without a zone is in UTC.
+    pub time_zone: Option<String>,
     /// Digests of the plug-ins, kept with each dirty record.
     pub reader_digest: String,
     pub writer_digest: String,
@@ -43,6 +45,7 @@ impl Default for Settings {
             concurrent: 1,
             error_limit: ErrorLimit::ZERO,
             casts: Casts::Exact,
+            time_zone: None,
             reader_digest: String::new(),
             writer_digest: String::new(),
             batch_rows: 65_536,
@@ -66,6 +69,7 @@ impl Settings {
             concurrent: job.concurrent.max(1),
             error_limit: job.error_limit,
             casts: job.casts,
+            time_zone: job.time_zone.clone(),
             ..Self::default()
         }
     }

@@ -1,9 +1,12 @@
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Int32Type};
-use arrow_array::{Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
-use arrow_schema::Schema;
+use arrow_array::types::{Date32Type, Decimal128Type, Int32Type, Int64Type};
+use arrow_array::{
+    Array, BinaryArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array,
+    Int32Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+};
+use arrow_schema::TimeUnit;
 
 use super::*;
 
@@ -16,6 +19,10 @@ fn dataset(fields: Vec<Field>) -> Dataset {
     }
 }
 
+fn settings(casts: Casts) -> Settings {
+    Settings { casts, ..Settings::default() }
+}
+
 fn field(kind: DataType) -> Field {
     Field::new("c", kind, true)
 }
@@ -23,7 +30,8 @@ fn field(kind: DataType) -> Field {
 /// Casts one column, and answers the mapped column and the dirty rows with their codes.
 fn check(column: ArrayRef, to: Field, casts: Casts) -> (ArrayRef, Vec<(usize, String)>) {
     let from = dataset(vec![field(column.data_type().clone())]);
-    let mapping = Mapping::new(std::slice::from_ref(&from), &[dataset(vec![to])], casts).unwrap();
+    let mapping = Mapping::new(std::slice::from_ref(&from), &[dataset(vec![to])], &settings(casts));
+    let mapping = mapping.unwrap();
     let rows = RecordBatch::try_new(from.schema, vec![column]).unwrap();
     let mapped = mapping.apply(Batch::new(0, rows)).unwrap();
     let dirty = mapped.dirty.into_iter().map(|(row, reason)| (row, reason.code)).collect();
@@ -60,7 +68,7 @@ fn decimals_are_never_rounded() {
         field(kind),
         Casts::Exact,
     );
-    assert_eq!(dirty, codes(&[(2, "cast.no_value"), (1, "cast.changed")]));
+    assert_eq!(dirty, codes(&[(1, "cast.changed"), (2, "cast.no_value")]));
     assert_eq!(column.as_primitive::<Decimal128Type>().values(), &[125, -10]);
 }
 
@@ -97,19 +105,22 @@ fn lossy_casts_need_the_jobs_word() {
     let (from, to) =
         (dataset(vec![field(DataType::Float64)]), dataset(vec![field(DataType::Int64)]));
     let (from, to) = (std::slice::from_ref(&from), std::slice::from_ref(&to));
-    assert_eq!(Mapping::new(from, to, Casts::Exact).unwrap_err().code, "mapping.lossy_cast");
-    assert!(Mapping::new(from, to, Casts::DataX).is_ok());
+    assert_eq!(
+        Mapping::new(from, to, &settings(Casts::Exact)).unwrap_err().code,
+        "mapping.lossy_cast"
+    );
+    assert!(Mapping::new(from, to, &settings(Casts::DataX)).is_ok());
     let (column, dirty) =
         check(Arc::new(Float64Array::from(vec![1.9])), field(DataType::Int64), Casts::DataX);
     assert!(dirty.is_empty());
-    assert_eq!(column.as_primitive::<arrow_array::types::Int64Type>().values(), &[1]);
+    assert_eq!(column.as_primitive::<Int64Type>().values(), &[1]);
 }
 
 #[test]
 fn counts_of_columns_must_be_equal() {
     let one = dataset(vec![field(DataType::Utf8)]);
     let two = dataset(vec![field(DataType::Utf8), Field::new("d", DataType::Utf8, true)]);
-    let fault = Mapping::new(&[one], &[two], Casts::Exact).unwrap_err();
+    let fault = Mapping::new(&[one], &[two], &settings(Casts::Exact)).unwrap_err();
     assert_eq!(fault.code, "mapping.column_count");
 }
 
@@ -138,26 +149,474 @@ fn the_table_of_casts() {
         (T::Date32, micros(None), Cast::Exact),
         (T::Boolean, T::Int32, Cast::Exact),
         (T::Binary, T::Int64, Cast::Impossible),
+        (T::Binary, T::Utf8, Cast::Checked),
+        (T::FixedSizeBinary(4), T::Binary, Cast::Exact),
+        (T::Decimal128(15, 2), T::Int64, Cast::Checked),
+        (T::Float16, T::Float32, Cast::Exact),
+        (T::Time32(TimeUnit::Second), T::Time32(TimeUnit::Millisecond), Cast::Exact),
+        (T::Time32(TimeUnit::Millisecond), T::Time32(TimeUnit::Second), Cast::Checked),
+        (T::Time64(TimeUnit::Microsecond), T::Time64(TimeUnit::Nanosecond), Cast::Exact),
+        (T::Time64(TimeUnit::Microsecond), T::Time32(TimeUnit::Second), Cast::Checked),
+        (micros(None), T::Date32, Cast::Checked),
+        (micros(Some("UTC")), T::Date32, Cast::Lossy),
+        (micros(Some("UTC")), T::Utf8, Cast::Exact),
+        (T::Utf8, micros(Some("UTC")), Cast::Checked),
+        (T::Utf8, T::Float16, Cast::Lossy),
+        (T::Int32, T::new_list(T::Int32, true), Cast::Impossible),
+        (T::Utf8, T::new_list(T::Utf8, true), Cast::Impossible),
+        (T::new_list(T::Int32, true), T::new_list(T::Int64, true), Cast::Exact),
+        (T::new_list(T::Int32, true), T::new_list(T::Int64, false), Cast::Checked),
+        (T::new_list(T::Int32, true), T::new_list(T::Int32, false), Cast::Checked),
+        (T::new_list(T::Int32, false), T::new_list(T::Int32, true), Cast::Same),
+        (T::new_list(T::Float64, true), T::new_list(T::Int64, true), Cast::Lossy),
+        (T::new_fixed_size_list(T::Int32, 2, true), T::new_list(T::Int32, true), Cast::Exact),
     ];
     for (from, to, cast) in table {
         assert_eq!(judge(&field(from.clone()), &field(to.clone())), cast, "{from} to {to}");
     }
 }
 
+/// Casts one column of a field with a job's zone, and answers the values as texts, and the dirty rows.
+fn cast_in(
+    from: Field,
+    to: Field,
+    column: ArrayRef,
+    settings: &Settings,
+) -> (Vec<Option<String>>, Vec<(usize, String)>) {
+    let from = dataset(vec![from]);
+    let mapping = Mapping::new(std::slice::from_ref(&from), &[dataset(vec![to.clone()])], settings);
+    let rows = RecordBatch::try_new(from.schema, vec![column]).unwrap();
+    let mapped = mapping.unwrap().apply(Batch::new(0, rows)).unwrap();
+    let dirty = mapped.dirty.into_iter().map(|(row, reason)| (row, reason.code)).collect();
+    let rows = mapped.batch.rows;
+    assert_eq!(rows.schema().field(0), &to);
+    let values = (0..rows.num_rows()).map(|row| crate::dirty::values(&rows, row).remove(0).1);
+    (values.collect(), dirty)
+}
+
+fn exact() -> Settings {
+    settings(Casts::Exact)
+}
+
+fn placed(casts: Casts, zone: &str) -> Settings {
+    Settings { time_zone: Some(zone.to_owned()), ..settings(casts) }
+}
+
+fn micros(zone: Option<&str>) -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into))
+}
+
+fn marked(kind: DataType, extremes: &str) -> Field {
+    field(kind).with_metadata(HashMap::from([("airlock:extremes".into(), extremes.into())]))
+}
+
+fn extension(kind: DataType, name: &str) -> Field {
+    field(kind).with_metadata(HashMap::from([("ARROW:extension:name".into(), name.into())]))
+}
+
+/// What one text becomes, or why it is dirty.
+fn one(text: &str, to: Field, settings: &Settings) -> String {
+    let (values, dirty) = cast_in(field(DataType::Utf8), to, texts(&[Some(text)]), settings);
+    match dirty.first() {
+        Some((_, code)) => code.clone(),
+        None => values[0].clone().unwrap_or_default(),
+    }
+}
+
 #[test]
-fn infinity_is_dirty_where_the_destination_has_none() {
-    let kind = DataType::Timestamp(TimeUnit::Microsecond, None);
-    let mark =
-        std::collections::HashMap::from([("airlock:extremes".to_owned(), "infinity".to_owned())]);
-    let key = |field: Field| field.with_metadata(mark.clone());
-    let from = dataset(vec![key(field(kind.clone()))]);
-    let values = TimestampMicrosecondArray::from(vec![Some(1), Some(i64::MAX), None]);
-    let rows = RecordBatch::try_new(from.schema.clone(), vec![Arc::new(values)]).unwrap();
-    for (to, expected) in [(field(kind.clone()), 1), (key(field(kind)), 0)] {
-        let mapping =
-            Mapping::new(std::slice::from_ref(&from), &[dataset(vec![to])], Casts::Exact).unwrap();
-        let mapped = mapping.apply(Batch::new(0, rows.clone())).unwrap();
-        assert_eq!(mapped.dirty.len(), expected);
-        assert_eq!(mapped.batch.len(), 3 - expected);
+fn texts_come_through_whole_or_are_dirty() {
+    use DataType as T;
+    let time = T::Time64(TimeUnit::Microsecond);
+    let table = [
+        ("2025-01-31", T::Date32, "2025-01-31"),
+        ("2025-01-31 23:59:59", T::Date32, "cast.changed"),
+        ("2025-01-31", T::Date64, "2025-01-31T00:00:00"),
+        ("2025-01-31T10:00:00", micros(None), "2025-01-31T10:00:00"),
+        ("2025-01-31 10:00:00.5", micros(None), "2025-01-31T10:00:00.500"),
+        ("2025-01-31T10:00:00+08:00", micros(None), "cast.changed"),
+        ("2025-01-31T10:00:00.123456789", micros(None), "cast.changed"),
+        ("2025-01-31T10:00:00.123456000", micros(None), "2025-01-31T10:00:00.123456"),
+        ("2025-01-31T10:00:00+08:00", micros(Some("UTC")), "2025-01-31T02:00:00Z"),
+        ("2025-01-31T10:00:00", micros(Some("UTC")), "2025-01-31T10:00:00Z"),
+        ("2025-01-31T10:00:00Z", micros(Some("+00:00")), "2025-01-31T10:00:00Z"),
+        ("2025-01-31T10:00:00Z", micros(Some("Asia/Shanghai")), "2025-01-31T18:00:00+08:00"),
+        ("12", time.clone(), "cast.no_value"),
+        ("12:00", time.clone(), "12:00:00"),
+        ("12:00:00.1234567", time.clone(), "cast.changed"),
+        ("24:00:00", time, "cast.extreme"),
+        ("12:00:00", T::Time32(TimeUnit::Second), "12:00:00"),
+        ("12:00:00.5", T::Time32(TimeUnit::Second), "cast.changed"),
+        ("infinity", T::Date32, "cast.extreme"),
+        ("0.1", T::Float64, "0.1"),
+        ("123456789012345678", T::Float64, "cast.changed"),
+        ("1e400", T::Float64, "cast.no_value"),
+        ("NaN", T::Float64, "NaN"),
+        ("16777217", T::Float32, "cast.changed"),
+        ("1e39", T::Float32, "cast.no_value"),
+        (" 1", T::Int32, "cast.no_value"),
+        ("1.0", T::Int32, "cast.no_value"),
+        ("-129", T::Int8, "cast.no_value"),
+        ("18446744073709551615", T::UInt64, "18446744073709551615"),
+        ("yes", T::Boolean, "true"),
+        ("2", T::Boolean, "cast.no_value"),
+        ("NaN", T::Decimal128(5, 2), "cast.extreme"),
+        ("1.5", T::Decimal128(5, 2), "1.50"),
+        ("1.00000000000000000000000000000000000000001", T::Decimal128(38, 10), "cast.changed"),
+        (
+            "123456789012345678901234567890123456789012345678901234567890",
+            T::Decimal256(76, 0),
+            "123456789012345678901234567890123456789012345678901234567890",
+        ),
+    ];
+    for (text, to, expected) in table {
+        assert_eq!(one(text, field(to.clone()), &exact()), expected, "{text} as {to}");
+    }
+}
+
+#[test]
+fn texts_of_many_rows_keep_their_places() {
+    let column = texts(&[Some("1.5"), None, Some("x"), Some("1.25"), Some("-2")]);
+    let (values, dirty) =
+        cast_in(field(DataType::Utf8), field(DataType::Decimal128(5, 1)), column, &exact());
+    assert_eq!(values, [Some("1.5".into()), None, Some("-2.0".into())]);
+    assert_eq!(dirty, codes(&[(2, "cast.no_value"), (3, "cast.changed")]));
+}
+
+#[test]
+fn a_text_without_a_zone_is_in_the_jobs() {
+    let to = || field(micros(Some("UTC")));
+    for zone in ["Asia/Shanghai", "GMT+8", "UTC+08:00"] {
+        let settings = placed(Casts::Exact, zone);
+        assert_eq!(one("2025-01-31 10:00:00", to(), &settings), "2025-01-31T02:00:00Z");
+        assert_eq!(one("2025-01-31 10:00:00Z", to(), &settings), "2025-01-31T10:00:00Z");
+    }
+    let berlin = placed(Casts::Exact, "Europe/Berlin");
+    assert_eq!(one("2025-07-01", to(), &berlin), "2025-06-30T22:00:00Z");
+    assert_eq!(one("2025-03-30 02:30:00", to(), &berlin), "cast.no_value", "the clock skips it");
+    assert_eq!(one("2025-10-26 02:30:00", to(), &berlin), "2025-10-26T01:30:00Z", "the later");
+    let unknown = placed(Casts::Exact, "Mars/Olympus");
+    let sides = [dataset(vec![field(DataType::Utf8)])];
+    assert_eq!(Mapping::new(&sides, &sides, &unknown).unwrap_err().code, "mapping.time_zone");
+}
+
+#[test]
+fn instants_become_texts_in_the_jobs_zone_only_where_it_is_given() {
+    let instants = |zone: &str| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from(vec![1_738_317_600_000_000]).with_timezone(zone))
+    };
+    for (own, settings, expected) in [
+        ("UTC", exact(), "2025-01-31T10:00:00Z"),
+        ("+00:00", exact(), "2025-01-31T10:00:00Z"),
+        ("Asia/Shanghai", exact(), "2025-01-31T18:00:00+08:00"),
+        ("UTC", placed(Casts::Exact, "GMT+8"), "2025-01-31T18:00:00+08:00"),
+        ("UTC", settings(Casts::DataX), "2025-01-31 10:00:00"),
+        ("UTC", placed(Casts::DataX, "Asia/Shanghai"), "2025-01-31 18:00:00"),
+    ] {
+        let from = field(micros(Some(own)));
+        let (values, dirty) = cast_in(from, field(DataType::Utf8), instants(own), &settings);
+        assert_eq!((values, dirty), (vec![Some(expected.to_owned())], vec![]), "{own}");
+    }
+}
+
+#[test]
+fn decimals_with_a_fraction_are_no_integers() {
+    let decimals = Decimal128Array::from(vec![Some(100), None, Some(150), Some(-300)])
+        .with_precision_and_scale(5, 2)
+        .unwrap();
+    let (column, dirty) = check(Arc::new(decimals), field(DataType::Int32), Casts::Exact);
+    assert_eq!(dirty, codes(&[(2, "cast.changed")]));
+    let values: Vec<_> = column.as_primitive::<Int32Type>().iter().collect();
+    assert_eq!(values, [Some(1), None, Some(-3)]);
+}
+
+#[test]
+fn uuids_and_their_texts() {
+    let text = "00112233-4455-6677-8899-aabbccddeeff";
+    let bytes: Vec<u8> = (0..16).map(|byte| byte * 0x11).collect();
+    let uuids: ArrayRef = Arc::new(
+        FixedSizeBinaryArray::try_from_sparse_iter_with_size(
+            [Some(bytes.as_slice()), None].into_iter(),
+            16,
+        )
+        .unwrap(),
+    );
+    let uuid = || extension(DataType::FixedSizeBinary(16), "arrow.uuid");
+    assert_eq!(judge(&uuid(), &field(DataType::Utf8)), Cast::Exact);
+    assert_eq!(judge(&field(DataType::Utf8), &uuid()), Cast::Checked);
+    for casts in [Casts::Exact, Casts::DataX] {
+        let (values, _) = cast_in(uuid(), field(DataType::Utf8), uuids.clone(), &settings(casts));
+        assert_eq!(values, [Some(text.to_owned()), None]);
+        let column = texts(&[
+            Some(text),
+            None,
+            Some("00112233445566778899aabbccddeeff"),
+            Some("{00112233-4455-6677-8899-aabbccddeef}"),
+            Some("00112233-4455-6677-8899-aabbccddeefg"),
+            Some("00112233-4455-6677-8899-AABBCCDDEEFF"),
+        ]);
+        let (values, dirty) = cast_in(field(DataType::Utf8), uuid(), column, &settings(casts));
+        let hex = Some("00112233445566778899aabbccddeeff".to_owned());
+        assert_eq!(values, [hex.clone(), None, hex]);
+        assert_eq!(
+            dirty,
+            codes(&[(2, "cast.no_value"), (3, "cast.no_value"), (4, "cast.no_value")])
+        );
+    }
+}
+
+#[test]
+fn texts_of_a_vendors_type_are_no_floats() {
+    let from = extension(DataType::Utf8, "arrow.opaque");
+    assert_eq!(judge(&from, &field(DataType::Float64)), Cast::Lossy);
+    assert_eq!(judge(&from, &field(DataType::Decimal128(5, 2))), Cast::Checked);
+}
+
+#[test]
+fn lists_are_cast_by_their_elements() {
+    let lists = |rows: Vec<Option<Vec<Option<i64>>>>| -> ArrayRef {
+        Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows))
+    };
+    let column = lists(vec![
+        Some(vec![Some(9), Some(9)]),
+        Some(vec![Some(1), Some(2)]),
+        None,
+        Some(vec![]),
+        Some(vec![Some(1 << 40)]),
+        Some(vec![Some(3), None]),
+    ]);
+    let column = column.slice(1, 5);
+    let from = || field(DataType::new_list(DataType::Int64, true));
+    let to = |nullable| field(DataType::new_list(DataType::Int32, nullable));
+    let (values, dirty) = cast_in(from(), to(true), column.clone(), &exact());
+    assert_eq!(values, [Some("[1, 2]".into()), None, Some("[]".into()), Some("[3, ]".into())]);
+    assert_eq!(dirty, codes(&[(3, "cast.no_value")]));
+    let (values, dirty) = cast_in(from(), to(false), column.clone(), &exact());
+    assert_eq!(values, [Some("[1, 2]".into()), None, Some("[]".into())]);
+    assert_eq!(dirty, codes(&[(3, "cast.no_value"), (4, "cast.null")]));
+    let same = field(DataType::new_list(DataType::Int64, false));
+    let (_, dirty) = cast_in(from(), same, column, &exact());
+    assert_eq!(dirty, codes(&[(4, "cast.null")]));
+}
+
+#[test]
+fn lists_in_lists_may_have_elements_of_other_names() {
+    let inner = |name: &str, kind| Arc::new(Field::new(name, kind, true));
+    let nested = |name: &str, kind| DataType::List(inner(name, DataType::List(inner(name, kind))));
+    let element = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)])]);
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([1]);
+    let item = inner("item", element.data_type().clone());
+    let column = Arc::new(ListArray::new(item, offsets, Arc::new(element), None));
+    for kind in [DataType::Int32, DataType::Int64] {
+        let (values, dirty) = cast_in(
+            field(column.data_type().clone()),
+            field(nested("element", kind)),
+            column.clone(),
+            &exact(),
+        );
+        assert_eq!((values, dirty), (vec![Some("[[1]]".into())], vec![]));
+    }
+}
+
+#[test]
+fn extremes_stay_or_are_said_or_are_dirty() {
+    let day_end: ArrayRef =
+        Arc::new(arrow_array::Time64MicrosecondArray::from(vec![86_400_000_000]));
+    let nan = |kind| relabeled(&(Arc::new(Decimal128Array::from(vec![i128::MIN])) as _), &kind);
+    let decimal = DataType::Decimal128(5, 2);
+    let instant: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![i64::MAX]));
+    let minus: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN]));
+    let date: ArrayRef = Arc::new(Date32Array::from(vec![i32::MAX]));
+    let time = DataType::Time64(TimeUnit::Microsecond);
+    let text = || field(DataType::Utf8);
+    let table = [
+        (&instant, "infinity", text(), "infinity"),
+        (&minus, "infinity", text(), "-infinity"),
+        (&instant, "infinity", marked(micros(None), "infinity"), "infinity"),
+        (&instant, "infinity", field(micros(None)), "cast.extreme"),
+        (&instant, "", marked(micros(None), "infinity"), "cast.extreme"),
+        (&date, "infinity", marked(micros(None), "infinity"), "infinity"),
+        (&date, "infinity", field(DataType::Date32), "cast.extreme"),
+        (&date, "", marked(DataType::Date32, "infinity"), "cast.extreme"),
+        (&day_end, "24:00", text(), "24:00:00"),
+        (&day_end, "24:00", field(time.clone()), "cast.extreme"),
+        (&day_end, "", marked(time.clone(), "24:00"), "cast.extreme"),
+        (&nan(decimal.clone()).unwrap(), "NaN", text(), "NaN"),
+        (&nan(decimal.clone()).unwrap(), "NaN", field(decimal.clone()), "cast.extreme"),
+        (&nan(decimal.clone()).unwrap(), "NaN", marked(decimal, "other, NaN"), "NaN"),
+        (
+            &nan(DataType::Decimal128(5, 2)).unwrap(),
+            "NaN",
+            marked(DataType::Decimal256(50, 9), "NaN"),
+            "NaN",
+        ),
+        (&nan(DataType::Decimal128(5, 2)).unwrap(), "NaN", field(DataType::Int64), "cast.extreme"),
+    ];
+    for (column, words, to, expected) in table {
+        let from = marked(column.data_type().clone(), words);
+        let (values, dirty) = cast_in(from, to.clone(), column.clone(), &exact());
+        let got = match dirty.first() {
+            Some((_, code)) => code.clone(),
+            None => values[0].clone().unwrap_or_default(),
+        };
+        assert_eq!(got, expected, "{} to {to}", column.data_type());
+    }
+    for (word, to, expected) in [
+        ("infinity", marked(micros(Some("UTC")), "infinity"), "infinity"),
+        ("-Infinity", marked(DataType::Date32, "infinity"), "-infinity"),
+        ("24:00", marked(time, "24:00"), "24:00:00"),
+        ("NaN", marked(DataType::Decimal256(50, 2), "NaN"), "NaN"),
+    ] {
+        assert_eq!(one(word, to.clone(), &exact()), expected);
+        assert_eq!(one(word, to, &settings(Casts::DataX)), expected);
+    }
+}
+
+#[test]
+fn extremes_among_elements() {
+    let dates = ListArray::from_iter_primitive::<Date32Type, _, _>([
+        Some([Some(1)]),
+        Some([Some(i32::MAX)]),
+    ]);
+    let list = |item: Field| field(DataType::List(Arc::new(item.with_name("item"))));
+    let column: ArrayRef = Arc::new(dates);
+    let plain = || list(field(DataType::Date32));
+    let known = || list(marked(DataType::Date32, "infinity"));
+    for (from, to, bad) in
+        [(known(), known(), 0), (known(), plain(), 1), (plain(), known(), 1), (plain(), plain(), 0)]
+    {
+        let column = relabeled(&column, from.data_type()).unwrap();
+        let (_, dirty) = cast_in(from, to, column, &exact());
+        assert_eq!(dirty, codes(&[(1, "cast.extreme")][..bad]));
+    }
+}
+
+/// What one value becomes by DataX's table, or why it is dirty.
+fn by_datax(column: ArrayRef, to: DataType, zone: &str) -> String {
+    let from = field(column.data_type().clone());
+    let (values, dirty) = cast_in(from, field(to), column, &placed(Casts::DataX, zone));
+    match dirty.first() {
+        Some((_, code)) => code.clone(),
+        None => values[0].clone().unwrap_or_default(),
+    }
+}
+
+#[test]
+fn the_table_of_datax() {
+    use DataType as T;
+    let long = |value: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![value])) };
+    let int = |value: i32| -> ArrayRef { Arc::new(Int32Array::from(vec![value])) };
+    let double = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
+    let decimal = |value: i128| -> ArrayRef {
+        Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(10, 4).unwrap())
+    };
+    let truth = |value| -> ArrayRef { Arc::new(arrow_array::BooleanArray::from(vec![value])) };
+    let bytes = |value: &[u8]| -> ArrayRef { Arc::new(BinaryArray::from(vec![value])) };
+    let date = |value| -> ArrayRef { Arc::new(Date32Array::from(vec![value])) };
+    let local = |value| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(vec![value])) };
+    let instant = |value| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from(vec![value]).with_timezone("UTC"))
+    };
+    let time =
+        |value| -> ArrayRef { Arc::new(arrow_array::Time64MicrosecondArray::from(vec![value])) };
+    let text = |value: &str| texts(&[Some(value)]);
+    let (hour, dirty) = (3_600_000_000_i64, "cast.no_value");
+    let clock = T::Time64(TimeUnit::Microsecond);
+    let table = [
+        // Long
+        (long(1 << 40), T::Int32, dirty),
+        (int(-1), T::Int64, "-1"),
+        (long((1 << 53) + 1), T::Float64, "9007199254740992.0"),
+        (long(100_000), T::Decimal128(5, 2), dirty),
+        (long(7), T::Utf8, "7"),
+        (long(-2), T::Boolean, "true"),
+        (int(0), T::Boolean, "false"),
+        (long(0), micros(None), "1970-01-01T08:00:00"),
+        (long(1_500), micros(Some("UTC")), "1970-01-01T00:00:01.500Z"),
+        (long(57_600_000), T::Date32, "1970-01-02"),
+        (int(57_599_999), T::Date32, "1970-01-01"),
+        (long(0), clock.clone(), "08:00:00"),
+        (long(1), T::Binary, dirty),
+        // Double
+        (double(-1.9), T::Int64, "-1"),
+        (double(1e20), T::Int64, dirty),
+        (double(f64::NAN), T::Int64, dirty),
+        (decimal(19_999), T::Int64, "1"),
+        (decimal(12_345), T::Decimal128(10, 2), "1.23"),
+        (decimal(12_350), T::Decimal128(10, 2), "1.24"),
+        (decimal(12_500), T::Float64, "1.25"),
+        (double(1.255), T::Decimal128(5, 1), "1.3"),
+        (double(1e300), T::Float32, dirty),
+        (double(0.5), T::Float32, "0.5"),
+        (decimal(12_500), T::Utf8, "1.2500"),
+        (double(1.5), T::Date32, dirty),
+        (double(1.0), T::Boolean, dirty),
+        (decimal(10_000), micros(None), dirty),
+        (double(1.0), T::Binary, dirty),
+        // String
+        (text("1.9"), T::Int64, "1"),
+        (text("-1.9e2"), T::Int16, "-190"),
+        (text("1e5"), T::Int16, dirty),
+        (text("18446744073709551615"), T::UInt64, "18446744073709551615"),
+        (text("NaN"), T::Int64, dirty),
+        (text(""), T::Int64, dirty),
+        (text("123456789012345678"), T::Float64, "1.2345678901234568e17"),
+        (text("Infinity"), T::Float64, "inf"),
+        (text("1e400"), T::Float64, dirty),
+        (text("1.255"), T::Decimal128(5, 2), "1.26"),
+        (text("2025-01-31 10:00:00"), micros(None), "2025-01-31T10:00:00"),
+        (text("2025-01-31 10:00:00"), micros(Some("UTC")), "2025-01-31T02:00:00Z"),
+        (text("2025-01-31T10:00:00Z"), micros(None), "2025-01-31T18:00:00"),
+        (text("2025-01-31"), micros(None), "2025-01-31T00:00:00"),
+        (text("10:00:00"), micros(None), "1970-01-01T10:00:00"),
+        (text("20250131"), T::Date32, "2025-01-31"),
+        (text("2025-01-31 23:59:59"), T::Date32, "2025-01-31"),
+        (text("2025-01-31 23:59:59.1234567"), clock.clone(), "23:59:59.123456"),
+        (text("10:00"), clock.clone(), "10:00:00"),
+        (text("24:00"), clock.clone(), "cast.extreme"),
+        (text("x"), T::Date32, dirty),
+        (text("TRUE"), T::Boolean, "true"),
+        (text("yes"), T::Boolean, dirty),
+        (text("1"), T::Boolean, dirty),
+        (text("ab"), T::Binary, "6162"),
+        // Date
+        (date(1), T::Int64, "57600000"),
+        (local(hour), T::Int64, "-25200000"),
+        (instant(hour), T::Int64, "3600000"),
+        (time(9 * hour), T::Int64, "3600000"),
+        (date(20_000), T::Int32, dirty),
+        (date(1), T::Float64, dirty),
+        (date(1), T::Decimal128(38, 0), dirty),
+        (date(1), T::Utf8, "1970-01-02"),
+        (local(hour), T::Utf8, "1970-01-01 01:00:00"),
+        (instant(hour + 1_000), T::Utf8, "1970-01-01 09:00:00.001"),
+        (time(hour), T::Utf8, "01:00:00"),
+        (local(hour), T::Date32, "1970-01-01"),
+        (instant(16 * hour), T::Date32, "1970-01-02"),
+        (instant(hour), micros(None), "1970-01-01T09:00:00"),
+        (local(hour), micros(Some("UTC")), "1969-12-31T17:00:00Z"),
+        (date(0), micros(Some("UTC")), "1969-12-31T16:00:00Z"),
+        (date(1), micros(None), "1970-01-02T00:00:00"),
+        (instant(hour), clock, "09:00:00"),
+        (date(1), T::Boolean, dirty),
+        (date(1), T::Binary, dirty),
+        // Bool
+        (truth(true), T::Int32, "1"),
+        (truth(false), T::Float64, "0.0"),
+        (truth(true), T::Decimal128(5, 2), "1.00"),
+        (truth(true), T::Utf8, "true"),
+        (truth(true), T::Date32, dirty),
+        (truth(true), T::Binary, dirty),
+        // Bytes
+        (bytes(b"ab"), T::Utf8, "ab"),
+        (bytes(b"\xff"), T::Utf8, dirty),
+        (bytes(b"1"), T::Int64, dirty),
+        (bytes(b"1"), T::Float64, dirty),
+        (bytes(b"1"), T::Date32, dirty),
+        (bytes(b"1"), T::Boolean, dirty),
+        (bytes(b"abcd"), T::FixedSizeBinary(4), "61626364"),
+    ];
+    for (column, to, expected) in table {
+        let what = format!("{} to {to}", column.data_type());
+        assert_eq!(by_datax(column, to, "Asia/Shanghai"), expected, "{what}");
     }
 }
