@@ -6,9 +6,6 @@ use crate::fault::{Fault, Result};
 /// Where a reader stands in one split; the plug-in's own bytes.
 pub type Position = Vec<u8>;
 
-/// A position at most; a plug-in that gives a larger one broke the contract.
-pub const POSITION_BYTES_MAX: usize = 256 << 10;
-
 /// Records and bytes of a task or a run. Bytes are widths of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

@@ -117,7 +117,9 @@ pub fn step(state: RunState, event: RunEvent) -> Result<RunState> {
         (S::Clearing, E::Finished) => S::Failed,
         // Before anything was prepared there is nothing to clear away.
         (S::Recorded, E::Broke | E::Stopped) => S::Failed,
-        (S::Running | S::Finishing, E::Broke) => S::Clearing,
+        (S::Running, E::Broke) => S::Clearing,
+        // What is published in part must not be cleared away; publishing may be tried again.
+        (S::Finishing, E::Broke) => S::Finishing,
         (S::Clearing, E::Broke) => S::Failed,
         (S::Running, E::Stopped) => S::Interrupted,
         (S::Finishing, E::Stopped) => S::Finishing,
@@ -162,7 +164,7 @@ running + stopped = interrupted
 interrupted + started = running
 finishing + started = finishing
 finishing + finished = succeeded
-finishing + broke = clearing
+finishing + broke = finishing
 finishing + stopped = finishing
 clearing + started = clearing
 clearing + finished = failed

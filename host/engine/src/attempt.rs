@@ -1,18 +1,17 @@
 //! One attempt at a run, from where it stands.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::{
     Attempt, Budget, CommitMode, Destination, Dirty, Outcome, Plan, Prepared, Reader, RunRecord,
-    Source, Store, Writer,
+    Source, Store, TaskRecord, Writer,
 };
 use domain::run::{RunEvent, RunState};
 use domain::{Counts, Dataset, Fault, FaultDomain, Result, RunId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::lane::Lane;
 use crate::mapping::Mapping;
@@ -21,6 +20,15 @@ use crate::progress::Progress;
 use crate::retry::Tries;
 use crate::session::{Kept, Reads};
 use crate::settings::Settings;
+use crate::sorting::Sorting;
+
+/// How long the other lanes may take to store what they told, where one of them broke the run.
+const LANES_END_MAX: Duration = Duration::from_secs(10);
+
+/// Faults of the books that would come again.
+const SUMS: &str = "run.sums";
+const TASK_OPEN: &str = "run.task_open";
+const STOPPED: &str = "run.stopped";
 
 /// A job's two ends, and where its books are kept.
 pub struct Engine<S, R, W> {
@@ -66,12 +74,23 @@ pub(crate) struct Context<S> {
     pub(crate) datasets: Vec<Dataset>,
     pub(crate) prepared: Prepared,
     pub(crate) mapping: Mapping,
+    pub(crate) sorting: Sorting,
     pub(crate) budget: Budget,
+    /// True when a lane broke the run: the others end at the next moment that suits them.
+    pub(crate) stop: watch::Sender<bool>,
     /// Whoever works for the attempt holds the context, and so this.
     pub(crate) _alive: mpsc::Sender<()>,
 }
 
 impl<S> Context<S> {
+    /// Waits until another lane broke the run.
+    pub(crate) async fn stopping(&self) -> Fault {
+        let mut stop = self.stop.subscribe();
+        // The sender is here, so there is no other answer.
+        drop(stop.wait_for(|stop| *stop).await);
+        Fault::external(STOPPED, "another lane broke the run")
+    }
+
     /// The fault of a run with too many dirty records, naming the last one's reason.
     pub(crate) fn dirty_limit(&self, dirty: u64, last: Option<&Dirty>) -> Fault {
         let limit = match (self.settings.error_limit.records, self.settings.error_limit.share) {
@@ -129,7 +148,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             elapsed: begun.elapsed(),
             waited_reader: Duration::from_micros(seen.waited_reader_us),
             waited_writer: Duration::from_micros(seen.waited_writer_us),
-            notes: notes(commit_mode, seen.retries, &tasks),
+            notes: self.notes(commit_mode, &tasks),
             fault,
         }
     }
@@ -141,7 +160,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             biased;
             result = self.go_on(run, alive) => result,
             Ok(_) = stop.wait_for(|stop| *stop) => {
-                Err(Fault::external("run.stopped", "the run was stopped and can be resumed"))
+                Err(Fault::external(STOPPED, "the run was stopped and can be resumed"))
             }
         };
         // No lane may touch the destination any more when what comes next clears it away.
@@ -151,8 +170,13 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
 
     /// Writes down how the attempt ended, and clears away where the run is broken for good.
     async fn note(&self, run: &RunId, fault: Fault) -> Fault {
-        let broke =
-            matches!(fault.domain, FaultDomain::User | FaultDomain::Data | FaultDomain::Plugin);
+        // Before the destination is prepared there is nothing to go on with, except where the user
+        // stopped it.
+        let unprepared = async || match self.store.load(run).await {
+            Ok(record) => record.prepared.is_none(),
+            Err(_) => false,
+        };
+        let broke = breaks(&fault) || (fault.code != STOPPED && unprepared().await);
         let event = if broke { RunEvent::Broke } else { RunEvent::Stopped };
         let noted = match self.store.happened(run, event, Some(&fault)).await {
             Ok(record) if record.state == RunState::Clearing => self.finish(&record).await,
@@ -177,8 +201,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     /// Plans, prepares and moves the rows.
     async fn work(&self, record: RunRecord, alive: mpsc::Sender<()>) -> Result<RunRecord> {
         let run = record.new.id.clone();
-        let (plan, mut planner) =
-            self.plan(&record).await.map_err(|fault| fault.within("reader"))?;
+        let (plan, mut planner) = self.plan(&record).await?;
         let attempt = Attempt { run: run.clone(), epoch: record.epoch, bounded: plan.bounded };
         let preparing = async {
             let prepared = self.prepare(&record, &attempt, &plan).await?;
@@ -193,6 +216,8 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             settings: self.settings.clone(),
             progress: self.progress.clone(),
             mapping: Mapping::new(&plan.datasets, &prepared.datasets, &self.settings)?,
+            sorting: Sorting::new(&prepared)?,
+            stop: watch::Sender::new(false),
             budget: self.settings.budget(&prepared.wishes),
             datasets: plan.datasets,
             attempt,
@@ -202,15 +227,8 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         for task in tasks.iter().filter_map(|task| task.done.as_ref()) {
             self.progress.moved(&Counts::default(), &task.counts);
         }
-        let waiting: VecDeque<_> = tasks
-            .iter()
-            .filter(|task| task.done.is_none())
-            .map(|task| (task.index, task.split.clone()))
-            .collect();
-        self.progress.tasks_came(waiting.len() as u64);
         let next = record.splits_next.unwrap_or((plan.start, false));
-        let count = tasks.len() as u32;
-        let pool = Pool::new(context.clone(), self.source.clone(), planner, waiting, count, next);
+        let pool = Pool::new(context.clone(), self.source.clone(), planner, &tasks, next);
         self.run_lanes(&context, Arc::new(pool)).await?;
         self.add_up(&context).await?;
         self.store.happened(&run, RunEvent::TasksDone, None).await
@@ -233,8 +251,9 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     }
 
     async fn try_plan(&self) -> Result<(Plan, Planner<R>)> {
-        let mut planner = self.source.connect().await?;
-        let plan = planner.plan(self.settings.concurrent, &[]).await?;
+        let within = |fault: Fault| fault.within("reader");
+        let mut planner = self.source.connect().await.map_err(within)?;
+        let plan = planner.plan(self.settings.concurrent, &[]).await.map_err(within)?;
         Ok((plan, Kept::new(Reads(planner)).await?))
     }
 
@@ -286,6 +305,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
                 writer: None,
                 counted: Counts::default(),
                 careful: 0,
+                redone_from: None,
                 lost: None,
             };
             lanes.spawn(lane.run(pool.clone()));
@@ -296,8 +316,14 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             tokio::select! {
                 biased;
                 ended = lanes.join_next() => match ended {
+                    Some(Ok(Ok(()))) => {}
                     // The first fault ends the others with the set.
-                    Some(Ok(result)) => result?,
+                    Some(Ok(Err(fault))) => {
+                        if breaks(&fault) {
+                            stop_lanes(context, &mut lanes).await;
+                        }
+                        return Err(fault);
+                    }
                     Some(Err(error)) => {
                         return Err(Fault::internal("engine.panic", format!("a lane ended: {error}")));
                     }
@@ -314,13 +340,13 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         for task in self.store.tasks(&context.attempt.run).await? {
             let Some(done) = task.done else {
                 return Err(Fault::internal(
-                    "run.task_open",
+                    TASK_OPEN,
                     format!("task {} is not done at the end of the run", task.index),
                 ));
             };
             if !done.counts.add_up() {
                 return Err(Fault::internal(
-                    "run.sums",
+                    SUMS,
                     format!("the sums of task {} do not add up: {:?}", task.index, done.counts),
                 ));
             }
@@ -364,21 +390,44 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let finishing = writer.finish(attempt, outcome, receipts);
         finishing.await
     }
+
+    /// What the counts alone don't say.
+    fn notes(&self, mode: Option<CommitMode>, tasks: &[TaskRecord]) -> Vec<String> {
+        if mode != Some(CommitMode::AtLeastOnce) {
+            return Vec::new();
+        }
+        // Of a task that an earlier attempt began anew it is not known from where.
+        let redone = tasks.iter().filter(|task| task.epoch > 1).filter_map(|task| {
+            let done = task.done.as_ref()?.counts.records_written;
+            Some(self.progress.written_twice(task.index).unwrap_or(done))
+        });
+        match redone.sum() {
+            0_u64 => Vec::new(),
+            records => vec![format!(
+                "tasks were redone, and the destination cannot tell: it may contain duplicates, up to \
+                 {records} records are there twice or more"
+            )],
+        }
+    }
 }
 
-fn notes(
-    mode: Option<CommitMode>,
-    retries: u64,
-    tasks: &[domain::port::TaskRecord],
-) -> Vec<String> {
-    let redone = retries > 0 || tasks.iter().any(|task| task.epoch > 1);
-    match mode {
-        Some(CommitMode::AtLeastOnce) if redone => {
-            vec![
-                "tasks were redone, and the destination cannot tell: it may contain duplicates"
-                    .into(),
-            ]
-        }
-        _ => Vec::new(),
+/// Whether the same again would fail again, so that the run is broken for good.
+fn breaks(fault: &Fault) -> bool {
+    match fault.domain {
+        FaultDomain::User | FaultDomain::Data | FaultDomain::Plugin => true,
+        FaultDomain::Internal => [SUMS, TASK_OPEN].contains(&fault.code.as_str()),
+        FaultDomain::External => false,
+    }
+}
+
+/// Lets the lanes that are left store what they have told, so that the books have every dirty record
+/// that the counts have.
+async fn stop_lanes<S>(context: &Context<S>, lanes: &mut JoinSet<Result<()>>) {
+    context.stop.send_replace(true);
+    let ended = async { while lanes.join_next().await.is_some() {} };
+    if timeout(LANES_END_MAX, ended).await.is_err() {
+        tracing::warn!(
+            "a lane did not end in time; dirty records that it told last are not stored"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::port::{
-    CommitMode, Destination, Done, Reader, Source, Split, Store, TaskRecord, Writer,
+    Closed, CommitMode, Destination, Done, Reader, Source, Split, Store, TaskRecord, Writer,
 };
 use domain::{Counts, Fault, Mark, Result, TaskIndex};
 use tokio::sync::{mpsc, watch};
@@ -29,6 +29,8 @@ pub(crate) struct Lane<S, R: Source, W: Destination> {
     pub(crate) counted: Counts,
     /// How often refusals of the task came too late: each time it is read in smaller steps.
     pub(crate) careful: u32,
+    /// What was written of the task where it was first begun anew.
+    pub(crate) redone_from: Option<u64>,
     /// Why a session is gone that was not at work.
     pub(crate) lost: Option<Fault>,
 }
@@ -50,6 +52,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let mut tries = Tries::default();
         let mut before = None;
         self.careful = 0;
+        self.redone_from = None;
         loop {
             match self.try_task(index, split, &mut before).await {
                 Ok(()) => return Ok(()),
@@ -66,7 +69,11 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                     self.context.progress.retried();
                     let counted = std::mem::take(&mut self.counted);
                     self.context.progress.moved(&counted, &Counts::default());
-                    tokio::time::sleep(wait).await;
+                    let waiting = async {
+                        tokio::time::sleep(wait).await;
+                        Ok(())
+                    };
+                    self.while_idle(waiting).await?;
                 }
             }
         }
@@ -95,10 +102,16 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let run = &context.attempt.run;
         self.connect().await?;
         let task = self.while_idle(context.store.claim(run, index)).await?;
-        if task.done.is_some() {
+        if let Some(done) = &task.done {
+            // It was told that it is done, and the answer got lost.
+            context.progress.moved(&Counts::default(), &done.counts);
             return Ok(());
         }
         let start = self.open_writer(&task).await?;
+        if task.epoch > 1 {
+            let from = start.counts.records_written;
+            self.redone_from = Some(self.redone_from.map_or(from, |before| before.min(from)));
+        }
         *progressed = before.replace(start.sequence).is_some_and(|before| before < start.sequence);
         let dropping = context.store.drop_dirty_behind(run, index, task.epoch, start.sequence);
         self.while_idle(dropping).await?;
@@ -117,15 +130,20 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     async fn connect(&mut self) -> Result<()> {
         if self.reader.is_none() {
             let source = self.source.clone();
-            let connecting = async { Kept::new(Reads(source.connect().await?)).await };
-            let session = self.while_idle(connecting).await;
-            self.reader = Some(session.map_err(|fault| fault.within("reader"))?);
+            let connecting = async {
+                let session = source.connect().await.map_err(|fault| fault.within("reader"))?;
+                Kept::new(Reads(session)).await
+            };
+            self.reader = Some(self.while_idle(connecting).await?);
         }
         if self.writer.is_none() {
             let destination = self.destination.clone();
-            let connecting = async { Kept::new(Writes(destination.connect().await?)).await };
-            let session = self.while_idle(connecting).await;
-            self.writer = Some(session.map_err(|fault| fault.within("writer"))?);
+            let connecting = async {
+                let session =
+                    destination.connect().await.map_err(|fault| fault.within("writer"))?;
+                Kept::new(Writes(session)).await
+            };
+            self.writer = Some(self.while_idle(connecting).await?);
         }
         Ok(())
     }
@@ -135,8 +153,12 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let context = self.context.clone();
         let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
         let datasets = &context.prepared.datasets;
-        let opening = writer.session.0.open(&context.attempt, task.index, task.epoch, datasets);
-        let held = self.while_idle(opening).await.map_err(|fault| fault.within("writer"))?;
+        let (index, epoch) = (task.index, task.epoch);
+        let opening = async {
+            let opening = writer.session.0.open(&context.attempt, index, epoch, datasets);
+            opening.await.map_err(|fault| fault.within("writer"))
+        };
+        let held = self.while_idle(opening).await?;
         self.writer = Some(writer);
         start_mark(context.prepared.commit_mode, held, task.mark.as_ref())
     }
@@ -147,10 +169,14 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         context.progress.moved(&Counts::default(), &end.counts);
         self.counted = end.counts;
         let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
-        let closing = writer.session.0.close(&end);
-        let closed = self.while_idle(closing).await.map_err(|fault| fault.within("writer"))?;
+        let closing = async {
+            let closed = writer.session.0.close(&end).await;
+            closed.and_then(only_closed).map_err(|fault| fault.within("writer"))
+        };
+        let closed = self.while_idle(closing).await?;
         self.writer = Some(writer);
         let done = Done { counts: end.counts, receipt: closed.receipt, bookmark: end.position };
+        self.told_redone(task.index, &done);
         let run = &context.attempt.run;
         let storing = context.store.complete(run, task.index, task.epoch, &done);
         self.while_idle(storing).await?;
@@ -170,7 +196,8 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                 None => Ok(()),
             }
         };
-        self.while_idle(opening).await.map_err(|fault| fault.within("reader"))?;
+        let opening = async { opening.await.map_err(|fault: Fault| fault.within("reader")) };
+        self.while_idle(opening).await?;
         self.reader = Some(reader);
         Ok(())
     }
@@ -184,17 +211,33 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let (acknowledge, durable) = watch::channel(None);
         let mut budget = context.budget;
         budget.rows = (budget.rows >> (CAREFUL_BITS * self.careful).min(31)).max(1);
-        let reading = Reading { context: context.clone(), reader, queue, durable, budget };
+        let reading = Reading {
+            context: context.clone(),
+            reader,
+            queue,
+            durable,
+            budget,
+            position: start.position.clone(),
+            empty_steps: 0,
+        };
         let reading = Spawned(tokio::spawn(reading.run()));
         let careful = self.careful > 0;
         let writing = Writing::new(&context, &mut writer, task, start, acknowledge, careful);
         let (written, counted) = writing.run(items).await;
         self.counted = counted;
-        let written = written.map_err(|fault| fault.within("writer"))?;
-        let read = writer.during(reading.join()).await.map_err(|fault| fault.within("reader"));
+        let written = match written {
+            Ok(written) => written,
+            Err(fault) => {
+                // The next try must not meet the session of this one.
+                reading.end().await;
+                return Err(fault);
+            }
+        };
+        let read = writer.during(reading.join()).await;
         self.writer = Some(writer);
         match (written, read) {
-            (Some(_), read) => {
+            (Some(done), read) => {
+                self.told_redone(task.index, &done);
                 self.counted = Counts::default();
                 // The task is done and stored; a reader that cannot hear of it costs its session.
                 self.reader = read.inspect_err(|fault| tracing::warn!("{fault}")).ok();
@@ -207,20 +250,31 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         }
     }
 
+    /// Notes how much of a task that is done may have been written before.
+    fn told_redone(&self, task: TaskIndex, done: &Done) {
+        if let Some(from) = self.redone_from {
+            let records = done.counts.records_written.saturating_sub(from);
+            self.context.progress.redone(task, records);
+        }
+    }
+
     /// Waits for `call`, and tends the sessions that are not at work. One that cannot be tended is lost.
     async fn while_idle<T>(&mut self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::pin!(call);
+        let context = self.context.clone();
+        let stopping = context.stopping();
+        tokio::pin!(call, stopping);
         loop {
             tokio::select! {
                 biased;
                 () = until(self.reader.as_ref().and_then(Kept::due)) => {
                     let lost = session::tend_or_lose(&mut self.reader).await;
-                    self.lost = lost.map(|fault| fault.within("reader")).or(self.lost.take());
+                    self.lost = lost.or(self.lost.take());
                 }
                 () = until(self.writer.as_ref().and_then(Kept::due)) => {
                     let lost = session::tend_or_lose(&mut self.writer).await;
-                    self.lost = lost.map(|fault| fault.within("writer")).or(self.lost.take());
+                    self.lost = lost.or(self.lost.take());
                 }
+                fault = &mut stopping => return Err(fault),
                 answer = &mut call => return answer,
             }
         }
@@ -253,6 +307,20 @@ fn lost_mark() -> Fault {
     .hint("somebody removed it; start a new run")
 }
 
+/// A task that is closed again has nothing more to tell.
+///
+/// # Errors
+/// `plugin.lie.closed` where its sink does.
+fn only_closed(closed: Closed) -> Result<Closed> {
+    if closed.answer.undone.is_some() || !closed.answer.remarks.is_empty() {
+        return Err(Fault::plugin(
+            "plugin.lie.closed",
+            "the writer spoke of rows of a task that it had closed, and nothing was written since",
+        ));
+    }
+    Ok(closed)
+}
+
 /// A task of the runtime that ends with its owner.
 struct Spawned<T>(tokio::task::JoinHandle<Result<T>>);
 
@@ -261,6 +329,12 @@ impl<T> Spawned<T> {
         (&mut self.0).await.unwrap_or_else(|error| {
             Err(Fault::internal("engine.panic", format!("the reading half ended: {error}")))
         })
+    }
+
+    /// Stops it, and waits until it is gone.
+    async fn end(mut self) {
+        self.0.abort();
+        drop((&mut self.0).await);
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! What stands where: [`attempt`] is the run as a whole, `pool` hands out tasks, `lane` works on one
 //! after another, `reading` and `writing` are the two halves of a task, `unsettled` keeps what a
-//! destination may still refuse, [`mapping`] casts, [`preview`] is the run that does nothing.
+//! destination may still refuse, `parts` looks for the row to blame, [`mapping`] casts, [`preview`] is the run that does nothing.
 //!
 //! Begin with `attempt.rs`, then `lane.rs`; the order of invariant 1 is in `writing.rs`, in `settle`.
 
@@ -15,6 +15,7 @@ mod attempt;
 mod dirty;
 mod lane;
 pub mod mapping;
+mod parts;
 mod pool;
 mod preview;
 mod progress;
@@ -22,6 +23,7 @@ mod reading;
 mod retry;
 mod session;
 mod settings;
+mod sorting;
 mod told;
 mod unsettled;
 mod writing;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use domain::port::{Reader, Source, Split, Splits, Store};
+use domain::port::{Reader, Source, Split, Splits, Store, TaskRecord};
 use domain::{Fault, Result, TaskIndex};
 use tokio::sync::{Mutex, Notify};
 
@@ -17,6 +17,8 @@ use crate::session::{Kept, Reads, tend_or_lose, until};
 const SPLITS_PER_LANE: u32 = 2;
 /// A bounded plan that gives no split so often in a row never will.
 const EMPTY_ANSWERS_MAX: u32 = 1000;
+/// Tasks of a run at most.
+const TASKS_MAX: u32 = 1_000_000;
 
 /// The tasks of a run that wait for a lane. One lock: whoever finds the queue empty asks the planning
 /// session, the others wait for the same answer.
@@ -36,23 +38,42 @@ struct Inner<P> {
     working: BTreeMap<u32, u32>,
     /// How many tasks the store has.
     count: u32,
+    /// The highest stage among them.
+    stage: u32,
     next: Vec<u8>,
     last: bool,
     empty: u32,
+    /// Why no more splits come: the books may have some of which the answer was lost, so that asking
+    /// again would give them twice.
+    broken: Option<Fault>,
 }
 
 impl<S: Store, R: Source> Pool<S, R> {
-    /// Goes on with what the store has: `waiting` are its tasks that are not done.
+    /// Goes on with the tasks that the store has.
     pub(crate) fn new(
         context: Arc<Context<S>>,
         source: Arc<R>,
         planner: Option<Kept<Reads<R::Session>>>,
-        waiting: VecDeque<(TaskIndex, Split)>,
-        count: u32,
+        tasks: &[TaskRecord],
         (next, last): (Vec<u8>, bool),
     ) -> Self {
-        let inner =
-            Inner { planner, waiting, working: BTreeMap::new(), count, next, last, empty: 0 };
+        let waiting: VecDeque<_> = tasks
+            .iter()
+            .filter(|task| task.done.is_none())
+            .map(|task| (task.index, task.split.clone()))
+            .collect();
+        context.progress.tasks_came(waiting.len() as u64);
+        let inner = Inner {
+            planner,
+            waiting,
+            working: BTreeMap::new(),
+            count: tasks.len() as u32,
+            stage: tasks.iter().map(|task| task.split.stage).max().unwrap_or(0),
+            next,
+            last,
+            empty: 0,
+            broken: None,
+        };
         Self { context, source, inner: Mutex::new(inner), moved: Notify::new() }
     }
 
@@ -62,8 +83,13 @@ impl<S: Store, R: Source> Pool<S, R> {
             let moved = self.moved.notified();
             let mut inner = self.inner.lock().await;
             if inner.waiting.is_empty() && !inner.last {
-                self.ask(&mut inner).await?;
+                if let Some(fault) = &inner.broken {
+                    return Err(fault.clone());
+                }
+                let asked = self.ask(&mut inner).await;
+                inner.broken = asked.clone().err();
                 self.moved.notify_waiters();
+                asked?;
             }
             let Some((_, split)) = inner.waiting.front() else {
                 if inner.last {
@@ -116,15 +142,7 @@ impl<S: Store, R: Source> Pool<S, R> {
                 }
             }
         };
-        inner.empty = if splits.splits.is_empty() { inner.empty + 1 } else { 0 };
-        if inner.empty > EMPTY_ANSWERS_MAX {
-            return Err(Fault::plugin(
-                "plugin.lie.splits",
-                format!(
-                    "the reader gave no split {EMPTY_ANSWERS_MAX} times and did not say that it has none"
-                ),
-            ));
-        }
+        self.look(inner, &splits)?;
         self.store_splits(inner, &splits).await?;
         for split in splits.splits {
             inner.waiting.push_back((inner.count, split));
@@ -133,6 +151,40 @@ impl<S: Store, R: Source> Pool<S, R> {
         }
         inner.next = splits.next;
         inner.last = splits.last;
+        Ok(())
+    }
+
+    /// # Errors
+    /// `plugin.lie.splits`, `plugin.lie.stage`, `run.too_many_tasks`: it would never end, or in a wrong
+    /// order.
+    fn look(&self, inner: &mut Inner<R::Session>, splits: &Splits) -> Result<()> {
+        let lie =
+            |message: String| Err(Fault::plugin("plugin.lie.splits", message).within("reader"));
+        inner.empty = if splits.splits.is_empty() { inner.empty + 1 } else { 0 };
+        if inner.empty > EMPTY_ANSWERS_MAX {
+            return lie(format!(
+                "the reader gave no split {EMPTY_ANSWERS_MAX} times and did not say that it has none"
+            ));
+        }
+        if !splits.splits.is_empty() && !splits.last && splits.next == inner.next {
+            return lie("the reader gave splits and would give the same again".into());
+        }
+        for split in &splits.splits {
+            if split.stage < inner.stage {
+                let message = format!(
+                    "the reader gave split \"{}\" of stage {} after one of stage {}",
+                    split.label, split.stage, inner.stage
+                );
+                return Err(Fault::plugin("plugin.lie.stage", message).within("reader"));
+            }
+            inner.stage = split.stage;
+        }
+        if u64::from(inner.count) + splits.splits.len() as u64 > u64::from(TASKS_MAX) {
+            let message = format!("the reader cut the source into more than {TASKS_MAX} splits");
+            return Err(Fault::plugin("run.too_many_tasks", message)
+                .within("reader")
+                .hint("make the splits larger in the reader's parameters, or read less at once"));
+        }
         Ok(())
     }
 
@@ -153,9 +205,9 @@ impl<S: Store, R: Source> Pool<S, R> {
     async fn splits(&self, inner: &mut Inner<R::Session>, limit: u32) -> Result<Splits> {
         let mut planner = match inner.planner.take() {
             Some(planner) => planner,
-            None => Kept::new(Reads(self.source.connect().await?)).await?,
+            None => Kept::new(Reads(self.source.connect().await.map_err(within)?)).await?,
         };
-        let splits = planner.session.0.splits(&inner.next, limit).await?;
+        let splits = planner.session.0.splits(&inner.next, limit).await.map_err(within)?;
         inner.planner = Some(planner);
         Ok(splits)
     }
@@ -178,4 +230,8 @@ impl<S: Store, R: Source> Pool<S, R> {
             }
         }
     }
+}
+
+fn within(fault: Fault) -> Fault {
+    fault.within("reader")
 }

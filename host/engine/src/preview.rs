@@ -11,6 +11,8 @@ use crate::settings::Settings;
 const SPLITS_MAX: u32 = 100;
 /// Steps of one split that may bring no row before a sample goes on to the next.
 const IDLE_MAX: u32 = 100;
+/// Splits that a sample looks into at most.
+const SAMPLE_SPLITS_MAX: usize = 1000;
 
 /// A run that did not happen.
 #[derive(Clone, Debug)]
@@ -45,39 +47,59 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
 pub struct Sample {
     pub datasets: Vec<Dataset>,
     pub batches: Vec<Batch>,
+    /// Records beside them that could not be decoded.
+    pub undecodable: u64,
 }
 
 /// Reads `rows` rows at most, from the first splits.
 pub async fn sample<R: Source>(source: &R, rows: usize) -> Result<Sample> {
     let mut reader = source.connect().await?;
     let plan = reader.plan(1, &[]).await?;
-    let mut budget = Settings::default().budget(&Default::default());
-    let (mut at, mut left) = (plan.start, rows);
-    let mut batches = Vec::new();
-    loop {
+    let mut sample = Sample { datasets: plan.datasets, batches: Vec::new(), undecodable: 0 };
+    let (mut at, mut left, mut opened) = (plan.start, rows, 0);
+    while left > 0 && opened < SAMPLE_SPLITS_MAX {
         let splits = reader.splits(&at, SPLITS_MAX).await?;
         for split in &splits.splits {
-            reader.open(split, None, &plan.datasets).await?;
-            let mut idle = 0;
-            while left > 0 && idle < IDLE_MAX {
-                budget.rows = left.min(1000) as u32;
-                match reader.next(budget).await? {
-                    Step::Rows(found) => {
-                        for batch in found.batches {
-                            let taken = batch.len().min(left);
-                            left -= taken;
-                            let rows = batch.rows.slice(0, taken);
-                            batches.push(Batch::new(batch.dataset, rows));
-                        }
-                    }
-                    Step::Ended { .. } => break,
-                    Step::Idle | Step::Advanced { .. } => idle += 1,
-                }
+            if left == 0 {
+                break;
             }
+            reader.open(split, None, &sample.datasets).await?;
+            sample_split(&mut reader, &mut left, &mut sample).await?;
+            opened += 1;
         }
-        if splits.last || left == 0 || splits.splits.is_empty() {
-            return Ok(Sample { datasets: plan.datasets, batches });
+        if splits.last || splits.splits.is_empty() {
+            break;
         }
         at = splits.next;
     }
+    Ok(sample)
+}
+
+/// Adds the first `left` rows of the open cursor.
+async fn sample_split<R: Reader>(
+    reader: &mut R,
+    left: &mut usize,
+    sample: &mut Sample,
+) -> Result<()> {
+    let mut budget = Settings::default().budget(&Default::default());
+    let mut idle = 0;
+    while *left > 0 && idle < IDLE_MAX {
+        budget.rows = (*left).min(1000) as u32;
+        let before = *left;
+        match reader.next(budget).await? {
+            Step::Rows(found) => {
+                sample.undecodable += found.undecodable.len() as u64;
+                for batch in found.batches {
+                    let taken = batch.len().min(*left);
+                    *left -= taken;
+                    let rows = batch.rows.slice(0, taken);
+                    sample.batches.push(Batch::new(batch.dataset, rows));
+                }
+            }
+            Step::Ended { .. } => break,
+            Step::Idle | Step::Advanced { .. } => {}
+        }
+        idle = if *left < before { 0 } else { idle + 1 };
+    }
+    Ok(())
 }

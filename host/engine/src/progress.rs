@@ -1,8 +1,10 @@
 //! What people see of a run while it goes on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use domain::Counts;
+use domain::{Counts, TaskIndex};
 
 /// Counters of a running attempt; written by lanes, read by whoever shows them.
 #[derive(Debug, Default)]
@@ -17,6 +19,9 @@ pub struct Progress {
     retries: AtomicU64,
     waited_reader_us: AtomicU64,
     waited_writer_us: AtomicU64,
+    /// Tasks that are done and were begun anew before, and how many of their records may have been
+    /// written twice.
+    redone: Mutex<BTreeMap<TaskIndex, u64>>,
 }
 
 /// The counters at one moment.
@@ -75,6 +80,16 @@ impl Progress {
 
     pub(crate) fn task_done(&self) {
         self.tasks_done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn redone(&self, task: TaskIndex, records: u64) {
+        let mut redone = self.redone.lock().unwrap_or_else(PoisonError::into_inner);
+        redone.insert(task, records);
+    }
+
+    /// Records of `task` that may have been written twice, where this attempt did it.
+    pub(crate) fn written_twice(&self, task: TaskIndex) -> Option<u64> {
+        self.redone.lock().unwrap_or_else(PoisonError::into_inner).get(&task).copied()
     }
 
     pub(crate) fn retried(&self) {

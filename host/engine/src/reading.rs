@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use domain::port::{Budget, Dirty, Reader, Rows, Step, Store};
-use domain::{Batch, Position, Result};
+use domain::{Batch, Fault, Position, Result};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::attempt::Context;
 use crate::dirty;
 use crate::session::{Kept, Reads, until};
+
+/// Steps in a row of a bounded plan that may bring neither a record nor a new position.
+const EMPTY_STEPS_MAX: u32 = 10_000;
 
 /// What goes from the reading half to the writing half.
 pub(crate) enum Item {
@@ -36,6 +39,13 @@ pub(crate) struct Reading<S, R> {
     /// The newest position that is durable and stored.
     pub(crate) durable: watch::Receiver<Option<Position>>,
     pub(crate) budget: Budget,
+    /// The newest position that the cursor told, and the steps since that brought nothing.
+    pub(crate) position: Option<Position>,
+    pub(crate) empty_steps: u32,
+}
+
+fn within(fault: Fault) -> Fault {
+    fault.within("reader")
 }
 
 impl<S: Store, R: Reader> Reading<S, R> {
@@ -49,29 +59,76 @@ impl<S: Store, R: Reader> Reading<S, R> {
             if self.reader.is_due() {
                 self.reader.tend().await?;
             }
-            match self.reader.session.0.next(self.budget).await? {
-                Step::Rows(rows) => {
-                    for piece in self.pieces(rows)? {
-                        if !self.send(Item::Piece(piece)).await? {
-                            return Ok(self.reader);
-                        }
-                    }
-                }
+            let asked = Instant::now();
+            let step = self.reader.session.0.next(self.budget).await.map_err(within)?;
+            self.look(&step)?;
+            let taken = match step {
+                Step::Rows(rows) => self.send_all(rows).await?,
                 Step::Advanced { position } => {
                     let piece = Piece { position: Some(position), ..Piece::default() };
-                    if !self.send(Item::Piece(piece)).await? {
-                        return Ok(self.reader);
-                    }
+                    self.send(Item::Piece(piece)).await?
                 }
                 // A cursor that does not wait by itself must not keep a core busy.
-                Step::Idle => tokio::task::yield_now().await,
+                Step::Idle => self.wait_until(asked + self.budget.wait).await?,
                 Step::Ended { bookmark } => {
                     self.send(Item::Ended { bookmark }).await?;
-                    break;
+                    return self.rest().await;
                 }
+            };
+            if !taken {
+                return Ok(self.reader);
             }
         }
-        self.rest().await
+    }
+
+    /// # Errors
+    /// `plugin.lie.idle` where a bounded plan does not get on.
+    fn look(&mut self, step: &Step) -> Result<()> {
+        let (records, position) = match step {
+            Step::Rows(rows) => {
+                let good = rows.batches.iter().any(|batch| !batch.is_empty());
+                (good || !rows.undecodable.is_empty(), rows.position.as_ref())
+            }
+            Step::Advanced { position } => (false, Some(position)),
+            Step::Idle => (false, None),
+            Step::Ended { .. } => (true, None),
+        };
+        let moved = position.is_some() && position != self.position.as_ref();
+        if moved {
+            self.position = position.cloned();
+        }
+        self.empty_steps = if records || moved { 0 } else { self.empty_steps + 1 };
+        if self.empty_steps > EMPTY_STEPS_MAX && self.context.attempt.bounded {
+            let message = format!(
+                "the reader answered {EMPTY_STEPS_MAX} times in a row without a record, a new position or the end"
+            );
+            return Err(Fault::plugin("plugin.lie.idle", message).within("reader"));
+        }
+        Ok(())
+    }
+
+    /// Hands on the pieces of a step; false where nobody takes them any more.
+    async fn send_all(&mut self, rows: Rows) -> Result<bool> {
+        for piece in self.pieces(rows)? {
+            if !self.send(Item::Piece(piece)).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits, acknowledges and tends; false where nobody takes anything any more.
+    async fn wait_until(&mut self, end: Instant) -> Result<bool> {
+        let queue = self.queue.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = queue.closed() => return Ok(false),
+                Ok(()) = self.durable.changed() => self.acknowledge().await?,
+                () = until(self.reader.due()) => self.reader.tend().await?,
+                () = tokio::time::sleep_until(end) => return Ok(true),
+            }
+        }
     }
 
     /// After the end: what becomes durable is acknowledged, until nothing more will.
@@ -110,7 +167,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
     async fn acknowledge(&mut self) -> Result<()> {
         let position = self.durable.borrow_and_update().clone();
         match position {
-            Some(position) => self.reader.session.0.acknowledge(&position).await,
+            Some(position) => self.reader.session.0.acknowledge(&position).await.map_err(within),
             None => Ok(()),
         }
     }
@@ -142,13 +199,14 @@ impl<S: Store, R: Reader> Reading<S, R> {
         let dataset = context.datasets.get(batch.dataset as usize);
         let source = batch.rows.clone();
         let (records_read, bytes_read) = (batch.len() as u64, batch.value_bytes());
-        let mapped = context.mapping.apply(batch)?;
+        let mapped = context.mapping.apply(batch).map_err(within)?;
+        let sorted = context.sorting.sorted(mapped.batch)?;
         let digest = &context.settings.reader_digest;
         let dirty = mapped.dirty.into_iter();
         let dirty = dirty.map(|(row, why)| dirty::of_row(why, dataset, &source, row, digest));
         Ok(Piece {
             dirty: dirty.collect(),
-            batch: Some(mapped.batch).filter(|batch| !batch.is_empty()),
+            batch: Some(sorted).filter(|batch| !batch.is_empty()),
             records_read,
             bytes_read,
             position: None,

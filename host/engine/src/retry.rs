@@ -6,6 +6,9 @@ use domain::{Fault, Retry};
 
 use crate::settings::Settings;
 
+/// A plug-in that wishes a longer wait is asked again after this one.
+const WISHED_MAX: Duration = Duration::from_secs(600);
+
 /// Counts tries in a row without progress.
 #[derive(Debug, Default)]
 pub(crate) struct Tries(u32);
@@ -25,6 +28,7 @@ impl Tries {
         }
         let backoff = settings.backoff.saturating_mul(1 << self.0.min(16));
         self.0 += 1;
+        let wished = wished.min(WISHED_MAX);
         Ok(wished.max(backoff).min(settings.backoff_max.max(wished)))
     }
 }
@@ -50,5 +54,7 @@ mod tests {
         assert!(tries.again(Fault::external("x", "x"), &settings).is_err());
         let wished = Fault::external("x", "x").retry_after(Duration::from_secs(60));
         assert_eq!(tries.again(wished, &settings), Ok(Duration::from_secs(60)));
+        let endless = Fault::external("x", "x").retry_after(Duration::MAX);
+        assert_eq!(tries.again(endless, &settings), Ok(WISHED_MAX));
     }
 }

@@ -6,8 +6,13 @@ use domain::port::{Answering, Reader, Writer};
 use domain::{Fault, Result};
 use tokio::time::Instant;
 
+/// A session that asks for less is tended so often: others must come to their turn.
+const TEND_EVERY_MIN: Duration = Duration::from_millis(100);
+
 /// A session that asks to be tended.
 pub(crate) trait Session: Send {
+    /// Who is at work, for faults.
+    const WHO: &'static str;
     fn tend(&mut self) -> impl Answering<Option<Duration>>;
 }
 
@@ -18,12 +23,16 @@ pub(crate) struct Reads<R>(pub(crate) R);
 pub(crate) struct Writes<W>(pub(crate) W);
 
 impl<R: Reader> Session for Reads<R> {
+    const WHO: &'static str = "reader";
+
     fn tend(&mut self) -> impl Answering<Option<Duration>> {
         self.0.tend()
     }
 }
 
 impl<W: Writer> Session for Writes<W> {
+    const WHO: &'static str = "writer";
+
     fn tend(&mut self) -> impl Answering<Option<Duration>> {
         self.0.tend()
     }
@@ -53,7 +62,8 @@ impl<T: Session> Kept<T> {
     }
 
     pub(crate) async fn tend(&mut self) -> Result<()> {
-        self.due = self.session.tend().await?.map(|after| Instant::now() + after);
+        let asked = self.session.tend().await.map_err(|fault| fault.within(T::WHO))?;
+        self.due = asked.map(|after| Instant::now() + after.max(TEND_EVERY_MIN));
         Ok(())
     }
 

@@ -28,6 +28,9 @@ pub struct Settings {
     pub commit_bytes: u64,
     /// Time between two commits where the destination has no wish.
     pub commit_every: Duration,
+    /// What a wish may raise `commit_bytes` and `commit_every` to.
+    pub commit_bytes_max: u64,
+    pub commit_every_max: Duration,
     /// Bytes that a lane keeps of what the destination has neither taken nor made durable.
     pub uncommitted_bytes: u64,
     /// How often a call or a task is tried again in a row without progress.
@@ -53,6 +56,8 @@ impl Default for Settings {
             queue_batches: 2,
             commit_bytes: 16 << 20,
             commit_every: Duration::from_secs(5),
+            commit_bytes_max: 1 << 30,
+            commit_every_max: Duration::from_secs(600),
             uncommitted_bytes: 64 << 20,
             retries: 5,
             backoff: Duration::from_millis(500),
@@ -85,13 +90,16 @@ impl Settings {
     }
 
     pub(crate) fn commit_bytes(&self, wishes: &Wishes) -> u64 {
-        if wishes.commit_bytes == 0 { self.commit_bytes } else { wishes.commit_bytes }
+        match wishes.commit_bytes {
+            0 => self.commit_bytes,
+            bytes => bytes.min(self.commit_bytes_max),
+        }
     }
 
     pub(crate) fn commit_every(&self, wishes: &Wishes) -> Duration {
         match wishes.commit_ms {
             0 => self.commit_every,
-            ms => Duration::from_millis(ms.into()),
+            ms => Duration::from_millis(ms.into()).min(self.commit_every_max),
         }
     }
 }

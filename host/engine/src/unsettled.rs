@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use arrow_array::BooleanArray;
+use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use domain::{Batch, Fault, Result};
 
@@ -38,7 +39,8 @@ impl Unsettled {
     }
 
     pub(crate) fn push(&mut self, number: u64, batch: Batch) {
-        let bytes = batch.value_bytes();
+        // What it takes, not what its values are worth: also rows of nothing but NULL are kept.
+        let bytes = batch.rows.get_array_memory_size() as u64;
         self.bytes += bytes;
         self.batches.push_back(Sent { number, batch, bytes, refused: Vec::new() });
         // The newest is always kept: its own answer may refuse rows of it.
@@ -148,11 +150,23 @@ pub(crate) fn filtered(batch: &Batch, keep: &[bool]) -> Result<Batch> {
 }
 
 fn filtered_bitmap(bitmap: &[u8], keep: &[bool]) -> Vec<u8> {
+    let kept = keep.iter().enumerate().filter(|(_, keep)| **keep);
+    gathered_bitmap(bitmap, kept.map(|(row, _)| row))
+}
+
+/// The bits of `rows`, in their order; an empty bitmap stays empty.
+pub(crate) fn gathered_bitmap(bitmap: &[u8], rows: impl Iterator<Item = usize>) -> Vec<u8> {
     if bitmap.is_empty() {
         return Vec::new();
     }
-    let kept = keep.iter().enumerate().filter(|(_, keep)| **keep);
-    let bits: Vec<bool> = kept.map(|(row, _)| bitmap[row / 8] >> (row % 8) & 1 == 1).collect();
+    packed(&rows.map(|row| bit(bitmap, row)).collect::<Vec<_>>())
+}
+
+fn bit(bitmap: &[u8], row: usize) -> bool {
+    bitmap[row / 8] >> (row % 8) & 1 == 1
+}
+
+fn packed(bits: &[bool]) -> Vec<u8> {
     bits.chunks(8)
         .map(|chunk| {
             chunk.iter().enumerate().fold(0, |byte, (bit, set)| byte | u8::from(*set) << bit)
@@ -166,4 +180,85 @@ pub(crate) fn halves(batch: &Batch) -> Result<(Batch, Batch)> {
     let first: Vec<bool> = (0..batch.len()).map(|row| row < middle).collect();
     let second: Vec<bool> = first.iter().map(|first| !first).collect();
     Ok((filtered(batch, &first)?, filtered(batch, &second)?))
+}
+
+/// Two batches of one dataset as one.
+pub(crate) fn joined(first: &Batch, second: &Batch) -> Result<Batch> {
+    let schema = first.rows.schema();
+    let rows = concat_batches(&schema, [&first.rows, &second.rows])
+        .map_err(|error| Fault::internal("engine.join", error.to_string()))?;
+    let operations = match (&first.operations, &second.operations) {
+        (None, None) => None,
+        (a, b) => {
+            let of = |operations: &Option<Vec<u8>>, batch: &Batch| {
+                operations.clone().unwrap_or_else(|| vec![0; batch.len()])
+            };
+            Some([of(a, first), of(b, second)].concat())
+        }
+    };
+    let columns = first.absent.len().max(second.absent.len());
+    let absent = (0..columns).map(|column| {
+        let of =
+            |batch: &Batch| batch.absent.get(column).filter(|bitmap| !bitmap.is_empty()).cloned();
+        let (a, b) = (of(first), of(second));
+        if a.is_none() && b.is_none() {
+            return Vec::new();
+        }
+        let bits = |bitmap: Option<Vec<u8>>, batch: &Batch| -> Vec<bool> {
+            (0..batch.len()).map(|row| bitmap.as_ref().is_some_and(|b| bit(b, row))).collect()
+        };
+        packed(&[bits(a, first), bits(b, second)].concat())
+    });
+    Ok(Batch { dataset: first.dataset, rows, operations, absent: absent.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, NullArray, RecordBatch};
+
+    use super::*;
+
+    fn batch(count: i64) -> Batch {
+        let ids: ArrayRef = Arc::new((0..count).collect::<Int64Array>());
+        let rows = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        Batch {
+            operations: Some((0..count).map(|row| (row % 4) as u8).collect()),
+            absent: vec![packed(&(0..count).map(|row| row % 3 == 0).collect::<Vec<_>>())],
+            ..Batch::new(0, rows)
+        }
+    }
+
+    #[test]
+    fn halves_joined_are_the_whole() {
+        for count in [2, 3, 9, 17] {
+            let whole = batch(count);
+            let (first, second) = halves(&whole).unwrap();
+            assert_eq!(joined(&first, &second).unwrap(), whole, "{count}");
+        }
+    }
+
+    #[test]
+    fn what_one_half_lacks_is_made_plain() {
+        let inserts = Batch::new(0, batch(2).rows);
+        let joined = joined(&batch(3), &inserts).unwrap();
+        assert_eq!(joined.operations, Some(vec![0, 1, 2, 0, 0]));
+        assert_eq!(joined.absent, [vec![0b1]]);
+    }
+
+    #[test]
+    fn batches_without_values_are_bounded_too() {
+        let nulls: ArrayRef =
+            Arc::new(arrow_array::new_null_array(&arrow_schema::DataType::Int64, 1000));
+        let none: ArrayRef = Arc::new(NullArray::new(1000));
+        let rows =
+            RecordBatch::try_from_iter_with_nullable([("a", nulls, true), ("b", none, true)]);
+        let batch = Batch::new(0, rows.unwrap());
+        assert_eq!(batch.value_bytes(), 0);
+        let mut unsettled = Unsettled::new(100_000);
+        (0..100).for_each(|number| unsettled.push(number, batch.clone()));
+        assert!(unsettled.batches.len() < 15, "{}", unsettled.batches.len());
+        assert_eq!(unsettled.find(0).unwrap_err().code, REFUSED_TOO_LATE);
+    }
 }

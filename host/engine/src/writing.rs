@@ -10,10 +10,14 @@ use tokio::time::Instant;
 
 use crate::attempt::Context;
 use crate::dirty::{self, Reason};
+use crate::parts::{Part, Parts};
 use crate::reading::{Item, Piece};
 use crate::session::{Kept, Writes};
 use crate::told::{Retold, Told};
-use crate::unsettled::{REFUSED_TOO_LATE, Unsettled, halves};
+use crate::unsettled::{REFUSED_TOO_LATE, Unsettled};
+
+/// Marks that may wait to become durable; with the last of them the sink may wait no longer.
+const GIVEN_MAX: usize = 4096;
 
 /// A mark that the sink was given and that is not known to be durable.
 struct Given {
@@ -88,7 +92,26 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         mut queue: mpsc::Receiver<Item>,
     ) -> (Result<Option<Done>>, Counts) {
         let result = self.take_all(&mut queue).await;
+        if result.is_err() {
+            self.store_rest().await;
+        }
         (result, self.counts)
+    }
+
+    /// Stores the dirty records that were told, where the try ends: they are in its counts. The next
+    /// try, if there is one, drops them and tells them again.
+    async fn store_rest(&mut self) {
+        let dirty = self.told.unstored();
+        if dirty.is_empty() {
+            return;
+        }
+        let (run, task, sequence) = (&self.context.attempt.run, self.task, self.sequence + 1);
+        // Without looking after the session: it may be the one that failed.
+        let store = &self.context.store;
+        let stored = store.add_dirty(run, task.index, task.epoch, sequence, &dirty).await;
+        if let Err(fault) = stored {
+            tracing::warn!("dirty records of the end of task {} are lost: {fault}", task.index);
+        }
     }
 
     async fn take_all(&mut self, queue: &mut mpsc::Receiver<Item>) -> Result<Option<Done>> {
@@ -106,7 +129,14 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
 
     async fn next(&mut self, queue: &mut mpsc::Receiver<Item>) -> Result<Option<Item>> {
         let waiting = Instant::now();
-        let item = async { Ok(queue.recv().await) };
+        let context = self.context;
+        let item = async {
+            tokio::select! {
+                biased;
+                fault = context.stopping() => Err(fault),
+                item = queue.recv() => Ok(item),
+            }
+        };
         let item = self.writer.during(item).await;
         self.context.progress.waited_for_reader(waiting.elapsed());
         item
@@ -129,7 +159,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             self.within_error_limit().await?;
         }
         self.bytes_since_commit += bytes_written;
-        self.write_all(batch.into_iter().collect()).await?;
+        self.write_all(batch.into_iter().map(Part::Whole).collect()).await?;
         self.resumable = piece.position.is_some();
         self.position = piece.position.or(self.position.take());
         Ok(())
@@ -141,74 +171,75 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         self.context.progress.moved(&old, &self.counts);
     }
 
-    /// Writes batches, the last of `stack` first, and again what the destination dropped.
-    async fn write_all(&mut self, mut stack: Vec<Batch>) -> Result<()> {
-        while let Some(batch) = stack.pop() {
-            if batch.is_empty() {
-                continue;
-            }
+    /// Writes parts in their order, and again what the destination dropped.
+    async fn write_all(&mut self, parts: Vec<Part>) -> Result<()> {
+        let mut parts = Parts::new(parts);
+        while let Some(next) = parts.next()? {
+            let (batch, other) = next.split();
             let number = self.writes;
             self.writes += 1;
             self.unsettled.push(number, batch.clone());
-            let answer = self.writer.session.0.write(&batch).await?;
-            if let Some(again) = self.hear(answer, Some(number)).await? {
-                stack.extend(again.into_iter().rev());
-            }
+            let answer = self.writer.session.0.write(&batch).await.map_err(within)?;
+            let again = self.hear(answer, Some(number)).await?;
+            parts.tried(other, again);
         }
         Ok(())
     }
 
-    /// Takes in what the sink says: remarks, what it took, what is durable. Answers the batches that
-    /// must be sent again, in order, where it dropped some.
-    async fn hear(&mut self, answer: Answer, blamed: Option<u64>) -> Result<Option<Vec<Batch>>> {
+    /// Takes in what the sink says: remarks, what it took, what is durable. Answers what must be sent
+    /// again, in order, where it dropped some.
+    async fn hear(&mut self, answer: Answer, blamed: Option<u64>) -> Result<Option<Vec<Part>>> {
         if answer.taken > self.writes {
             return Err(
                 self.lie("taken", format!("took {} batches of {}", answer.taken, self.writes))
             );
         }
-        let mut refused = 0;
-        let mut first_refused = u64::MAX;
+        let mut refused = false;
+        let mut first_remarked = u64::MAX;
         for remark in answer.remarks {
-            if !remark.loaded {
-                refused += 1;
-                first_refused = first_refused.min(remark.batch);
-            }
-            self.remark(remark)?;
+            refused |= !remark.loaded;
+            first_remarked = first_remarked.min(remark.batch);
+            self.remark(remark).map_err(within)?;
         }
         self.unsettled.settle_below(answer.taken);
+        let untrue = |given: &Given| given.writes > first_remarked;
+        if self
+            .given
+            .iter()
+            .any(|given| untrue(given) && answer.durable.as_ref() == Some(&given.mark))
+        {
+            return Err(self.lie_late());
+        }
+        // What a mark counts is no longer so where a row that it covers is refused, or was changed: it
+        // must not become durable.
+        self.given.retain(|given| !untrue(given));
         if let Some(mark) = answer.durable {
-            let covers = |given: &Given| given.mark == mark && given.writes > first_refused;
-            if self.given.iter().any(covers) {
-                return Err(
-                    self.lie("late_refusal", "refused rows of a mark that it made durable".into())
-                );
-            }
             self.settle(mark).await?;
         }
         let again = match answer.undone {
             Some(fault) => {
-                let mut back = self.unsettled.take_back()?;
+                let back = self.unsettled.take_back().map_err(within)?;
                 // A mark that covers none of them may still become durable.
                 let first = back.first().map_or(self.writes, |(number, _)| *number);
                 self.given.retain(|given| given.writes <= first);
-                self.untell(&back).await?;
-                if refused == 0 {
-                    self.blame(fault, blamed, &mut back)?;
-                    refused = 1;
-                }
-                Some(back.into_iter().map(|(_, batch)| batch).collect())
+                self.untell(first).await?;
+                Some(if refused {
+                    back.into_iter().map(|(_, batch)| Part::Whole(batch)).collect()
+                } else {
+                    refused = true;
+                    self.blame(fault, blamed, back)?
+                })
             }
             None => None,
         };
-        if refused > 0 {
+        if refused {
             self.within_error_limit().await?;
         }
         Ok(again)
     }
 
-    /// What was told of batches that come again as loaded with a change will be told again.
-    async fn untell(&mut self, back: &[(u64, Batch)]) -> Result<()> {
-        let first = back.first().map_or(self.writes, |(number, _)| *number);
+    /// What was told of batches from `first` on as loaded with a change will be told again.
+    async fn untell(&mut self, first: u64) -> Result<()> {
         let (sequence, kept) = match self.given.back() {
             Some(given) => (given.mark.sequence, given.told),
             None => (self.durable.sequence, 0),
@@ -227,7 +258,8 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
                 REFUSED_TOO_LATE,
                 "the destination dropped batches whose remarks are no longer kept",
             )
-            .retry_after(Duration::ZERO)),
+            .retry_after(Duration::ZERO)
+            .within("writer")),
         }
     }
 
@@ -235,9 +267,8 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         let sent = self.unsettled.find(remark.batch)?;
         if remark.loaded {
             if remark.row as usize >= sent.batch.len() {
-                return Err(
-                    self.lie("remark", format!("spoke of row {}, which is not there", remark.row))
-                );
+                let message = format!("the writer spoke of row {}, which is not there", remark.row);
+                return Err(Fault::plugin("plugin.lie.remark", message));
             }
         } else {
             sent.refuse(remark.row)?;
@@ -270,41 +301,45 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
     }
 
     /// The destination dropped batches and named no row: the batch just written is to blame; where it
-    /// is one row, that row is refused, else it is sent again in halves.
+    /// is one row, that row is refused.
     fn blame(
         &mut self,
         fault: Fault,
         blamed: Option<u64>,
-        back: &mut Vec<(u64, Batch)>,
-    ) -> Result<()> {
+        back: Vec<(u64, Batch)>,
+    ) -> Result<Vec<Part>> {
         let only = (back.len() == 1).then_some(0);
         let suspect = match blamed {
             Some(number) => back.iter().position(|(sent, _)| *sent == number),
             None => only,
         };
-        let Some(index) = suspect else {
-            return Err(
-                fault.within("the destination refused several batches together and named no row")
-            );
+        let Some(guilty) = suspect else {
+            return Err(fault
+                .within("the destination refused several batches together and named no row")
+                .within("writer"));
         };
-        let (number, batch) = back.remove(index);
-        if batch.len() == 1 {
-            let reason = Reason {
-                stage: DirtyStage::Write,
-                column: None,
-                code: fault.code,
-                message: fault.message,
-            };
-            self.note(reason, &batch, 0, number);
-        } else {
-            let (first, second) = halves(&batch)?;
-            back.splice(index..index, [(number, first), (number, second)]);
+        let mut parts = Vec::with_capacity(back.len());
+        for (index, (number, batch)) in back.into_iter().enumerate() {
+            if index != guilty {
+                parts.push(Part::Whole(batch));
+            } else if batch.len() > 1 {
+                parts.push(Part::Guilty(batch));
+            } else {
+                let (code, message) = (fault.code.clone(), fault.message.clone());
+                let reason = Reason { stage: DirtyStage::Write, column: None, code, message };
+                self.note(reason, &batch, 0, number);
+            }
         }
-        Ok(())
+        Ok(parts)
     }
 
     fn lie(&self, what: &str, message: String) -> Fault {
-        Fault::plugin(format!("plugin.lie.{what}"), format!("the writer {message}"))
+        within(Fault::plugin(format!("plugin.lie.{what}"), format!("the writer {message}")))
+    }
+
+    fn lie_late(&self) -> Fault {
+        let message = "spoke of rows of a mark in the answer that made it durable, or after it";
+        self.lie("late_remark", message.into())
     }
 
     async fn commit_where_due(&mut self) -> Result<()> {
@@ -312,7 +347,8 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             return Ok(());
         }
         let (settings, wishes) = (&self.context.settings, &self.context.prepared.wishes);
-        let now = self.careful || self.unsettled.is_half_full();
+        let full = self.given.len() >= GIVEN_MAX;
+        let now = self.careful || full || self.unsettled.is_half_full();
         let due = now
             || self.bytes_since_commit >= settings.commit_bytes(wishes)
             || self.committed_at.elapsed() >= settings.commit_every(wishes);
@@ -321,14 +357,16 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         }
         loop {
             let mark = self.give_mark(self.position.clone(), false).await?;
-            let answer = self.writer.session.0.commit(&mark, now).await?;
+            let answer = self.writer.session.0.commit(&mark, now).await.map_err(within)?;
             match self.hear(answer, None).await? {
-                Some(mut again) => {
-                    again.reverse();
-                    self.write_all(again).await?;
-                }
+                Some(again) => self.write_all(again).await?,
                 None => break,
             }
+        }
+        if full && self.given.len() > GIVEN_MAX {
+            return Err(
+                self.lie("mark", "did not make a mark durable that may wait no longer".into())
+            );
         }
         self.bytes_since_commit = 0;
         self.committed_at = Instant::now();
@@ -373,15 +411,16 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
     async fn close(&mut self, bookmark: Option<Position>) -> Result<Done> {
         loop {
             let mark = self.give_mark(bookmark.clone(), true).await?;
-            let closed = self.writer.session.0.close(&mark).await?;
-            if let Some(mut again) = self.hear(closed.answer, None).await? {
-                again.reverse();
+            let closed = self.writer.session.0.close(&mark).await.map_err(within)?;
+            if let Some(again) = self.hear(closed.answer, None).await? {
                 self.write_all(again).await?;
                 continue;
             }
             // A sink that closed has made its last mark durable, whether it says so or not.
+            if self.durable != mark && self.given.iter().all(|given| given.mark != mark) {
+                return Err(self.lie_late());
+            }
             self.settle(mark).await?;
-            self.store_dirty().await?;
             let done = Done { counts: self.counts, receipt: closed.receipt, bookmark };
             let (run, task) = (&self.context.attempt.run, self.task);
             let storing = self.context.store.complete(run, task.index, task.epoch, &done);
@@ -411,13 +450,15 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         let limit = self.context.settings.error_limit;
         let dirty = self.context.progress.dirty();
         if limit.exceeded(dirty) {
-            let fault = self.context.dirty_limit(dirty, self.told.last());
-            self.store_dirty().await?;
-            return Err(fault);
+            return Err(self.context.dirty_limit(dirty, self.told.last()));
         }
         if self.told.should_be_stored() {
             self.store_dirty().await?;
         }
         Ok(())
     }
+}
+
+fn within(fault: Fault) -> Fault {
+    fault.within("writer")
 }

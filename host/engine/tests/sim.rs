@@ -4,11 +4,16 @@
 //! `SIM_SEED=N` replays one seed and shows its trace, `SIM_COUNT=N` plays more of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Result;
 use domain::job::ErrorLimit;
+use domain::port::CommitMode;
+use domain::run::RunState;
 use engine::{Engine, Progress, Settings};
-use testkit::{Abilities, Parts, Planted, Scenario, examine, simulate};
+use testkit::{
+    Abilities, FaultKind, FaultPlan, Operation, Parts, Planted, Scenario, examine, simulate,
+};
 
 /// Seeds of the test command; `cargo xtask soak` plays thousands.
 const SEEDS: u64 = 400;
@@ -23,7 +28,7 @@ async fn attempt(parts: Parts) -> Result<()> {
         destination: parts.destination,
         settings: Settings {
             concurrent: options.lanes,
-            error_limit: ErrorLimit { records: options.error_limit, share: None },
+            error_limit: options.error_limit,
             uncommitted_bytes: options.uncommitted_bytes,
             ..Settings::default()
         },
@@ -78,4 +83,51 @@ fn planted_bugs_are_found() {
         });
         assert!(found, "{planted:?} went unnoticed in {SEEDS_PLANTED} seeds");
     }
+}
+
+/// A scenario in which every operation is called, several times.
+fn busy(mode: CommitMode) -> Scenario {
+    let wanted = |scenario: &Scenario| {
+        scenario.writing.mode == mode
+            && scenario.splits.len() > 2
+            && scenario.dirty_expected() > 5
+            && scenario.reading.position_every == Some(1)
+    };
+    let mut seeds = (0..).map(|seed| Scenario::from_seed(seed, Abilities::ALL));
+    let mut scenario = seeds.find(wanted).expect("there are many seeds");
+    scenario.error_limit = ErrorLimit::NONE;
+    scenario.reading.tend = Some(Duration::from_secs(1));
+    scenario.writing.tend = Some(Duration::from_secs(1));
+    scenario.writing.commit_ms = 10;
+    scenario.latency_ms_max = 200;
+    scenario
+}
+
+/// Every call of every port with every fault, in a run that makes use of everything.
+#[test]
+fn every_fault_at_every_call_is_survived() {
+    let scenarios = CommitMode::ALL.map(busy);
+    for operation in Operation::ALL {
+        for kind in FaultKind::ALL.into_iter().filter(|kind| kind.fits(operation)) {
+            let mut fired = 0;
+            for (scenario, nth) in scenarios.iter().zip([1, 2, 3, 2, 1]) {
+                let mut scenario = scenario.clone();
+                scenario.faults = vec![FaultPlan { operation, nth, kind }];
+                match examine(&scenario, attempt) {
+                    Ok(report) => fired += report.fired,
+                    Err(wrong) => panic!("{wrong}"),
+                }
+            }
+            assert!(fired > 0, "{} of {} never came", kind.word(), operation.word());
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_sums_do_not_add_up_fails() {
+    let mut scenario = busy(CommitMode::Staged).with(Planted::Miscount);
+    scenario.faults.clear();
+    let report = simulate(scenario, attempt);
+    assert_eq!((report.state, report.attempts), (Some(RunState::Failed), 1));
+    assert!(report.trace.iter().any(|line| line.ends_with("[run.sums]")), "{:#?}", report.trace);
 }

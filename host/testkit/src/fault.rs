@@ -38,7 +38,7 @@ use Operation as O;
 
 impl Operation {
     /// All that an attempt on a recorded run may call.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         O::SourceConnect,
         O::ReaderPlan,
         O::ReaderSplits,
@@ -48,6 +48,7 @@ impl Operation {
         O::ReaderTend,
         O::DestinationConnect,
         O::WriterPrepare,
+        O::WriterPreview,
         O::WriterOpen,
         O::WriterWrite,
         O::WriterCommit,
@@ -113,6 +114,8 @@ pub enum FaultKind {
     Error,
     /// A fault of the outside world that may not come again.
     Retry,
+    /// It took effect, and the answer got lost: a fault that may not come again.
+    Lost,
     /// A fault of the content.
     DataError,
     /// Answers after a long simulated time; whether it took effect before is chance.
@@ -126,9 +129,10 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Error,
         Self::Retry,
+        Self::Lost,
         Self::DataError,
         Self::Hang,
         Self::Stop,
@@ -140,6 +144,7 @@ impl FaultKind {
         match self {
             Self::Error => "error",
             Self::Retry => "retry",
+            Self::Lost => "lost",
             Self::DataError => "data-error",
             Self::Hang => "hang",
             Self::Stop => "stop",

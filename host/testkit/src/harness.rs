@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::job::ErrorLimit;
 use domain::port::{NewRun, Store};
 use domain::run::RunState;
 use domain::{Result, RunId};
@@ -37,8 +38,8 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub lanes: u32,
-    /// Dirty records that the run may have; `None`: any number.
-    pub error_limit: Option<u64>,
+    /// Dirty records that the run may have.
+    pub error_limit: ErrorLimit,
     pub uncommitted_bytes: u64,
     /// For the jitter of the engine's own waits.
     pub seed: u64,

@@ -19,10 +19,12 @@ pub enum Planted {
     LoseReceipt,
     /// Plan and prepared answer are made anew by each attempt.
     ForgetAnswers,
+    /// A task is done with a record more than it has.
+    Miscount,
 }
 
 impl Planted {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AckBeforeStore,
         Self::LoseRowOnRetry,
         Self::ForgetDirty,
@@ -31,5 +33,6 @@ impl Planted {
         Self::TrustEveryCommit,
         Self::LoseReceipt,
         Self::ForgetAnswers,
+        Self::Miscount,
     ];
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::job::ErrorLimit;
 use domain::port::CommitMode;
 
 use crate::fault::{FaultKind, FaultPlan, Operation};
@@ -40,7 +41,7 @@ pub struct Scenario {
     /// Handed to the engine.
     pub lanes: u32,
     /// Dirty records that the run may have; handed to the engine.
-    pub error_limit: Option<u64>,
+    pub error_limit: ErrorLimit,
     /// What the engine may keep of batches that are not taken; handed to it.
     pub uncommitted_bytes: u64,
     /// Each call takes up to this long before and after its effect.
@@ -79,6 +80,8 @@ pub struct Writing {
     pub lag: usize,
     /// `undone` names all rows that are to blame, not only the first.
     pub names_all: bool,
+    /// What is told of a row in a later answer may come with a commit, which then is void.
+    pub tells_at_commit: bool,
     /// Every answer tells the newest durable mark, not only the first that can.
     pub repeats_durable: bool,
     pub commit_ms: u32,
@@ -105,11 +108,12 @@ impl Scenario {
         let dirty = splits.iter().flat_map(|one| &one.records).filter(|one| one.fate.is_dirty());
         let dirty = dirty.count() as u64;
         let error_limit = match rng.between(0, 9) {
-            0 if can.limits && dirty > 0 => Some(rng.between(0, dirty - 1)),
-            1 | 2 if can.limits => Some(dirty),
-            _ => None,
+            0 if can.limits && dirty > 0 => records_limit(rng.between(0, dirty - 1)),
+            1 | 2 if can.limits => records_limit(dirty),
+            3 if can.limits => ErrorLimit { records: None, share: Some(rng.pick(&SHARES)) },
+            _ => ErrorLimit::NONE,
         };
-        Self {
+        let mut scenario = Self {
             seed,
             splits,
             reading,
@@ -120,7 +124,14 @@ impl Scenario {
             latency_ms_max: rng.pick(&[0, 1, 5, 200]),
             faults: faults(&mut rng, can),
             planted: None,
+        };
+        // A session that wants to be tended all the time, for hours, would say nothing new.
+        if scenario.faults.iter().any(|fault| fault.kind == FaultKind::Hang) {
+            let calm = |tend: &mut Option<Duration>| *tend = tend.map(|_| TEND);
+            calm(&mut scenario.reading.tend);
+            calm(&mut scenario.writing.tend);
         }
+        scenario
     }
 
     /// The same with `planted` in it.
@@ -147,12 +158,20 @@ impl Scenario {
 /// Too little for a whole split only where positions come often enough for commits in between.
 fn uncommitted_bytes(rng: &mut Rng, position_every: Option<u32>) -> u64 {
     match position_every {
-        Some(_) => rng.pick(&[500, 5_000, 1 << 20]),
-        None => rng.pick(&[5_000, 1 << 20]),
+        Some(_) => rng.pick(&[8_000, 50_000, 1 << 20]),
+        None => rng.pick(&[100_000, 1 << 20]),
     }
 }
 
 const TEND: Duration = Duration::from_secs(20);
+/// What sessions may ask for, sensible or not.
+const TENDS: [Duration; 4] = [TEND, TEND, Duration::from_millis(1), Duration::ZERO];
+/// Dirty records as a share of all: around what scenarios have.
+const SHARES: [f64; 3] = [0.0, 0.05, 0.5];
+
+fn records_limit(records: u64) -> ErrorLimit {
+    ErrorLimit { records: Some(records), share: None }
+}
 
 fn reading(rng: &mut Rng, can: Abilities) -> Reading {
     Reading {
@@ -164,7 +183,7 @@ fn reading(rng: &mut Rng, can: Abilities) -> Reading {
         bookmark: rng.chance(50),
         splits_per_call: rng.between(1, 4) as u32,
         texts: can.casts && rng.chance(40),
-        tend: (can.tends && rng.chance(25)).then_some(TEND),
+        tend: (can.tends && rng.chance(25)).then(|| rng.pick(&TENDS)),
     }
 }
 
@@ -177,16 +196,17 @@ fn writing(rng: &mut Rng, can: Abilities) -> Writing {
         taking: rng.pick(&[Taking::AtOnce, Taking::Every(2), Taking::Every(4), Taking::AtCommit]),
         lag: rng.pick(&[0, 0, 1, 3]),
         names_all: rng.chance(50),
+        tells_at_commit: rng.chance(50),
         repeats_durable: rng.chance(50),
         commit_ms: rng.pick(&[0, 0, 10, 1_000]),
         batch_rows: rng.pick(&[0, 3, 50]),
-        tend: (can.tends && rng.chance(25)).then_some(TEND),
+        tend: (can.tends && rng.chance(25)).then(|| rng.pick(&TENDS)),
     }
 }
 
 fn splits(rng: &mut Rng, can: Abilities, reading: &Reading, writing: &Writing) -> Vec<SplitScript> {
     let mut bad = vec![Fate::Undecodable, Fate::RefusedAtOnce, Fate::RefusedNext, Fate::Changed];
-    bad.push(Fate::RefusedLate);
+    bad.extend([Fate::RefusedLate, Fate::ChangedNext]);
     if reading.texts {
         bad.push(Fate::Uncastable);
     }

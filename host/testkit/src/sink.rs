@@ -42,6 +42,8 @@ struct Row {
     row: u32,
     id: i64,
     fate: Fate,
+    /// What happened to it was told.
+    told: bool,
 }
 
 impl Sink {
@@ -72,7 +74,7 @@ impl Sink {
         let number = self.next;
         self.next += 1;
         let mut answer = Answer::default();
-        self.refuse_next(&mut answer);
+        self.tell_next(&mut answer);
         let mut rows = self.examine(state, batch, number);
         if std::mem::take(&mut self.lose) && !rows.is_empty() {
             rows.remove(0);
@@ -107,6 +109,9 @@ impl Sink {
         self.check_place(state, mark);
         let mut answer = Answer::default();
         self.pending.push((mark.clone(), self.next));
+        if state.scenario.writing.tells_at_commit && !now {
+            self.tell_next(&mut answer);
+        }
         let lag = if now { 0 } else { state.scenario.writing.lag };
         if self.pending.len() > lag {
             self.take(state, &mut answer);
@@ -136,14 +141,16 @@ impl Sink {
         Ok(Closed { answer, receipt })
     }
 
-    /// Tells in a later answer what was wrong with rows that are still held.
-    fn refuse_next(&mut self, answer: &mut Answer) {
+    /// Tells in a later answer what happened to rows that are still held.
+    fn tell_next(&mut self, answer: &mut Answer) {
         let mut first = None;
         for held in &mut self.held {
-            held.rows.retain(|row| {
+            held.rows.retain_mut(|row| {
                 let refused = row.fate == Fate::RefusedNext;
-                if refused {
-                    answer.remarks.push(remark(row, false));
+                let changed = row.fate == Fate::ChangedNext && !row.told;
+                if refused || changed {
+                    row.told = true;
+                    answer.remarks.push(remark(row, changed));
                     first.get_or_insert(row.batch);
                 }
                 !refused
@@ -166,7 +173,7 @@ impl Sink {
             let here = table::place_of(id).is_some_and(|(split, _)| split == self.split);
             match fate {
                 Some(fate) if here && !matches!(fate, Fate::Undecodable | Fate::Uncastable) => {
-                    rows.push(Row { batch: number, row: row as u32, id, fate });
+                    rows.push(Row { batch: number, row: row as u32, id, fate, told: false });
                 }
                 _ => state.violation(format!("task {} gets record {id}", self.task)),
             }
@@ -272,11 +279,12 @@ impl Sink {
 
 /// What a durable mark counts is at the destination and in the dirty store.
 fn check_counts(state: &mut State, task: TaskIndex, mark: &Mark) {
-    let dirty = state.books.only().map_or(0, |book| book.dirty_up_to(task, mark.sequence));
-    state.ensure(dirty == mark.counts.records_dirty, || {
+    let stored = state.books.only().map_or((0, 0), |book| book.dirty_up_to(task, mark.sequence));
+    let counted = (mark.counts.records_dirty, mark.counts.records_changed);
+    state.ensure(stored == counted, || {
         format!(
-            "invariant 5: task {task} mark {} counts {} dirty records, stored are {dirty}",
-            mark.sequence, mark.counts.records_dirty
+            "invariant 5: task {task} mark {} counts {counted:?} records as dirty and changed, stored are {stored:?}",
+            mark.sequence
         )
     });
     let found = state.destination.count(task);

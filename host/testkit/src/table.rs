@@ -16,6 +16,8 @@ pub enum Fate {
     Good,
     /// It arrives, and the destination says that it changed a value.
     Changed,
+    /// The same, but told in the answer to a later call.
+    ChangedNext,
     /// The reader cannot decode it.
     Undecodable,
     /// Its amount is a text that is no number.
@@ -33,7 +35,7 @@ pub enum Fate {
 impl Fate {
     /// Whether the record belongs into the dirty store instead of the destination.
     pub fn is_dirty(self) -> bool {
-        !matches!(self, Self::Good | Self::Changed)
+        !matches!(self, Self::Good | Self::Changed | Self::ChangedNext)
     }
 }
 

@@ -135,6 +135,10 @@ impl World {
         let answer = self.take_effect(operation, bent.number, what, effect).await;
         match bent.kind {
             Some(FaultKind::CrashAfter) => self.die(operation, bent.number, "after").await,
+            Some(FaultKind::Lost) if answer.is_ok() => {
+                self.lock().tell(" = lost");
+                return Err(fault(FaultKind::Lost, operation));
+            }
             Some(FaultKind::Hang) => sleep(HANG / 2).await,
             Some(FaultKind::Stop) => {
                 let mut state = self.lock();
@@ -263,7 +267,9 @@ fn fault(kind: FaultKind, operation: Operation) -> Fault {
     let message = format!("simulated at {}", operation.word());
     match kind {
         FaultKind::DataError => Fault::data("testkit.data", message),
-        FaultKind::Retry => Fault::external("testkit.retry", message).retry_after(Duration::ZERO),
+        FaultKind::Retry | FaultKind::Lost => {
+            Fault::external("testkit.retry", message).retry_after(Duration::ZERO)
+        }
         _ => Fault::external("testkit.error", message),
     }
 }

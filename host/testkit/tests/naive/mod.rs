@@ -90,9 +90,10 @@ async fn work(parts: &Parts, attempt: &Attempt, record: RunRecord) -> Result<()>
     for task in tasks.iter().filter(|task| task.done.is_none()) {
         copy(parts, attempt, task, &plan, &prepared).await?;
     }
+    let mut sums = Counts::default();
     let done = store.tasks(run).await?.into_iter().filter_map(|task| task.done);
-    let dirty: u64 = done.map(|done| done.counts.records_dirty).sum();
-    if options.error_limit.is_some_and(|limit| dirty > limit) {
+    done.for_each(|done| sums.add(&done.counts));
+    if options.error_limit.exceeded_at_end(sums.records_dirty, sums.records_read) {
         return Err(Fault::data("naive.limit", "too many dirty records"));
     }
     Ok(())
