@@ -119,6 +119,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let record = self.store.load(run).await;
         let tasks = self.store.tasks(run).await.unwrap_or_default();
         let seen = self.progress.seen();
+        let casts = record.as_ref().ok().and_then(|record| self.casts(record));
         let (state, commit_mode) = match record {
             Ok(record) => (record.state, record.prepared.map(|prepared| prepared.commit_mode)),
             Err(unread) => {
@@ -148,9 +149,15 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             elapsed: begun.elapsed(),
             waited_reader: Duration::from_micros(seen.waited_reader_us),
             waited_writer: Duration::from_micros(seen.waited_writer_us),
-            notes: self.notes(commit_mode, &tasks),
+            notes: casts.into_iter().chain(self.notes(commit_mode, &tasks)).collect(),
             fault,
         }
+    }
+
+    /// The note about the casts of a run that was prepared.
+    fn casts(&self, record: &RunRecord) -> Option<String> {
+        let (plan, prepared) = (record.plan.as_ref()?, record.prepared.as_ref()?);
+        Mapping::unchecked(&plan.datasets, &prepared.datasets, &self.settings).ok()?.note()
     }
 
     async fn until_stopped(&self, run: &RunId, mut stop: watch::Receiver<bool>) -> Result<()> {

@@ -28,6 +28,9 @@ mod zones;
 pub(crate) use column::relabeled;
 pub(crate) use extremes::word as extreme_word;
 
+/// Columns that a note names.
+const NAMES_MAX: usize = 10;
+
 /// What becomes of the values of one pair of fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cast {
@@ -109,8 +112,24 @@ impl Mapping {
                 format!("the reader has {} tables, the writer prepared {}", from.len(), to.len()),
             ));
         }
-        let datasets = from.iter().zip(to).map(pair_up).collect::<Result<_>>()?;
-        Ok(Self { datasets, rules: Rules::new(settings)? })
+        let rules = Rules::new(settings)?;
+        let sides = from.iter().zip(to);
+        let datasets =
+            sides.map(|(from, to)| pair_up(from, to, rules.casts)).collect::<Result<_>>()?;
+        Ok(Self { datasets, rules })
+    }
+
+    /// What a summary says where DataX's conversions may have changed values.
+    pub(crate) fn note(&self) -> Option<String> {
+        let pairs = self.datasets.iter().flat_map(|dataset| &dataset.columns);
+        let lossy = pairs.filter(|pair| matches!(pair.cast, Cast::Lossy | Cast::Impossible));
+        let names: Vec<_> = lossy.map(|pair| format!("\"{}\"", pair.from.name())).collect();
+        let others = names.len().saturating_sub(NAMES_MAX);
+        let more = if others > 0 { format!(" and {others} others") } else { String::new() };
+        let shown = names[..names.len() - others].join(", ");
+        (!names.is_empty()).then(|| {
+            format!("DataX's conversions, which may change values, were used for {shown}{more}")
+        })
     }
 
     /// The pairs of each dataset.
@@ -130,7 +149,7 @@ impl Mapping {
     }
 }
 
-fn pair_up((from, to): (&Dataset, &Dataset)) -> Result<DatasetMapping> {
+fn pair_up(from: &Dataset, to: &Dataset, casts: Casts) -> Result<DatasetMapping> {
     let (left, right) = (from.schema.fields(), to.schema.fields());
     if left.len() != right.len() {
         return Err(Fault::user(
@@ -143,11 +162,14 @@ fn pair_up((from, to): (&Dataset, &Dataset)) -> Result<DatasetMapping> {
         )
         .hint("give both steps a \"column\" list of the same length"));
     }
-    let columns = left
-        .iter()
-        .zip(right)
-        .map(|(from, to)| ColumnCast { from: from.clone(), to: to.clone(), cast: judge(from, to) })
-        .collect();
+    let columns = left.iter().zip(right).map(|(from, to)| {
+        let cast = match judge(from, to) {
+            Cast::Checked if casts == Casts::DataX && datax::may_change(from, to) => Cast::Lossy,
+            cast => cast,
+        };
+        ColumnCast { from: from.clone(), to: to.clone(), cast }
+    });
+    let columns = columns.collect();
     Ok(DatasetMapping { schema: to.schema.clone(), columns })
 }
 

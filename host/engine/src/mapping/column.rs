@@ -12,7 +12,7 @@ use domain::port::DirtyStage;
 use domain::{Fault, Result};
 
 use super::zones::Rules;
-use super::{Cast, ColumnCast, datax, extremes, judge, texts};
+use super::{Cast, ColumnCast, datax, extremes, judge_values, texts};
 use crate::dirty::Reason;
 
 /// Values without a counterpart become null in Arrow's casts.
@@ -125,7 +125,7 @@ fn plain(from: &Field, to: &Field, column: &ArrayRef, rules: &Rules) -> Result<C
         }
         _ => {
             let mut done = arrow(column, target)?;
-            if rules.casts == Casts::Exact && judge(from, to) == Cast::Checked {
+            if rules.casts == Casts::Exact && judge_values(from, to) == Cast::Checked {
                 done.misfits.extend(changed(column, &done.column)?);
             }
             Ok(done)
