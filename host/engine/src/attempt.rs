@@ -154,12 +154,6 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         }
     }
 
-    /// The note about the casts of a run that was prepared.
-    fn casts(&self, record: &RunRecord) -> Option<String> {
-        let (plan, prepared) = (record.plan.as_ref()?, record.prepared.as_ref()?);
-        Mapping::unchecked(&plan.datasets, &prepared.datasets, &self.settings).ok()?.note()
-    }
-
     async fn until_stopped(&self, run: &RunId, mut stop: watch::Receiver<bool>) -> Result<()> {
         let (alive, mut gone) = mpsc::channel(1);
         // Dropping the work is safe at every await, so it is also how it stops.
@@ -396,6 +390,12 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let mut writer = self.destination.connect().await?;
         let finishing = writer.finish(attempt, outcome, receipts);
         finishing.await
+    }
+
+    /// The note about the casts of a run that was prepared.
+    fn casts(&self, record: &RunRecord) -> Option<String> {
+        let (plan, prepared) = (record.plan.as_ref()?, record.prepared.as_ref()?);
+        Mapping::unchecked(&plan.datasets, &prepared.datasets, &self.settings).ok()?.note()
     }
 
     /// What the counts alone don't say.
