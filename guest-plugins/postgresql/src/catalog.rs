@@ -5,7 +5,7 @@ use sdk::Fault;
 use crate::client::{Client, Described, TextRow};
 use crate::error::{Result, broken};
 use crate::sql::{self, Written};
-use crate::types::{PgType, TypeFacts};
+use crate::types::{Kind, PgType, TypeFacts};
 
 /// Names that are looked through for the one that was meant.
 const CANDIDATES_MAX: u32 = 5000;
@@ -29,6 +29,18 @@ pub(crate) struct Column {
     pub(crate) nullable: bool,
     /// The server computes the value; nobody may write it.
     pub(crate) generated: bool,
+    /// It is a table's array whose declaration does not say one dimension; the server enforces none.
+    pub(crate) any_shape: bool,
+}
+
+impl Column {
+    /// The column as it is read: values of any shape travel as their text.
+    pub(crate) fn as_read(mut self) -> Self {
+        if self.any_shape {
+            self.pg.kind = Kind::Opaque;
+        }
+        self
+    }
 }
 
 impl Table {
@@ -150,7 +162,7 @@ pub(crate) fn columns(client: &mut Client, statement: &str) -> Result<Vec<Column
     let rows = client.query(&format!(
         "SELECT pg_catalog.format_type(d.t, d.m), \
            CASE WHEN t.typcategory = 'A' AND t.typlen = -1 AND t.oid NOT IN (22, 30) THEN t.typelem ELSE 0 END, \
-           coalesce(a.attndims, 0), coalesce(a.attnotnull, false), {} \
+           coalesce(a.attndims, 1), coalesce(a.attnotnull, false), {} \
          FROM unnest('{{{}}}'::oid[], '{{{}}}'::int4[], '{{{}}}'::oid[], '{{{}}}'::int4[]) \
            WITH ORDINALITY AS d (t, m, r, n, o) \
          JOIN pg_catalog.pg_type t ON t.oid = d.t \
@@ -178,6 +190,7 @@ pub(crate) fn columns(client: &mut Client, statement: &str) -> Result<Vec<Column
             pg: PgType::of(&facts),
             nullable: text(row, 3) != "t",
             generated: text(row, 4) == "t",
+            any_shape: facts.element != 0 && facts.dimensions != 1,
         }
     });
     Ok(columns.collect())
@@ -198,6 +211,27 @@ pub(crate) fn primary_key(client: &mut Client, table: &Table) -> Result<Vec<Stri
         table.oid
     ))?;
     Ok(rows.iter().map(|row| text(row, 0).to_owned()).collect())
+}
+
+/// Whether a unique index that an upsert can go by has exactly these columns.
+pub(crate) fn has_unique_index(
+    client: &mut Client,
+    table: &Table,
+    columns: &[String],
+) -> Result<bool> {
+    // Columns that an index merely includes stand behind its key.
+    let keys = if client.version() >= 110_000 { "i.indnkeyatts" } else { "i.indnatts" };
+    let rows = client.query(&format!(
+        "SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = {} AND i.indisunique AND i.indimmediate \
+         AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND {keys} = {} \
+         AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, o) \
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n \
+           WHERE k.o <= {keys} AND a.attname NOT IN ({}))",
+        table.oid,
+        columns.len(),
+        sql::literals(columns.iter().map(String::as_str))
+    ))?;
+    Ok(!rows.is_empty())
 }
 
 /// The column of `columns` that the user's text names, as it stands or folded as SQL folds.

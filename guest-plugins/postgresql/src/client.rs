@@ -2,31 +2,26 @@
 //!
 //! Blocking, because one session does one thing at a time and the host suspends a guest that waits;
 //! the framing is here, because a COPY is read best in place, straight from the buffer of the socket.
-//! `postgres-protocol` writes the messages and does the arithmetic of the logins.
+//! `postgres-protocol` writes the messages. How a session begins is in [`crate::login`].
 //!
 //! After an [`Error::Fault`] the connection is of no more use; after an [`Error::Server`] it is.
 
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::frontend;
 use sdk::Fault;
 
 use crate::error::{Error, Result, ServerError, broken, lost};
-use crate::settings::{Connection, SslMode};
-use crate::tls::{self, TlsStream};
+use crate::tls::TlsStream;
 
-/// Reaching the server, and each answer while logging in.
-const LOGIN_WAIT: Duration = Duration::from_secs(20);
-/// An answer in the middle of a task: shorter than the host's limit of a call, so that the user gets a
-/// sentence.
+/// All answers of one call in the middle of a task: shorter than the host's limit of a call, so that the
+/// user gets a sentence.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(50);
-/// An answer to statements of the user, DDL and commits, which the host lets take as long as a run.
+/// Statements of the user, DDL and commits, in calls which the host lets take as long as a run.
 pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// Space for what the server sends; many rows fit.
 const INBOX_BYTES: usize = 256 << 10;
@@ -59,13 +54,13 @@ pub(crate) enum CopyStep {
     Idle,
 }
 
-enum Stream {
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream>),
 }
 
 impl Stream {
-    fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref(),
@@ -89,8 +84,8 @@ impl Stream {
 
 /// A connection that is logged in.
 pub(crate) struct Client {
-    stream: Stream,
-    inbox: Vec<u8>,
+    pub(crate) stream: Stream,
+    pub(crate) inbox: Vec<u8>,
     /// The unread part of the inbox.
     unread: Range<usize>,
     outbox: BytesMut,
@@ -100,9 +95,9 @@ pub(crate) struct Client {
     /// What the server said before it ended the session.
     last_words: Option<ServerError>,
     /// The server's version as a number, such as 150004.
-    version: u32,
-    /// How long an answer may take.
-    pub(crate) patience: Duration,
+    pub(crate) version: u32,
+    /// When the answers of this call must be there; see [`Self::allow`].
+    pub(crate) deadline: Instant,
 }
 
 impl Drop for Client {
@@ -115,43 +110,25 @@ impl Drop for Client {
 }
 
 impl Client {
-    /// Reaches the server, begins TLS as the data source says, and logs in.
-    ///
-    /// # Errors
-    /// Those of `sdk::net::connect`, `postgresql.tls_*`, `postgresql.authentication_failed`,
-    /// `postgresql.database_not_found` and other words of the server.
-    pub(crate) fn connect(connection: &Connection) -> Result<Self, Fault> {
-        let login = connection.login()?;
-        let mode = connection.ssl_mode()?;
-        let stream = sdk::net::connect(&login.host, login.port, LOGIN_WAIT)?;
-        stream.set_read_timeout(Some(LOGIN_WAIT)).map_err(lost)?;
-        stream.set_write_timeout(Some(ANSWER_WAIT)).map_err(lost)?;
-        let ca = connection.ssl.as_ref().and_then(|ssl| ssl.ca.as_deref());
-        let stream = encrypted(stream, &login.host, mode, ca)?;
-        let mut client = Self {
+    /// A connection over `stream`, not yet logged in, whose answers may take `wait`.
+    pub(crate) fn new(stream: Stream, wait: Duration) -> Self {
+        Self {
             stream,
             inbox: vec![0; INBOX_BYTES],
             unread: 0..0,
             outbox: BytesMut::new(),
-            read_timeout: Some(LOGIN_WAIT),
+            read_timeout: None,
             status: b'I',
             last_words: None,
             version: 0,
-            patience: LOGIN_WAIT,
-        };
-        let mut parameters = BTreeMap::from([("application_name", "airlock")]);
-        let own = connection.properties.iter();
-        parameters.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
-        parameters.extend([
-            ("user", login.username.as_str()),
-            ("database", login.database.as_str()),
-            ("client_encoding", "UTF8"),
-        ]);
-        client.send(|out| frontend::startup_message(parameters, out))?;
-        client.log_in(&login.username, &login.password)?;
-        client.settle(connection.schema.as_deref())?;
-        client.patience = ANSWER_WAIT;
-        Ok(client)
+            deadline: Instant::now() + wait,
+        }
+    }
+
+    /// Lets all answers from now on take `wait` together, until it is called again: once a call of the
+    /// host.
+    pub(crate) fn allow(&mut self, wait: Duration) {
+        self.deadline = Instant::now() + wait;
     }
 
     pub(crate) fn version(&self) -> u32 {
@@ -227,26 +204,30 @@ impl Client {
         }
     }
 
-    /// Runs `statements`, of which the last is a `COPY … FROM STDIN`, and sends it `data`.
-    pub(crate) fn copy_in(&mut self, statements: &str, data: &[u8]) -> Result<()> {
-        self.send(|out| frontend::query(statements, out))?;
-        let mut error = None;
+    /// Runs `statement`, a `COPY … FROM STDIN`, sends it `data`, and answers how many rows were taken.
+    pub(crate) fn copy_in(&mut self, statement: &str, data: &[u8]) -> Result<u64> {
+        self.send(|out| frontend::query(statement, out))?;
+        let (mut taken, mut error) = (0, None);
         loop {
             let (tag, body) = self.answer()?;
             match tag {
                 b'G' => self.send_copy(data)?,
+                b'C' => taken = touched_rows(&self.inbox[body]),
                 b'E' => error = error.or(Some(ServerError::parse(&self.inbox[body]))),
                 b'Z' => break,
                 _ => {}
             }
         }
-        error.map_or(Ok(()), |error| Err(Error::Server(Box::new(error))))
+        error.map_or(Ok(taken), |error| Err(Error::Server(Box::new(error))))
     }
 
     fn send_copy(&mut self, data: &[u8]) -> Result<()> {
         /// A COPY needs no alignment of its messages; large ones are buffered whole by the server.
         const CHUNK_BYTES: usize = 64 << 10;
         for chunk in data.chunks(CHUNK_BYTES) {
+            if Instant::now() >= self.deadline {
+                return Err(timed_out().into());
+            }
             self.outbox.clear();
             self.outbox.extend_from_slice(b"d");
             self.outbox.extend_from_slice(&(chunk.len() as u32 + 4).to_be_bytes());
@@ -297,7 +278,10 @@ impl Client {
         }
     }
 
-    fn send(&mut self, fill: impl FnOnce(&mut BytesMut) -> std::io::Result<()>) -> Result<()> {
+    pub(crate) fn send(
+        &mut self,
+        fill: impl FnOnce(&mut BytesMut) -> std::io::Result<()>,
+    ) -> Result<()> {
         self.outbox.clear();
         fill(&mut self.outbox).map_err(|_| {
             Fault::user(
@@ -308,21 +292,9 @@ impl Client {
         self.stream.write_all(&self.outbox).map_err(|error| Error::Fault(lost(error)))
     }
 
-    /// The next message that belongs to the conversation, within the client's patience.
-    fn answer(&mut self) -> Result<(u8, Range<usize>)> {
-        let patience = self.patience;
-        let deadline = Instant::now() + patience;
-        self.message(deadline)?.ok_or_else(|| {
-            let message = format!("the server did not answer within {} s", patience.as_secs());
-            let fault = Fault::external("postgresql.timed_out", message);
-            Error::Fault(
-                fault
-                    .hint(
-                        "the server is overloaded, waits for a lock, or the network drops packets",
-                    )
-                    .retry_after(0),
-            )
-        })
+    /// The next message that belongs to the conversation, within what the call allows.
+    pub(crate) fn answer(&mut self) -> Result<(u8, Range<usize>)> {
+        self.message(self.deadline)?.ok_or_else(|| Error::Fault(timed_out()))
     }
 
     /// The next message that belongs to the conversation, or `None` after `deadline`. Its range is
@@ -414,134 +386,12 @@ impl Client {
         self.read_timeout = Some(wait);
         Ok(())
     }
-
-    fn log_in(&mut self, username: &str, password: &str) -> Result<()> {
-        loop {
-            let (tag, body) = self.answer()?;
-            match tag {
-                b'R' => {
-                    let body = self.inbox[body].to_vec();
-                    self.authenticate(&body, username, password)?;
-                }
-                b'E' => return Err(Error::Server(Box::new(ServerError::parse(&self.inbox[body])))),
-                b'K' | b'v' => {}
-                b'Z' => return Ok(()),
-                _ => return Err(broken("an unexpected answer to the login").into()),
-            }
-        }
-    }
-
-    fn authenticate(&mut self, body: &[u8], username: &str, password: &str) -> Result<()> {
-        let short = || Error::Fault(broken("a login message is too short"));
-        let (kind, rest) = body.split_first_chunk::<4>().ok_or_else(short)?;
-        match u32::from_be_bytes(*kind) {
-            0 => Ok(()),
-            3 => {
-                if matches!(self.stream, Stream::Plain(_)) {
-                    let message = "the server asks for the password in clear text on a connection without encryption";
-                    return Err(Fault::external("postgresql.authentication_failed", message)
-                        .hint("use ssl, or let the server ask for scram-sha-256")
-                        .into());
-                }
-                self.send(|out| frontend::password_message(password.as_bytes(), out))
-            }
-            5 => {
-                let salt = *rest.first_chunk::<4>().ok_or_else(short)?;
-                let hash = md5_hash(username.as_bytes(), password.as_bytes(), salt);
-                self.send(|out| frontend::password_message(hash.as_bytes(), out))
-            }
-            10 => self.scram(rest, password),
-            kind => {
-                let message =
-                    format!("the server asks for a kind of login that is not supported ({kind})");
-                Err(Fault::external("postgresql.authentication_failed", message)
-                    .hint("scram-sha-256 and md5 are")
-                    .into())
-            }
-        }
-    }
-
-    fn scram(&mut self, mechanisms: &[u8], password: &str) -> Result<()> {
-        const MECHANISM: &str = "SCRAM-SHA-256";
-        if !mechanisms.split(|byte| *byte == 0).any(|name| name == MECHANISM.as_bytes()) {
-            let message = "the server offers no login by SCRAM-SHA-256";
-            return Err(Fault::external("postgresql.authentication_failed", message).into());
-        }
-        let refused = |error: std::io::Error| {
-            Error::Fault(Fault::external(
-                "postgresql.authentication_failed",
-                format!("the login failed: {error}"),
-            ))
-        };
-        let binding = sasl::ChannelBinding::unsupported();
-        let mut scram = sasl::ScramSha256::new(password.as_bytes(), binding);
-        self.send(|out| frontend::sasl_initial_response(MECHANISM, scram.message(), out))?;
-        let body = self.sasl_answer(11)?;
-        scram.update(&body).map_err(refused)?;
-        self.send(|out| frontend::sasl_response(scram.message(), out))?;
-        let body = self.sasl_answer(12)?;
-        scram.finish(&body).map_err(refused)
-    }
-
-    fn sasl_answer(&mut self, expected: u32) -> Result<Vec<u8>> {
-        let (tag, body) = self.answer()?;
-        let body = &self.inbox[body];
-        match (tag, body.split_first_chunk::<4>()) {
-            (b'E', _) => Err(Error::Server(Box::new(ServerError::parse(body)))),
-            (b'R', Some((kind, rest))) if u32::from_be_bytes(*kind) == expected => {
-                Ok(rest.to_vec())
-            }
-            _ => Err(broken("an unexpected answer to the login").into()),
-        }
-    }
-
-    /// Settings on which texts depend, so that they read the same everywhere.
-    fn settle(&mut self, schema: Option<&str>) -> Result<()> {
-        let rows = self.query("SHOW server_version_num")?;
-        let version = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
-        self.version = version.ok_or_else(|| broken("the server has no version"))?;
-        let mut settings = String::from(
-            "SET standard_conforming_strings = on; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; \
-             SET bytea_output = 'hex'; SET extra_float_digits = 3; SET xmloption = 'content'; SET client_min_messages = 'error'; \
-             SET lc_monetary = 'C'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0",
-        );
-        if let Some(schema) = schema {
-            settings += &format!("; SET search_path = {}", crate::sql::ident(schema));
-        }
-        self.execute(&settings)?;
-        // A server that waits for a lock then notices that its client is gone, and lets go; old ones
-        // and some platforms can't.
-        match self.execute("SET client_connection_check_interval = '5s'") {
-            Err(Error::Fault(fault)) => Err(fault.into()),
-            Ok(_) | Err(Error::Server(_)) => Ok(()),
-        }
-    }
 }
 
-/// Asks for TLS as the mode says, and begins it.
-fn encrypted(
-    mut stream: TcpStream,
-    host: &str,
-    mode: SslMode,
-    ca: Option<&str>,
-) -> Result<Stream, Fault> {
-    if mode == SslMode::Disable {
-        return Ok(Stream::Plain(stream));
-    }
-    let mut request = BytesMut::new();
-    frontend::ssl_request(&mut request);
-    stream.write_all(&request).map_err(lost)?;
-    // One byte and no more: what follows an `S` is already TLS.
-    let mut answer = [0];
-    stream.read_exact(&mut answer).map_err(lost)?;
-    match (answer[0], mode) {
-        (b'S', _) => Ok(Stream::Tls(Box::new(tls::begin(stream, host, mode, ca)?))),
-        (b'N', SslMode::Prefer) => Ok(Stream::Plain(stream)),
-        (b'N', _) => Err(Fault::external("postgresql.tls_not_offered", "the server offers no TLS")
-            .hint("switch ssl on at the server, or use the mode \"prefer\" or \"disable\" where the network is trusted")
-            .at("/connection/ssl/mode")),
-        _ => Err(broken("an unexpected answer to the request for TLS")),
-    }
+fn timed_out() -> Fault {
+    Fault::external("postgresql.timed_out", "the server did not answer in time")
+        .hint("the server is overloaded, waits for a lock, or the network drops packets")
+        .retry_after(0)
 }
 
 fn text_row(body: &[u8]) -> Result<TextRow> {

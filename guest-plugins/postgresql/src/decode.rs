@@ -16,7 +16,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use sdk::{Fault, Undecodable};
 
 use crate::error::{Result, broken};
-use crate::numeric::{Parts, Unfit};
+use crate::numeric::{NAN_NARROW, NAN_WIDE, Parts, Unfit};
 use crate::types::{DECIMAL128_DIGITS, Kind, element_field};
 
 /// Days and microseconds from 1970, where Arrow counts from, to 2000, where PostgreSQL does.
@@ -43,10 +43,6 @@ const NOT_UTF8: Misfit =
 const SHAPE: Misfit = Misfit {
     code: "postgresql.array_shape",
     message: "the array has several dimensions, or is not numbered from 1; read it with a cast to text",
-};
-const NAN: Misfit = Misfit {
-    code: "postgresql.nan",
-    message: "NaN is no decimal; read the column with a cast to numeric, which travels as text",
 };
 const OUT_OF_RANGE: Misfit = Misfit {
     code: "postgresql.value_out_of_range",
@@ -100,7 +96,7 @@ impl Decoder {
         self.undecodable.len()
     }
 
-    /// Bytes of values since the last batch.
+    /// Bytes of values since the last batch, those of undecodable records included.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -202,6 +198,7 @@ impl Decoder {
     }
 
     fn set_aside(&mut self, row: &[u8], column: usize, misfit: Misfit) {
+        self.bytes += row.len() as u64;
         for column in &mut self.columns {
             column.truncate(self.rows);
         }
@@ -294,7 +291,7 @@ impl Column {
             }
             Kind::Numeric { .. } => Values::I256(Vec::new()),
             Kind::Uuid => Values::Fixed16(Vec::new()),
-            Kind::Text | Kind::Json | Kind::Jsonb | Kind::Opaque | Kind::Bytea => {
+            Kind::Text | Kind::Json | Kind::Jsonb | Kind::UuidText | Kind::Opaque | Kind::Bytea => {
                 Values::Bytes { offsets: vec![0], bytes: Vec::new() }
             }
             Kind::Array(element, _) => {
@@ -509,7 +506,7 @@ fn unfit(unfit: Unfit) -> Misfit {
 fn narrow(bytes: &[u8], kind: &Kind) -> Result<i128, Misfit> {
     let parts = Parts::parse(bytes).ok_or(MALFORMED)?;
     if parts.is_nan() {
-        return Err(NAN);
+        return Ok(NAN_NARROW);
     }
     let (precision, scale) = decimal(kind);
     let value = parts.unscaled(scale).map_err(unfit)?;
@@ -520,7 +517,7 @@ fn narrow(bytes: &[u8], kind: &Kind) -> Result<i128, Misfit> {
 fn wide(bytes: &[u8], kind: &Kind) -> Result<i256, Misfit> {
     let parts = Parts::parse(bytes).ok_or(MALFORMED)?;
     if parts.is_nan() {
-        return Err(NAN);
+        return Ok(NAN_WIDE);
     }
     parts.unscaled_wide(decimal(kind).1).map_err(unfit)
 }

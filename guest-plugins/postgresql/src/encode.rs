@@ -16,6 +16,7 @@ use arrow_array::{
 use sdk::{Fault, Result};
 
 use crate::decode::{EPOCH_DAYS, EPOCH_MICROS, SIGNATURE};
+use crate::limits::{self, Misfit};
 use crate::numeric;
 use crate::text;
 use crate::types::{Kind, Limit, PgType, data_type};
@@ -59,13 +60,9 @@ pub(crate) struct Encoded {
     pub(crate) refusals: Vec<Refusal>,
 }
 
-type Misfit = (&'static str, &'static str);
-const CUT: Misfit =
-    ("postgresql.value_too_long", "the text has more characters than the column's type");
-const ROUNDED: Misfit =
-    ("postgresql.value_would_round", "the time has more decimals than the column's type");
 const OUT_OF_RANGE: Misfit =
     ("postgresql.value_out_of_range", "the value lies outside the column's type");
+const NO_UUID: Misfit = ("postgresql.value_invalid", "the text is no uuid");
 
 /// Writes `batch`, whose columns are of `types` one by one.
 ///
@@ -160,6 +157,9 @@ enum Values<'a> {
     I128(&'a Decimal128Array, i8),
     I256(&'a Decimal256Array, i8),
     Text(&'a StringArray),
+    /// The server's text of an array.
+    ArrayText(&'a StringArray),
+    UuidText(&'a StringArray),
     Jsonb(&'a StringArray),
     Bytes(&'a BinaryArray),
     Uuid(&'a FixedSizeBinaryArray),
@@ -171,16 +171,25 @@ enum Values<'a> {
 
 impl<'a> Cells<'a> {
     fn of(array: &'a dyn Array, pg: &PgType, empty_as_null: bool) -> Result<Self> {
-        let empty_as_null = empty_as_null && matches!(pg.kind, Kind::Text | Kind::Opaque);
-        let values = Values::of(array, &pg.kind, pg.limit)
-            .ok_or_else(|| mismatch(&format!("a column of type {}", pg.name)))?;
+        let empty_as_null = empty_as_null
+            && data_type(&pg.kind) == arrow_schema::DataType::Utf8
+            && !matches!(pg.kind, Kind::Json | Kind::Jsonb);
+        let values = match Values::of(array, &pg.kind, pg.limit) {
+            Some(Values::Text(texts)) if pg.name.ends_with("[]") => Values::ArrayText(texts),
+            Some(values) => values,
+            None => return Err(mismatch(&format!("a column of type {}", pg.name))),
+        };
         Ok(Self { array, values, limit: pg.limit, empty_as_null })
     }
 
     fn is_null(&self, row: usize) -> bool {
         self.array.is_null(row)
             || self.empty_as_null
-                && matches!(&self.values, Values::Text(texts) if texts.value(row).is_empty())
+                && matches!(
+                    &self.values,
+                    Values::Text(texts) | Values::ArrayText(texts) | Values::UuidText(texts)
+                        if texts.value(row).is_empty()
+                )
     }
 
     /// Appends length and value.
@@ -200,6 +209,11 @@ impl<'a> Cells<'a> {
             Values::I128(values, scale) => numeric::write(values.value(row), *scale, out),
             Values::I256(values, scale) => numeric::write_wide(values.value(row), *scale, out),
             Values::Text(values) => sized(self.fitting(values.value(row))?.as_bytes(), out),
+            // An array's text has no binary form; the whole COPY is in text then.
+            Values::ArrayText(values) => sized(values.value(row).as_bytes(), out),
+            Values::UuidText(values) => {
+                sized(&text::uuid_bytes(values.value(row)).ok_or(NO_UUID)?, out);
+            }
             Values::Jsonb(values) => {
                 let text = values.value(row);
                 out.extend_from_slice(&(text.len() as u32 + 1).to_be_bytes());
@@ -237,13 +251,16 @@ impl<'a> Cells<'a> {
             Values::U32(values) => out.push_str(&values.value(row).to_string()),
             Values::F32(values) => text::float(&values.value(row).to_string(), out),
             Values::F64(values) => text::float(&values.value(row).to_string(), out),
-            Values::I128(values, scale) => {
-                numeric::text(&values.value(row).to_string(), *scale, out);
-            }
-            Values::I256(values, scale) => {
-                numeric::text(&values.value(row).to_string(), *scale, out);
-            }
+            Values::I128(values, scale) => numeric::text(values.value(row), *scale, out),
+            Values::I256(values, scale) => numeric::text_wide(values.value(row), *scale, out),
             Values::Text(values) => out.push_str(self.fitting(values.value(row))?),
+            Values::ArrayText(values) => {
+                limits::fits_array(values.value(row), self.limit)?;
+                out.push_str(values.value(row));
+            }
+            Values::UuidText(values) => {
+                text::uuid(&text::uuid_bytes(values.value(row)).ok_or(NO_UUID)?, out);
+            }
             Values::Jsonb(values) => out.push_str(values.value(row)),
             Values::Bytes(values) => text::hex(values.value(row), out),
             Values::Uuid(values) => text::uuid(values.value(row), out),
@@ -257,30 +274,14 @@ impl<'a> Cells<'a> {
         Ok(true)
     }
 
-    /// The text, where the server would not cut it: blanks beyond a varchar's length go silently.
+    /// The text, where the server would not change it.
     fn fitting<'t>(&self, text: &'t str) -> Result<&'t str, Misfit> {
-        match self.limit {
-            Limit::Characters(limit)
-                if text.len() > limit as usize && text.chars().count() > limit as usize =>
-            {
-                Err(CUT)
-            }
-            _ => Ok(text),
-        }
+        limits::fits_text(text, self.limit).map(|()| text)
     }
 
     /// The microseconds, where the server would not round them.
     fn unrounded(&self, micros: i64) -> Result<i64, Misfit> {
-        match self.limit {
-            Limit::SecondDecimals(decimals)
-                if micros != i64::MAX
-                    && micros != i64::MIN
-                    && micros % 10_i64.pow(6_u32.saturating_sub(decimals)) != 0 =>
-            {
-                Err(ROUNDED)
-            }
-            _ => Ok(micros),
-        }
+        limits::fits_micros(micros, self.limit).map(|()| micros)
     }
 }
 
@@ -310,6 +311,7 @@ impl<'a> Values<'a> {
                 None => Self::I256(array.as_primitive_opt::<Decimal256Type>()?, *scale),
             },
             Kind::Text | Kind::Json | Kind::Opaque => Self::Text(array.as_string_opt()?),
+            Kind::UuidText => Self::UuidText(array.as_string_opt()?),
             Kind::Jsonb => Self::Jsonb(array.as_string_opt()?),
             Kind::Bytea => Self::Bytes(array.as_binary_opt()?),
             Kind::Uuid => Self::Uuid(array.as_fixed_size_binary_opt()?),

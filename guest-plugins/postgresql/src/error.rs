@@ -71,11 +71,22 @@ impl ServerError {
             || matches!(self.code.as_str(), RAISED_BY_TRIGGER | LIMIT_EXCEEDED)
     }
 
-    /// The message without values of rows: those stand behind a colon in errors about data.
+    /// The message without values of rows: in errors about data those stand in quotes or behind a
+    /// colon.
     pub(crate) fn text(&self) -> String {
-        let about_values = self.code.starts_with("22");
-        let end = about_values.then(|| self.message.find(": ")).flatten();
-        self.message[..end.unwrap_or(self.message.len())].to_owned()
+        if !self.code.starts_with("22") {
+            return self.message.clone();
+        }
+        let end = self.message.find(": ").unwrap_or(self.message.len());
+        let text = &self.message[..end];
+        // A value may hold quotes itself, so all between the first and the last may be of it.
+        match (text.find('"'), text.rfind('"')) {
+            (Some(first), Some(last)) if first < last => {
+                format!("{}…{}", &text[..=first], &text[last..])
+            }
+            (Some(first), _) => text[..first].trim_end().to_owned(),
+            _ => text.to_owned(),
+        }
     }
 
     /// The dotted code for a row that was refused.
@@ -207,7 +218,7 @@ fn kind_of(error: &ServerError) -> Kind {
             "postgresql.canceled",
             Some("a statement_timeout of the role or an administrator ended the statement"),
         ),
-        "57P01" | "57P02" | "57P03" => kind(Passing, "postgresql.server_shutdown", None),
+        "57P01" | "57P02" | "57P03" | "57P05" => kind(Passing, "postgresql.server_shutdown", None),
         "40001" | "40P01" | "25P03" | "25P04" => kind(Passing, "postgresql.transaction_lost", None),
         "0A000" => kind(User, "postgresql.unsupported", None),
         "42601" => kind(User, "postgresql.syntax_error", None),
@@ -286,6 +297,12 @@ mod tests {
             text("22P02", "invalid input syntax for type interval: \"secret\""),
             "invalid input syntax for type interval"
         );
+        assert_eq!(
+            text("22003", "value \"9\"9\" is out of range for type integer"),
+            "value \"…\" is out of range for type integer"
+        );
+        assert_eq!(text("22003", "value \"a: b\" is out of range"), "value");
+        assert_eq!(text("22001", "value too long"), "value too long");
         assert_eq!(text("42601", "syntax error: x"), "syntax error: x");
     }
 
@@ -298,6 +315,7 @@ mod tests {
             ("42601", "postgresql.syntax_error", sdk::FaultDomain::User, None),
             ("53100", "postgresql.disk_full", sdk::FaultDomain::External, None),
             ("57P01", "postgresql.server_shutdown", sdk::FaultDomain::External, Some(0)),
+            ("57P05", "postgresql.server_shutdown", sdk::FaultDomain::External, Some(0)),
             ("40001", "postgresql.transaction_lost", sdk::FaultDomain::External, Some(0)),
             ("23505", "postgresql.unique_violation", sdk::FaultDomain::Data, None),
             ("22012", "postgresql.row_refused", sdk::FaultDomain::Data, None),

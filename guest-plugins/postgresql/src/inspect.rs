@@ -17,7 +17,7 @@ const STEPS: [&str; 5] = ["resolve", "connect", "tls", "authenticate", "database
 /// Goes the way to the table step by step, up to the first that fails.
 pub(crate) fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
     let connection = Connection::read(configuration)?;
-    let client = Client::connect(&connection);
+    let client = Client::connect(&connection, &session(configuration));
     let failed = client.as_ref().err().map(|fault| step_of(&fault.code));
     let mut steps: Vec<CheckStep> = STEPS
         .iter()
@@ -39,6 +39,17 @@ pub(crate) fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
     Ok(steps)
 }
 
+/// The statements of the step after each login; a parameter that can't be read has none.
+fn session(configuration: &Configuration) -> Vec<String> {
+    let session = match configuration.side {
+        Side::Reader => sdk::parameters::parameter(configuration)
+            .map(|parameter: ReaderParameter| parameter.session().to_vec()),
+        Side::Writer => sdk::parameters::parameter(configuration)
+            .map(|parameter: WriterParameter| parameter.session().to_vec()),
+    };
+    session.unwrap_or_default()
+}
+
 /// The step that a fault of the login belongs to.
 fn step_of(code: &str) -> usize {
     match code {
@@ -56,8 +67,9 @@ fn look(client: &mut Client, configuration: &Configuration) -> Option<(&'static 
         Side::Reader => {
             let parameter: ReaderParameter = sdk::parameters::parameter(configuration).ok()?;
             let selection = parameter.selection().ok()?;
-            let source = Source::look(client, &selection).map_err(Fault::from);
-            Some(("table", source.and_then(|source| source.try_read(client))))
+            let source = Source::look(client, &selection);
+            let read = source.and_then(|source| source.try_read(client));
+            Some(("table", read.map_err(Fault::from)))
         }
         Side::Writer => {
             let parameter: WriterParameter = sdk::parameters::parameter(configuration).ok()?;
@@ -69,7 +81,7 @@ fn look(client: &mut Client, configuration: &Configuration) -> Option<(&'static 
 
 fn writable(client: &mut Client, parameter: &WriterParameter) -> Result<()> {
     let name = parameter.table()?;
-    if parameter.creates_table()? && catalog::find_table(client, &name)?.is_none() {
+    if parameter.creates_table() && catalog::find_table(client, &name)?.is_none() {
         return Ok(());
     }
     let target = Target::look(client, parameter)?;
@@ -97,7 +109,7 @@ pub(crate) fn browse(
     after: &str,
     limit: u32,
 ) -> Result<Vec<Entry>> {
-    let client = &mut Client::connect(&Connection::read(configuration)?)?;
+    let client = &mut Client::connect(&Connection::read(configuration)?, &[])?;
     let limit = limit.clamp(1, ENTRIES_MAX);
     let (names, is_dataset) = match path {
         [] => (catalog::schemas(client, after, limit)?, false),
@@ -113,7 +125,7 @@ pub(crate) fn discover(
     configuration: &Configuration,
     paths: &[Vec<String>],
 ) -> Result<Vec<Dataset>> {
-    let client = &mut Client::connect(&Connection::read(configuration)?)?;
+    let client = &mut Client::connect(&Connection::read(configuration)?, &[])?;
     if paths.is_empty() {
         let datasets = match configuration.side {
             Side::Reader => {
@@ -132,6 +144,7 @@ pub(crate) fn discover(
         let name = path.iter().map(|part| sql::ident(part)).collect::<Vec<_>>().join(".");
         let table = catalog::table(client, &name)?;
         let columns = catalog::table_columns(client, &table)?;
+        let columns: Vec<_> = columns.into_iter().map(catalog::Column::as_read).collect();
         let key = catalog::primary_key(client, &table)?;
         datasets.push(dataset(vec![table.schema, table.name], &columns, key));
     }

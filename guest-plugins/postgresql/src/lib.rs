@@ -14,6 +14,8 @@ mod decode;
 mod encode;
 mod error;
 mod inspect;
+mod limits;
+mod login;
 mod marks;
 mod note;
 mod numeric;
@@ -66,7 +68,9 @@ impl Plugin for Postgresql {
     }
 
     fn requirements(configuration: &Configuration) -> Result<Vec<Requirement>> {
-        let (host, port) = settings::Connection::read(configuration)?.endpoint()?;
+        let connection = settings::Connection::read(configuration)?;
+        let login = connection.login()?;
+        let (host, port) = (login.host.to_owned(), login.port);
         Ok(vec![Requirement::Tcp(Endpoint { host, first_port: port, last_port: port })])
     }
 

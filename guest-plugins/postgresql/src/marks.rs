@@ -14,10 +14,12 @@ use crate::sql;
 const TABLE: &str = "_airlock_commit";
 /// The row of a run whose pre-statements were run.
 const PREPARED: i64 = -1;
-/// The row of a run whose post-statements were run.
+/// The row of a run that has ended: its post-statements were run, or it failed.
 const FINISHED: i64 = -2;
 /// How long a finished run is remembered, so that a late repetition of `finish` does nothing.
 const REMEMBERED: &str = "30 days";
+/// After so long without a change, a run that never finished is resumed by nobody.
+const ABANDONED: &str = "180 days";
 
 /// The mark table of a destination.
 #[derive(Clone, Debug)]
@@ -82,17 +84,26 @@ impl Marks {
     }
 
     /// Notes, in the open transaction, that the run's pre-statements are being run.
+    ///
+    /// # Errors
+    /// `postgresql.fenced` where the run has ended.
     pub(crate) fn prepare(&self, client: &mut Client, run: &Run) -> Result<Once> {
-        self.once(client, run, PREPARED)
+        if self.once(client, run, PREPARED)? == Once::Now {
+            return Ok(Once::Now);
+        }
+        let rows =
+            client.query(&format!("SELECT 1 WHERE {}", self.ended(&sql::literal(&run.id))))?;
+        if rows.is_empty() { Ok(Once::DoneBefore) } else { Err(ended().into()) }
     }
 
-    /// Notes, in the open transaction, that the run's post-statements are being run, and drops what is
-    /// no more needed.
+    /// Notes, in the open transaction, that the run ends, and drops what is no more needed.
     pub(crate) fn finish(&self, client: &mut Client, run: &Run) -> Result<Once> {
         let once = self.once(client, run, FINISHED)?;
         client.execute(&format!(
             "DELETE FROM {0} WHERE run = {1} AND task <> {FINISHED}; \
-             DELETE FROM {0} WHERE task = {FINISHED} AND run <> {1} AND at < now() - interval '{REMEMBERED}'",
+             DELETE FROM {0} WHERE task = {FINISHED} AND run <> {1} AND at < now() - interval '{REMEMBERED}'; \
+             DELETE FROM {0} WHERE run IN \
+               (SELECT run FROM {0} GROUP BY run HAVING max(at) < now() - interval '{ABANDONED}')",
             self.table,
             sql::literal(&run.id)
         ))?;
@@ -100,13 +111,19 @@ impl Marks {
     }
 
     fn once(&self, client: &mut Client, run: &Run, task: i64) -> Result<Once> {
+        let id = sql::literal(&run.id);
         let added = client.execute(&format!(
-            "INSERT INTO {} (run, task, epoch) VALUES ({}, {task}, {}) ON CONFLICT DO NOTHING",
+            "INSERT INTO {} (run, task, epoch) SELECT {id}, {task}, {} WHERE NOT {} ON CONFLICT DO NOTHING",
             self.table,
-            sql::literal(&run.id),
-            run.epoch
+            run.epoch,
+            self.ended(&id)
         ))?;
         Ok(if added == 1 { Once::Now } else { Once::DoneBefore })
+    }
+
+    /// The condition in SQL that the run, a literal, has ended.
+    fn ended(&self, run: &str) -> String {
+        format!("EXISTS (SELECT FROM {} WHERE run = {run} AND task = {FINISHED})", self.table)
     }
 
     /// Drops all that is known about a run.
@@ -118,7 +135,7 @@ impl Marks {
     /// Takes a task over for `epoch`, and answers its newest mark.
     ///
     /// # Errors
-    /// `postgresql.fenced` where a higher epoch has it.
+    /// `postgresql.fenced` where a higher epoch has it, or the run has ended.
     pub(crate) fn claim(
         &self,
         client: &mut Client,
@@ -127,13 +144,14 @@ impl Marks {
         epoch: u64,
     ) -> Result<Option<Mark>> {
         let run = sql::literal(run);
+        let ended = self.ended(&run);
         client.execute(&format!(
-            "INSERT INTO {} (run, task, epoch) VALUES ({run}, {task}, {epoch}) ON CONFLICT DO NOTHING",
+            "INSERT INTO {} (run, task, epoch) SELECT {run}, {task}, {epoch} WHERE NOT {ended} ON CONFLICT DO NOTHING",
             self.table
         ))?;
         let rows = client.query(&format!(
             "UPDATE {} SET epoch = {epoch}, at = now() WHERE run = {run} AND task = {task} AND epoch <= {epoch} \
-             RETURNING mark",
+             AND NOT {ended} RETURNING mark",
             self.table
         ))?;
         let row = rows.into_iter().next().ok_or_else(fenced)?;
@@ -143,7 +161,7 @@ impl Marks {
     /// Sets a task's mark in the open transaction.
     ///
     /// # Errors
-    /// `postgresql.fenced` where another epoch has the task.
+    /// `postgresql.fenced` where another epoch has the task, or the run has ended.
     pub(crate) fn set(
         &self,
         client: &mut Client,
@@ -152,11 +170,12 @@ impl Marks {
         epoch: u64,
         mark: &[u8],
     ) -> Result<()> {
+        let run = sql::literal(run);
         let changed = client.execute(&format!(
-            "UPDATE {} SET mark = {}, at = now() WHERE run = {} AND task = {task} AND epoch = {epoch}",
+            "UPDATE {} SET mark = {}, at = now() WHERE run = {run} AND task = {task} AND epoch = {epoch} AND NOT {}",
             self.table,
             sql::bytea(mark),
-            sql::literal(run)
+            self.ended(&run)
         ))?;
         if changed == 1 { Ok(()) } else { Err(fenced().into()) }
     }
@@ -165,4 +184,9 @@ impl Marks {
 fn fenced() -> Fault {
     Fault::external("postgresql.fenced", "a newer attempt has taken this task over")
         .hint("another process works on the same run; let it, or end it and resume")
+}
+
+fn ended() -> Fault {
+    Fault::external("postgresql.fenced", "this run has ended at the destination")
+        .hint("another process has finished it; start a new run")
 }

@@ -1,9 +1,13 @@
 //! The binary form of `numeric`: digits to the base of 10,000, with the weight of the first.
 //!
-//! A decimal of Arrow is one integer and a scale; "unscaled" is that integer.
+//! A decimal of Arrow is one integer and a scale; "unscaled" is that integer. The smallest there is
+//! stands for NaN, in fields that say so.
 
 use arrow_buffer::i256;
 
+/// What stands for NaN among unscaled values.
+pub(crate) const NAN_NARROW: i128 = i128::MIN;
+pub(crate) const NAN_WIDE: i256 = i256::MIN;
 const NAN: u16 = 0xc000;
 const NEGATIVE: u16 = 0x4000;
 const POSITIVE: u16 = 0x0000;
@@ -124,6 +128,9 @@ impl<'a> Parts<'a> {
 
 /// Appends `numeric`'s binary form of an unscaled value; `scale` is not negative.
 pub(crate) fn write(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
+    if unscaled == NAN_NARROW {
+        return write_nan(out);
+    }
     let scale = scale.unsigned_abs();
     /// Up to this scale the decimals, filled up to whole groups, fit into 64 bits.
     const FAST_SCALE_MAX: u8 = 15;
@@ -150,7 +157,17 @@ pub(crate) fn write(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
 
 /// The same for decimals that need more than 128 bits.
 pub(crate) fn write_wide(unscaled: i256, scale: i8, out: &mut Vec<u8>) {
+    if unscaled == NAN_WIDE {
+        return write_nan(out);
+    }
     write_digits(&unscaled.to_string(), scale.unsigned_abs(), out);
+}
+
+fn write_nan(out: &mut Vec<u8>) {
+    out.extend_from_slice(&8_u32.to_be_bytes());
+    for part in [0, 0, NAN, 0] {
+        out.extend_from_slice(&part.to_be_bytes());
+    }
 }
 
 fn write_digits(text: &str, scale: u8, out: &mut Vec<u8>) {
@@ -191,7 +208,22 @@ fn write_groups(groups: &[u16], whole: usize, negative: bool, scale: u8, out: &m
 }
 
 /// The decimal as text: `-12.30`.
-pub(crate) fn text(unscaled: &str, scale: i8, out: &mut String) {
+pub(crate) fn text(unscaled: i128, scale: i8, out: &mut String) {
+    match unscaled {
+        NAN_NARROW => out.push_str("NaN"),
+        _ => place_point(&unscaled.to_string(), scale, out),
+    }
+}
+
+/// The same for decimals that need more than 128 bits.
+pub(crate) fn text_wide(unscaled: i256, scale: i8, out: &mut String) {
+    match unscaled {
+        NAN_WIDE => out.push_str("NaN"),
+        _ => place_point(&unscaled.to_string(), scale, out),
+    }
+}
+
+fn place_point(unscaled: &str, scale: i8, out: &mut String) {
     let (sign, digits) = unscaled.strip_prefix('-').map_or(("", unscaled), |digits| ("-", digits));
     let scale = usize::from(scale.unsigned_abs());
     out.push_str(sign);
@@ -290,6 +322,19 @@ mod tests {
     }
 
     #[test]
+    fn nan_is_the_smallest_value() {
+        let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+        write(NAN_NARROW, 2, &mut narrow);
+        write_wide(NAN_WIDE, 2, &mut wide);
+        assert_eq!(narrow, wide);
+        assert!(Parts::parse(&narrow[4..]).unwrap().is_nan());
+        let mut out = String::new();
+        text(NAN_NARROW, 2, &mut out);
+        text_wide(NAN_WIDE, 2, &mut out);
+        assert_eq!(out, "NaNNaN");
+    }
+
+    #[test]
     fn texts_have_their_point() {
         let cases = [
             ("12345", 2, "123.45"),
@@ -300,7 +345,7 @@ mod tests {
         ];
         for (unscaled, scale, expected) in cases {
             let mut out = String::new();
-            text(unscaled, scale, &mut out);
+            place_point(unscaled, scale, &mut out);
             assert_eq!(out, expected);
         }
     }

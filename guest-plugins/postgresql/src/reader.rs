@@ -2,7 +2,8 @@
 //!
 //! All sessions of a run read one snapshot: the session that plans exports it and keeps its
 //! transaction open. Where that session is gone (a resumed run), shares are read as they are then,
-//! each from a snapshot of its own.
+//! each from a snapshot of its own; ranges of pages then come with a warning, since a row that was
+//! changed meanwhile has moved.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,7 +22,7 @@ use crate::decode::Decoder;
 use crate::error::{Error, lost};
 use crate::note;
 use crate::settings::{Connection, ReaderParameter, Selection};
-use crate::splits::{self, Share, Shares};
+use crate::splits::{self, Share, Shares, SplitBy};
 use crate::sql;
 use crate::types::Kind;
 
@@ -29,8 +30,14 @@ use crate::types::Kind;
 const BATCH_BYTES: u64 = 512 << 10;
 /// Undecodable records of one answer at most.
 const UNDECODABLE_MAX: usize = 1000;
-/// A COPY that says nothing for so long is lost: sorting a large query takes minutes.
-const SILENCE_MAX: Duration = Duration::from_secs(3600);
+/// A COPY that is waited for so long is lost: sorting a large query takes hours.
+const SILENCE_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// What is said, once a session, where the snapshot of the run is gone.
+const KEYS_OF_NOW: &str = "the snapshot of the run is gone with the session that planned; the table is read on as it is now";
+const PAGES_OF_NOW: &str = "the snapshot of the run is gone with the session that planned, and the table is split by its pages: \
+    rows that were changed since the run began may be missing or come twice; name a key in \"splitPk\" to be \
+    able to resume safely, or start a new run where the table was written to";
 
 /// A session with the source.
 pub struct PostgresReader {
@@ -41,6 +48,8 @@ pub struct PostgresReader {
     source: Option<Rc<Source>>,
     /// This session holds the snapshot of the run, in an open transaction.
     holds_snapshot: bool,
+    /// The snapshot of the run is known to be gone, which was said.
+    snapshot_is_gone: bool,
     /// The cursor that was opened last is in the middle of a COPY.
     copying: Rc<RefCell<bool>>,
 }
@@ -49,7 +58,7 @@ pub struct PostgresReader {
 pub(crate) struct Source {
     table: Option<Table>,
     primary_key: Vec<String>,
-    split_by: Option<Column>,
+    split_by: Option<SplitBy>,
     filter: Option<String>,
     /// `SELECT … FROM …` without a condition, or the user's query.
     inner: String,
@@ -60,29 +69,22 @@ impl Source {
     pub(crate) fn look(client: &mut Client, selection: &Selection) -> crate::error::Result<Self> {
         match selection {
             Selection::Query(query) => {
-                let columns = unique(
-                    catalog::columns(client, query)
-                        .map_err(|error| at(error, "/parameter/querySql"))?,
-                );
+                let columns = catalog::columns(client, query)
+                    .map_err(|error| at(error, "/parameter/querySql"))?;
                 Ok(Self {
                     table: None,
                     primary_key: Vec::new(),
                     split_by: None,
                     filter: None,
                     inner: query.clone(),
-                    columns,
+                    columns: readable(columns),
                 })
             }
             Selection::Table { table, columns, filter, split_by } => {
                 let table = catalog::table(client, table)?;
                 let all = catalog::table_columns(client, &table)?;
-                let split_by = match split_by {
-                    Some(name) => {
-                        let place = "/parameter/splitPk";
-                        Some(catalog::column(&all, name, &table, place)?.clone())
-                    }
-                    None => None,
-                };
+                let split_by =
+                    split_by.as_ref().map(|name| SplitBy::of(name, &all, &table)).transpose()?;
                 let (list, names) = select_list(&all, columns);
                 let inner = format!("SELECT {} FROM {}", list.join(", "), table.sql());
                 let mut columns = catalog::columns(client, &inner)
@@ -99,7 +101,7 @@ impl Source {
                     split_by,
                     filter: filter.clone(),
                     inner,
-                    columns: unique(columns),
+                    columns: readable(columns),
                 })
             }
         }
@@ -113,10 +115,31 @@ impl Source {
         dataset(path, &self.columns, self.primary_key.clone())
     }
 
-    /// Reads no row, but needs all the rights that reading needs.
-    pub(crate) fn try_read(&self, client: &mut Client) -> Result<()> {
-        client.query(&format!("SELECT * FROM ({}\n) AS airlock LIMIT 0", self.inner))?;
+    /// Reads no row, but needs all the rights that reading needs, and finds what is wrong with the
+    /// user's own SQL, before anything is done to a destination.
+    pub(crate) fn try_read(&self, client: &mut Client) -> crate::error::Result<()> {
+        let place = if self.table.is_some() { "/parameter/table" } else { "/parameter/querySql" };
+        self.try_one(client, "", place)?;
+        let condition = self.filter.as_ref().map(|filter| format!(" WHERE ({filter}\n)"));
+        if let Some(condition) = &condition {
+            self.try_one(client, condition, "/parameter/where")?;
+        }
+        if let (Some(SplitBy::Key(key)), Some(table)) = (&self.split_by, &self.table) {
+            let (key, table) = (sql::ident(&key.name), table.sql());
+            let statement = format!("SELECT {key} FROM {table} ORDER BY {key} LIMIT 0");
+            client.query(&statement).map_err(|error| at(error, splits::PLACE))?;
+        }
         Ok(())
+    }
+
+    fn try_one(
+        &self,
+        client: &mut Client,
+        condition: &str,
+        place: &str,
+    ) -> crate::error::Result<()> {
+        let statement = format!("SELECT * FROM ({}{condition}\n) AS airlock LIMIT 0", self.inner);
+        client.query(&statement).map(|_| ()).map_err(|error| at(error, place))
     }
 
     /// The statement that reads a share.
@@ -169,6 +192,11 @@ fn select_list(all: &[Column], wanted: &[String]) -> (Vec<String>, Vec<Option<St
     list.into_iter().unzip()
 }
 
+/// Columns as they are read: with names of their own, and as text where arrays may have any shape.
+fn readable(columns: Vec<Column>) -> Vec<Column> {
+    unique(columns.into_iter().map(Column::as_read).collect())
+}
+
 /// Columns with names of their own: the second `a` becomes `a_2`.
 fn unique(mut columns: Vec<Column>) -> Vec<Column> {
     for index in 1..columns.len() {
@@ -186,8 +214,11 @@ fn unique(mut columns: Vec<Column>) -> Vec<Column> {
 }
 
 /// Where a statement of the user failed.
-fn at(error: Error, place: &str) -> Error {
-    Error::Fault(Fault::from(error).at(place))
+pub(crate) fn at(error: Error, place: &str) -> Error {
+    match error {
+        Error::Server(error) => Error::Fault(error.fault().at(place)),
+        fault => fault,
+    }
 }
 
 impl PostgresReader {
@@ -223,28 +254,28 @@ impl PostgresReader {
     }
 
     /// Begins a transaction on the shared snapshot, or on one of its own where that is gone.
-    fn begin(&mut self, snapshot: &str) -> Result<()> {
+    fn begin(&mut self, snapshot: &str, is_pages: bool) -> Result<()> {
         let mut client = self.client.borrow_mut();
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let shared = format!("{begin}; SET TRANSACTION SNAPSHOT {}", sql::literal(snapshot));
-        match client.execute(&shared) {
-            Ok(_) => Ok(()),
-            Err(Error::Server(_)) => {
-                note::warn(
-                    "the snapshot of the run is gone with the session that planned; this split is read as it is now",
-                );
-                client.execute(&format!("ROLLBACK; {begin}"))?;
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+        if !self.snapshot_is_gone {
+            let shared = format!("{begin}; SET TRANSACTION SNAPSHOT {}", sql::literal(snapshot));
+            match client.execute(&shared) {
+                Ok(_) => return Ok(()),
+                Err(Error::Server(_)) => client.execute("ROLLBACK")?,
+                Err(error) => return Err(error.into()),
+            };
+            self.snapshot_is_gone = true;
+            note::warn(if is_pages { PAGES_OF_NOW } else { KEYS_OF_NOW });
         }
+        client.execute(begin)?;
+        Ok(())
     }
 
     /// A cursor that was dropped in the middle left the connection in a COPY, and a failed one in a
     /// transaction: log in anew, or end it.
     fn clean(&mut self) -> Result<()> {
         if *self.copying.borrow() {
-            let client = log_in(&self.connection, &self.parameter)?;
+            let client = Client::connect(&self.connection, self.parameter.session())?;
             self.client = Rc::new(RefCell::new(client));
             self.copying = Rc::default();
             self.holds_snapshot = false;
@@ -255,14 +286,6 @@ impl PostgresReader {
     }
 }
 
-fn log_in(connection: &Connection, parameter: &ReaderParameter) -> Result<Client> {
-    let mut client = Client::connect(connection)?;
-    for statement in parameter.session() {
-        client.execute(statement).map_err(|error| at(error, "/parameter/session"))?;
-    }
-    Ok(client)
-}
-
 impl Reader for PostgresReader {
     type Cursor = PostgresCursor;
 
@@ -270,28 +293,28 @@ impl Reader for PostgresReader {
         let connection = Connection::read(configuration)?;
         let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
         parameter.selection()?;
-        parameter.split_factor()?;
-        let client = log_in(&connection, &parameter)?;
+        let client = Client::connect(&connection, parameter.session())?;
         Ok(Self {
             connection,
             parameter,
             client: Rc::new(RefCell::new(client)),
             source: None,
             holds_snapshot: false,
+            snapshot_is_gone: false,
             copying: Rc::default(),
         })
     }
 
     fn plan(&mut self, parallelism: u32, _since: &[Position]) -> Result<Plan> {
-        self.client.borrow_mut().patience = STATEMENT_WAIT;
-        let factor = self.parameter.split_factor()?;
-        let wanted = parallelism.max(1).saturating_mul(factor);
+        self.client.borrow_mut().allow(STATEMENT_WAIT);
+        let wanted = parallelism.max(1).saturating_mul(self.parameter.split_factor());
         let snapshot = match self.parameter.selection()? {
             Selection::Table { .. } => self.export_snapshot()?,
             Selection::Query(_) => None,
         };
         let source = self.source()?;
         let client = &mut self.client.borrow_mut();
+        source.try_read(client)?;
         let shares = match &source.table {
             Some(table) => {
                 let (key, filter) = (source.split_by.as_ref(), source.filter.as_deref());
@@ -301,7 +324,6 @@ impl Reader for PostgresReader {
             }
             None => Shares::whole(),
         };
-        client.patience = ANSWER_WAIT;
         Ok(Plan { datasets: vec![source.dataset()], bounded: true, start: shares.encode() })
     }
 
@@ -316,7 +338,10 @@ impl Reader for PostgresReader {
         datasets: Vec<Dataset>,
     ) -> Result<PostgresCursor> {
         let share = Share::decode(&split.token)?;
+        let deadline = Instant::now() + ANSWER_WAIT;
+        self.client.borrow_mut().deadline = deadline;
         self.clean()?;
+        self.client.borrow_mut().deadline = deadline;
         let source = self.source()?;
         let planned = datasets.first().map(|dataset| dataset.schema.clone());
         let now = source.dataset().schema;
@@ -326,7 +351,7 @@ impl Reader for PostgresReader {
                 .hint("the table was altered since the run began; start a new run"));
         }
         if let Some(snapshot) = share.snapshot.as_deref().filter(|_| !self.holds_snapshot) {
-            self.begin(snapshot)?;
+            self.begin(snapshot, share.is_pages)?;
         }
         self.client.borrow_mut().copy_out(&source.copy(&share))?;
         *self.copying.borrow_mut() = true;
@@ -336,7 +361,7 @@ impl Reader for PostgresReader {
             copying: self.copying.clone(),
             ends_transaction: share.snapshot.is_some() && !self.holds_snapshot,
             decoder: Decoder::new(now, &kinds, split.label),
-            last_heard: Instant::now(),
+            silent: Duration::ZERO,
             ended: false,
         })
     }
@@ -355,7 +380,8 @@ pub struct PostgresCursor {
     copying: Rc<RefCell<bool>>,
     ends_transaction: bool,
     decoder: Decoder,
-    last_heard: Instant,
+    /// Waited for since the last row; the time between calls is the host's.
+    silent: Duration,
     ended: bool,
 }
 
@@ -367,6 +393,8 @@ impl Cursor for PostgresCursor {
         let bytes_max = budget.bytes.clamp(1, BATCH_BYTES);
         let client = self.client.clone();
         let client = &mut client.borrow_mut();
+        client.allow(ANSWER_WAIT);
+        let begun = Instant::now();
         while !self.ended
             && self.decoder.rows() < rows_max
             && self.decoder.bytes() < bytes_max
@@ -375,17 +403,18 @@ impl Cursor for PostgresCursor {
             match client.copy_next(deadline)? {
                 CopyStep::Data(range) => self.decoder.feed(client.bytes(range))?,
                 CopyStep::Done => self.end(client)?,
-                CopyStep::Idle if self.last_heard.elapsed() > SILENCE_MAX => {
-                    return Err(lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
-                }
                 CopyStep::Idle => break,
             }
         }
         if self.decoder.rows() > 0 || self.decoder.undecodable() > 0 {
-            self.last_heard = Instant::now();
+            self.silent = Duration::ZERO;
             let (batch, undecodable) = self.decoder.batch()?;
             let batches = if batch.num_rows() > 0 { vec![Batch::inserts(batch)] } else { vec![] };
             return Ok(Step::Rows(Rows { batches, undecodable, ..Rows::default() }));
+        }
+        self.silent += begun.elapsed();
+        if !self.ended && self.silent > SILENCE_MAX {
+            return Err(lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
         }
         Ok(if self.ended { Step::Ended(None) } else { Step::Idle })
     }

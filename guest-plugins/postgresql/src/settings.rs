@@ -13,30 +13,32 @@ const PORT: u16 = 5432;
 const SPLIT_FACTOR: u32 = 5;
 const SPLIT_FACTOR_MAX: u32 = 1000;
 
+fn port() -> u16 {
+    PORT
+}
+
+fn split_factor() -> u32 {
+    SPLIT_FACTOR
+}
+
 /// Properties of a PostgreSQL data source.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Connection {
     /// Host name or address of the server.
-    #[serde(default)]
-    host: Option<String>,
-    /// Port of the server; 5432 where nothing is said.
-    #[serde(default)]
-    #[schemars(with = "Option<NumberOrText>", extend("default" = 5432))]
-    port: Option<NumberOrText>,
+    host: String,
+    /// Port of the server.
+    #[serde(default = "port")]
+    #[schemars(range(min = 1, max = 65535))]
+    port: u16,
     /// Name of the database.
-    #[serde(default)]
-    database: Option<String>,
+    database: String,
     /// Name of the role that logs in.
-    #[serde(default)]
-    username: Option<String>,
+    username: String,
     /// Password of the role.
     #[serde(default)]
     #[schemars(extend("writeOnly" = true))]
     password: Option<String>,
-    /// Instead of host, port and database: `jdbc:postgresql://host:port/database`.
-    #[serde(default)]
-    jdbc_url: Option<OneOrMany<String>>,
     /// Encryption of the connection.
     #[serde(default)]
     pub(crate) ssl: Option<Ssl>,
@@ -75,54 +77,13 @@ pub(crate) enum SslMode {
     VerifyFull,
 }
 
-/// A number, or the same as text.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum NumberOrText {
-    Number(u32),
-    Text(String),
-}
-
-impl NumberOrText {
-    fn number(&self, place: &str) -> Result<u32> {
-        match self {
-            Self::Number(number) => Ok(*number),
-            Self::Text(text) => text.trim().parse().map_err(|_| {
-                Fault::user("parameter.invalid", format!("\"{text}\" is not a number")).at(place)
-            }),
-        }
-    }
-}
-
-/// True or false, or the same as text.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum BoolOrText {
-    Bool(bool),
-    Text(String),
-}
-
-impl BoolOrText {
-    fn is_true(&self, place: &str) -> Result<bool> {
-        match self {
-            Self::Bool(bool) => Ok(*bool),
-            Self::Text(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-            Self::Text(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            Self::Text(text) => {
-                let message = format!("\"{text}\" is neither true nor false");
-                Err(Fault::user("parameter.invalid", message).at(place))
-            }
-        }
-    }
-}
-
-/// Where to log in, complete.
-pub(crate) struct Login {
-    pub(crate) host: String,
+/// Where to log in.
+pub(crate) struct Login<'a> {
+    pub(crate) host: &'a str,
     pub(crate) port: u16,
-    pub(crate) database: String,
-    pub(crate) username: String,
-    pub(crate) password: String,
+    pub(crate) database: &'a str,
+    pub(crate) username: &'a str,
+    pub(crate) password: &'a str,
 }
 
 impl Connection {
@@ -130,36 +91,23 @@ impl Connection {
         parameters::connection(configuration)
     }
 
-    /// Host and port.
-    ///
     /// # Errors
-    /// `connection.invalid` with the place of what is missing or unreadable.
-    pub(crate) fn endpoint(&self) -> Result<(String, u16)> {
-        let url = self.url()?;
-        let host = self.host.clone().or(url.host).filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| missing("host"))?;
-        let port = match &self.port {
-            Some(port) => port.number("/connection/port")?,
-            None => u32::from(url.port.unwrap_or(PORT)),
-        };
-        let port = u16::try_from(port).ok().filter(|port| *port > 0);
-        port.map(|port| (host, port)).ok_or_else(|| {
-            Fault::user("connection.invalid", "the port is not between 1 and 65535")
-                .at("/connection/port")
-        })
-    }
-
-    /// # Errors
-    /// `connection.invalid` with the place of what is missing or unreadable.
-    pub(crate) fn login(&self) -> Result<Login> {
-        let (host, port) = self.endpoint()?;
-        let database = self.database.clone().or(self.url()?.database);
+    /// `connection.invalid` with the place of what is empty.
+    pub(crate) fn login(&self) -> Result<Login<'_>> {
+        let given = |text: &'_ str, name| if text.is_empty() { Err(missing(name)) } else { Ok(()) };
+        given(&self.host, "host")?;
+        given(&self.database, "database")?;
+        given(&self.username, "username")?;
+        if self.port == 0 {
+            return Err(Fault::user("connection.invalid", "the port is not between 1 and 65535")
+                .at("/connection/port"));
+        }
         Ok(Login {
-            host,
-            port,
-            database: database.ok_or_else(|| missing("database"))?,
-            username: self.username.clone().ok_or_else(|| missing("username"))?,
-            password: self.password.clone().unwrap_or_default(),
+            host: &self.host,
+            port: self.port,
+            database: &self.database,
+            username: &self.username,
+            password: self.password.as_deref().unwrap_or_default(),
         })
     }
 
@@ -178,54 +126,6 @@ impl Connection {
             None => Ok(SslMode::Prefer),
         }
     }
-
-    fn url(&self) -> Result<Url> {
-        let urls = self.jdbc_url.as_ref().map(OneOrMany::as_slice).unwrap_or_default();
-        match urls {
-            [] => Ok(Url::default()),
-            [url] => Url::parse(url),
-            _ => Err(bad_url("several URLs")),
-        }
-    }
-}
-
-/// The parts of `jdbc:postgresql://host:port/database?…`; what stands behind `?` is not taken over.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Url {
-    host: Option<String>,
-    port: Option<u16>,
-    database: Option<String>,
-}
-
-impl Url {
-    fn parse(text: &str) -> Result<Self> {
-        let rest = text.strip_prefix("jdbc:postgresql://");
-        let rest = rest.ok_or_else(|| bad_url("it does not begin with \"jdbc:postgresql://\""))?;
-        let rest = rest.split('?').next().unwrap_or_default();
-        let (place, database) = rest.split_once('/').unwrap_or((rest, ""));
-        if place.contains(',') {
-            return Err(bad_url("several hosts"));
-        }
-        let (host, port) = match place.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => {
-                let port = port.parse().map_err(|_| bad_url("the port is not a number"))?;
-                (host, Some(port))
-            }
-            _ => (place, None),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        Ok(Self {
-            host: Some(host.to_owned()),
-            port,
-            database: (!database.is_empty()).then(|| database.to_owned()),
-        })
-    }
-}
-
-fn bad_url(why: &str) -> Fault {
-    Fault::user("connection.invalid", format!("the jdbcUrl can't be used: {why}"))
-        .hint("write jdbc:postgresql://host:port/database")
-        .at("/connection/jdbcUrl")
 }
 
 fn missing(what: &str) -> Fault {
@@ -235,8 +135,9 @@ fn missing(what: &str) -> Fault {
 }
 
 /// Parameters of the reader.
-#[derive(Default, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("anyOf" = [{"required": ["table"]}, {"required": ["querySql"]}]))]
 pub(crate) struct ReaderParameter {
     /// Name of the data source.
     #[serde(default)]
@@ -254,35 +155,23 @@ pub(crate) struct ReaderParameter {
     /// A query that is read instead of a table; table, column, where and splitPk are then not looked at.
     #[serde(default)]
     query_sql: Option<OneOrMany<String>>,
-    /// Column by whose ranges the table is split; ranges of the table's pages where nothing is said.
+    /// Column by whose ranges the table is split; where nothing is said, the primary key, or the table's
+    /// pages where there is none. `ctid` means the pages: fast, but not safe to resume while the table is
+    /// written to.
     #[serde(default)]
     split_pk: Option<String>,
-    /// Splits for each lane, from 1 to 1000.
-    #[serde(default)]
-    #[schemars(extend("default" = 5))]
-    split_factor: Option<NumberOrText>,
+    /// Splits for each lane.
+    #[serde(default = "split_factor")]
+    #[schemars(range(min = 1, max = 1000))]
+    split_factor: u32,
     /// Taken for compatibility; rows are streamed.
     #[serde(default)]
+    #[schemars(with = "u32", range(min = 1), extend("default" = 1024))]
     #[expect(dead_code, reason = "accepted from documents of DataX")]
-    fetch_size: Option<NumberOrText>,
+    fetch_size: Option<u32>,
     /// Statements that are run after each login.
     #[serde(default)]
     session: Option<OneOrMany<String>>,
-    /// The same for DataX: table or querySql of its first element.
-    #[serde(default)]
-    connection: Vec<DataxConnection>,
-}
-
-/// An element of DataX's `connection`.
-#[derive(Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct DataxConnection {
-    /// The table.
-    #[serde(default)]
-    table: Option<OneOrMany<String>>,
-    /// A query that is read instead of a table.
-    #[serde(default)]
-    query_sql: Option<OneOrMany<String>>,
 }
 
 /// What is to be read.
@@ -296,13 +185,11 @@ impl ReaderParameter {
     /// # Errors
     /// `parameter.invalid` where there is no table or query, or more than one.
     pub(crate) fn selection(&self) -> Result<Selection> {
-        let inner = self.connection.first();
-        let query = self.query_sql.as_ref().or(inner.and_then(|inner| inner.query_sql.as_ref()));
-        if let Some(query) = query {
+        if let Some(query) = &self.query_sql {
             let query = single(query.as_slice(), "querySql")?;
             return Ok(Selection::Query(sql::without_semicolon(query).to_owned()));
         }
-        let table = table_of(self.table.as_ref(), &self.connection)?;
+        let table = single(list(self.table.as_ref()), "table")?.to_owned();
         let columns = columns_of(self.column.as_ref());
         let filter = self.filter.as_deref().map(sql::without_semicolon);
         let filter = filter.filter(|filter| !filter.is_empty()).map(str::to_owned);
@@ -310,17 +197,9 @@ impl ReaderParameter {
         Ok(Selection::Table { table, columns, filter, split_by })
     }
 
-    /// # Errors
-    /// `parameter.invalid` outside 1 to 1000.
-    pub(crate) fn split_factor(&self) -> Result<u32> {
-        let place = "/parameter/splitFactor";
-        let Some(factor) = &self.split_factor else { return Ok(SPLIT_FACTOR) };
-        let factor = factor.number(place)?;
-        if (1..=SPLIT_FACTOR_MAX).contains(&factor) {
-            return Ok(factor);
-        }
-        let message = format!("splitFactor is {factor}, not between 1 and {SPLIT_FACTOR_MAX}");
-        Err(Fault::user("parameter.invalid", message).at(place))
+    /// Splits for each lane; the host has checked the schema, and what is beyond it is cut.
+    pub(crate) fn split_factor(&self) -> u32 {
+        self.split_factor.clamp(1, SPLIT_FACTOR_MAX)
     }
 
     pub(crate) fn session(&self) -> &[String] {
@@ -329,7 +208,7 @@ impl ReaderParameter {
 }
 
 /// Parameters of the writer.
-#[derive(Default, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WriterParameter {
     /// Name of the data source.
@@ -337,8 +216,7 @@ pub(crate) struct WriterParameter {
     #[expect(dead_code, reason = "the host has looked it up")]
     datasource: Option<String>,
     /// The table, as `table` or `schema.table`.
-    #[serde(default)]
-    table: Option<OneOrMany<String>>,
+    table: OneOrMany<String>,
     /// Columns that are written, in the order of the incoming fields; `["*"]` means all.
     #[serde(default)]
     column: Option<OneOrMany<String>>,
@@ -365,19 +243,18 @@ pub(crate) struct WriterParameter {
     update_column: Option<OneOrMany<String>>,
     /// Creates the table where it is absent, from the incoming fields.
     #[serde(default)]
-    #[schemars(extend("default" = false))]
-    create_table: Option<BoolOrText>,
+    create_table: bool,
     /// Types in SQL by column, for `createTable`.
     #[serde(default)]
     pub(crate) pg_type: BTreeMap<String, String>,
     /// Taken for compatibility; batches are cut by bytes.
     #[serde(default)]
+    #[schemars(with = "u32", range(min = 1), extend("default" = 1024))]
     #[expect(dead_code, reason = "accepted from documents of DataX")]
-    batch_size: Option<NumberOrText>,
+    batch_size: Option<u32>,
     /// Empty texts become NULL.
     #[serde(default)]
-    #[schemars(extend("default" = false))]
-    empty_as_null: Option<BoolOrText>,
+    empty_as_null: bool,
     /// Schema of the table `_airlock_commit` that keeps how far a run has come; that of the table
     /// where nothing is said.
     #[serde(default)]
@@ -385,9 +262,6 @@ pub(crate) struct WriterParameter {
     /// Statements that are run after each login.
     #[serde(default)]
     session: Option<OneOrMany<String>>,
-    /// The same for DataX: table of its first element.
-    #[serde(default)]
-    connection: Vec<DataxConnection>,
 }
 
 /// How rows meet those that are there.
@@ -422,7 +296,7 @@ impl WriterParameter {
     /// # Errors
     /// `parameter.invalid` where there is no table, or more than one.
     pub(crate) fn table(&self) -> Result<String> {
-        table_of(self.table.as_ref(), &self.connection)
+        single(self.table.as_slice(), "table").map(str::to_owned)
     }
 
     pub(crate) fn columns(&self) -> Vec<String> {
@@ -476,17 +350,13 @@ impl WriterParameter {
         }
     }
 
-    pub(crate) fn creates_table(&self) -> Result<bool> {
-        flag(self.create_table.as_ref(), "/parameter/createTable")
+    pub(crate) fn creates_table(&self) -> bool {
+        self.create_table
     }
 
-    pub(crate) fn empty_as_null(&self) -> Result<bool> {
-        flag(self.empty_as_null.as_ref(), "/parameter/emptyAsNull")
+    pub(crate) fn empty_as_null(&self) -> bool {
+        self.empty_as_null
     }
-}
-
-fn flag(value: Option<&BoolOrText>, place: &str) -> Result<bool> {
-    value.map_or(Ok(false), |value| value.is_true(place))
 }
 
 fn list(texts: Option<&OneOrMany<String>>) -> &[String] {
@@ -498,11 +368,6 @@ fn columns_of(columns: Option<&OneOrMany<String>>) -> Vec<String> {
         [] => vec!["*".to_owned()],
         columns => columns.to_vec(),
     }
-}
-
-fn table_of(table: Option<&OneOrMany<String>>, connection: &[DataxConnection]) -> Result<String> {
-    let inner = connection.first().and_then(|inner| inner.table.as_ref());
-    single(list(table.or(inner)), "table").map(str::to_owned)
 }
 
 fn single<'a>(texts: &'a [String], name: &str) -> Result<&'a str> {

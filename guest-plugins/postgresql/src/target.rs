@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
-use sdk::{Dataset, Fault};
+use sdk::{Dataset, Fault, FaultDomain};
 
 use crate::catalog::{self, Column, Table};
 use crate::client::Client;
@@ -62,11 +62,19 @@ impl Target {
             columns.push(column.clone());
         }
         refuse_duplicates(&columns)?;
+        for name in parameter.pg_type.keys() {
+            let place = format!("/parameter/pgType/{}", name.replace('~', "~0").replace('/', "~1"));
+            catalog::column(&all, name, &table, &place)
+                .map_err(|fault| Fault { domain: FaultDomain::User, ..fault })?;
+        }
         let primary_key = catalog::primary_key(client, &table)?;
         let upsert = match parameter.conflict_mode() {
             Some(mode) => Some(Upsert::new(parameter, mode, &table, &all, &columns, &primary_key)?),
             None => None,
         };
+        if let Some(upsert) = &upsert {
+            upsert.find_index(client, &table)?;
+        }
         Ok(Self { table, columns, primary_key, upsert })
     }
 
@@ -95,6 +103,7 @@ impl Target {
                 }
                 // An array that comes as text, of whatever shape, is the server's to read.
                 (Kind::Array(..), DataType::Utf8) => column.pg.kind = Kind::Opaque,
+                (Kind::Uuid, DataType::Utf8) => column.pg.kind = Kind::UuidText,
                 _ => {}
             }
         }
@@ -242,6 +251,24 @@ impl Upsert {
         let assignments = assignments(parameter, mode, table, all, written, &keys)?;
         Ok(Self { keys, assignments })
     }
+
+    /// # Errors
+    /// `postgresql.no_key` where no unique index has the columns of the key, before anything is done.
+    fn find_index(&self, client: &mut Client, table: &Table) -> Result<()> {
+        // The index of a view is that of the table behind it.
+        if self.keys.is_empty()
+            || table.kind == 'v'
+            || catalog::has_unique_index(client, table, &self.keys)?
+        {
+            return Ok(());
+        }
+        let keys = self.keys.join("\", \"");
+        let message = format!("the table \"{}\" has no unique index on \"{keys}\"", table.title());
+        Err(Fault::user("postgresql.no_key", message)
+            .hint("the index must have these columns and no others, be valid, not partial, and its constraint not deferrable")
+            .at("/parameter/uniqueIndexColumns")
+            .into())
+    }
 }
 
 fn assignments(
@@ -306,7 +333,7 @@ pub(crate) fn create_table(
         let column = if named { column_name(&names[index]) } else { field.name().clone() };
         let chosen = parameter.pg_type.get(&column);
         let sql_type = match chosen {
-            Some(chosen) => canonical(client, chosen)?
+            Some(chosen) => canonical(client, &standard(chosen))?
                 .ok_or_else(|| unknown_type(chosen).at(format!("/parameter/pgType/{column}")))?,
             None => column_type(client, field)?,
         };
@@ -319,6 +346,14 @@ pub(crate) fn create_table(
         columns.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
     Ok(format!("CREATE TABLE {} ({})", name.join("."), columns.join(", ")))
+}
+
+/// A type as the server names it, where DataX has a word of its own.
+fn standard(name: &str) -> String {
+    match name.trim().strip_prefix("double") {
+        Some(rest) if rest.is_empty() || rest.starts_with('[') => format!("double precision{rest}"),
+        _ => name.to_owned(),
+    }
 }
 
 fn column_name(written: &str) -> String {

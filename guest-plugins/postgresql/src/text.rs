@@ -56,6 +56,26 @@ pub(crate) fn uuid(bytes: &[u8], out: &mut String) {
     }
 }
 
+/// The bytes of a uuid's text in any of the forms that the server reads: digits in either case, with
+/// hyphens behind any four of them, with or without braces around all.
+pub(crate) fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
+    let text = text.trim_ascii();
+    let inner = text.strip_prefix('{').map_or(Some(text), |inner| inner.strip_suffix('}'))?;
+    let mut digits = inner.bytes();
+    let mut bytes = [0; 16];
+    for index in 0..bytes.len() {
+        let mut rest = digits.clone();
+        if index > 0 && index % 2 == 0 && rest.next() == Some(b'-') {
+            digits = rest;
+        }
+        for _ in 0..2 {
+            let digit = char::from(digits.next()?).to_digit(16)?;
+            bytes[index] = bytes[index] << 4 | u8::try_from(digit).ok()?;
+        }
+    }
+    digits.next().is_none().then_some(bytes)
+}
+
 /// Days since 1970.
 pub(crate) fn date(days: i32, out: &mut String) {
     match days {
@@ -145,6 +165,32 @@ mod tests {
         assert_eq!(text_of(|out| instant(year_one, true, out)), "0001-12-31 00:00:00.000000+00 BC");
         assert_eq!(text_of(|out| instant(i64::MAX, true, out)), "infinity");
         assert_eq!(text_of(|out| time(86_400_000_000, out)), "24:00:00.000000");
+    }
+
+    #[test]
+    fn uuids_are_read_in_all_forms() {
+        let id: [u8; 16] = std::array::from_fn(|index| index as u8 * 17);
+        let good = [
+            "00112233-4455-6677-8899-aabbccddeeff",
+            "{00112233-4455-6677-8899-AABBCCDDEEFF}",
+            "00112233445566778899aabbccddeeff",
+            " 0011-2233-4455-6677-8899-aabb-ccdd-eeff",
+        ];
+        for text in good {
+            assert_eq!(uuid_bytes(text), Some(id), "{text}");
+        }
+        for text in [
+            "",
+            "{",
+            "x",
+            "00112233-4455-6677-8899-aabbccddeef",
+            "{00112233445566778899aabbccddeeff",
+            "00112233445566778899aabbccddeeff0",
+            "001-12233445566778899aabbccddeeff",
+            "+0112233445566778899aabbccddeeff",
+        ] {
+            assert_eq!(uuid_bytes(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 pub(crate) const PG_TYPE: &str = "pg:type";
 /// Metadata of a field: what its extreme values mean. `infinity`: the largest integer is infinity, the
 /// smallest minus infinity (dates, timestamps). `24:00`: 86,400,000,000 µs is the end of the day
-/// (times).
+/// (times). `NaN`: the smallest integer is no number (decimals).
 pub(crate) const EXTREMES: &str = "airlock:extremes";
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     Json,
     Jsonb,
     Uuid,
+    /// A uuid that comes in as its text, to be written.
+    UuidText,
     Bytea,
     Date,
     Time,
@@ -72,8 +74,14 @@ pub(crate) enum Limit {
     None,
     /// Characters of a varchar: blanks beyond them would be cut.
     Characters(u32),
+    /// Bytes of a name: those beyond them would be cut.
+    Bytes(u32),
+    /// The single byte of a `"char"`.
+    OneByte,
     /// Decimals of a second: those beyond them would be rounded.
     SecondDecimals(u32),
+    /// Decimals of a numeric; below zero, zeros before the point.
+    Scale(i32),
 }
 
 /// What the catalog says about a type.
@@ -117,8 +125,6 @@ fn kind_of(facts: &TypeFacts) -> Kind {
     if facts.element != 0 {
         let element = scalar_kind(facts.element, facts.typmod);
         return match element {
-            // Several dimensions have no shape that every row shares.
-            _ if facts.dimensions > 1 => Kind::Opaque,
             Kind::Opaque => Kind::Opaque,
             element => Kind::Array(Box::new(element), facts.element),
         };
@@ -152,13 +158,7 @@ fn scalar_kind(oid: u32, typmod: i32) -> Kind {
 /// A numeric whose scale Arrow allows; others (without precision, or with a scale below zero or beyond
 /// the precision) are opaque.
 fn numeric_kind(typmod: i32) -> Kind {
-    if typmod < TYPMOD_HEAD {
-        return Kind::Opaque;
-    }
-    let bits = typmod - TYPMOD_HEAD;
-    let precision = bits >> 16 & 0xffff;
-    // Eleven bits with a sign.
-    let scale = ((bits & 0x7ff) ^ 0x400) - 0x400;
+    let Some((precision, scale)) = precision_and_scale(typmod) else { return Kind::Opaque };
     match (u8::try_from(precision), i8::try_from(scale)) {
         (Ok(precision @ 1..=DECIMAL256_DIGITS), Ok(scale @ 0..)) if scale as u8 <= precision => {
             Kind::Numeric { precision, scale }
@@ -167,10 +167,34 @@ fn numeric_kind(typmod: i32) -> Kind {
     }
 }
 
+fn precision_and_scale(typmod: i32) -> Option<(i32, i32)> {
+    let bits = typmod.checked_sub(TYPMOD_HEAD).filter(|bits| *bits >= 0)?;
+    // The scale has eleven bits, the first of which is its sign.
+    Some((bits >> 16 & 0xffff, ((bits & 0x7ff) ^ 0x400) - 0x400))
+}
+
 fn limit_of(oid: u32, typmod: i32) -> Limit {
+    /// Bytes of a name, without the zero at its end.
+    const NAME_BYTES: u32 = 63;
+    /// Decimals of a second that the server keeps.
+    const SECOND_DECIMALS: u32 = 6;
+    /// Decimals of money where lc_monetary is C.
+    const MONEY_DECIMALS: i32 = 2;
+    let decimals = |precision: i32| match u32::try_from(precision) {
+        Ok(precision) => Limit::SecondDecimals(precision.min(SECOND_DECIMALS)),
+        Err(_) => Limit::SecondDecimals(SECOND_DECIMALS),
+    };
     match oid {
+        18 => Limit::OneByte,
+        19 => Limit::Bytes(NAME_BYTES),
+        790 => Limit::Scale(MONEY_DECIMALS),
         1043 if typmod >= TYPMOD_HEAD => Limit::Characters((typmod - TYPMOD_HEAD) as u32),
-        1083 | 1114 | 1184 if (0..6).contains(&typmod) => Limit::SecondDecimals(typmod as u32),
+        1083 | 1114 | 1184 | 1266 => decimals(typmod),
+        // An interval's modifier has its fields in the upper half.
+        1186 if typmod >= 0 => decimals(typmod & 0xffff),
+        // Intervals, ranges and multiranges of times without a modifier.
+        1186 | 3908 | 3910 | 4533 | 4534 => decimals(-1),
+        1700 => precision_and_scale(typmod).map_or(Limit::None, |(_, scale)| Limit::Scale(scale)),
         _ => Limit::None,
     }
 }
@@ -187,7 +211,7 @@ pub(crate) fn data_type(kind: &Kind) -> DataType {
             DataType::Decimal128(*precision, *scale)
         }
         Kind::Numeric { precision, scale } => DataType::Decimal256(*precision, *scale),
-        Kind::Text | Kind::Json | Kind::Jsonb | Kind::Opaque => DataType::Utf8,
+        Kind::Text | Kind::Json | Kind::Jsonb | Kind::UuidText | Kind::Opaque => DataType::Utf8,
         Kind::Uuid => DataType::FixedSizeBinary(16),
         Kind::Bytea => DataType::Binary,
         Kind::Date => DataType::Date32,
@@ -228,6 +252,7 @@ fn extremes(kind: &Kind) -> Option<&'static str> {
     match kind {
         Kind::Date | Kind::Timestamp | Kind::TimestampTz => Some("infinity"),
         Kind::Time => Some("24:00"),
+        Kind::Numeric { .. } => Some("NaN"),
         _ => None,
     }
 }
@@ -303,7 +328,6 @@ mod tests {
             (facts(1700, numeric(2, 4), 0, 0), DataType::Utf8),
             (facts(1700, -1, 0, 0), DataType::Utf8),
             (facts(1186, -1, 0, 0), DataType::Utf8),
-            (facts(1007, -1, 23, 2), DataType::Utf8),
         ];
         for (facts, expected) in cases {
             assert_eq!(data_type(&PgType::of(&facts).kind), expected, "{facts:?}");
@@ -336,7 +360,11 @@ mod tests {
         assert_eq!(limit_of(1043, 7), Limit::Characters(3));
         assert_eq!(limit_of(1043, -1), Limit::None);
         assert_eq!(limit_of(1114, 3), Limit::SecondDecimals(3));
-        assert_eq!(limit_of(1114, -1), Limit::None);
+        assert_eq!(limit_of(1114, -1), Limit::SecondDecimals(6));
+        assert_eq!(limit_of(1186, 0x7fff << 16 | 2), Limit::SecondDecimals(2));
+        assert_eq!(limit_of(1186, 0x7fff << 16 | 0xffff), Limit::SecondDecimals(6));
+        assert_eq!(limit_of(1700, numeric(5, -2)), Limit::Scale(-2));
+        assert_eq!(limit_of(1700, -1), Limit::None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ const BATCH_BYTES: u64 = 512 << 10;
 const COMMIT_BYTES: u64 = 32 << 20;
 const COMMIT_WAIT: Duration = Duration::from_secs(5);
 /// A lock is waited for a little shorter than an answer, so that the server says what it waits for.
-const LOCK_WAIT_MS: u64 = 40_000;
+const LOCK_WAIT_MS: &str = "40000";
 
 /// The code for a statement of the user that ends the transaction around it.
 const ENDS_TRANSACTION: &str = "postgresql.statement_ends_transaction";
@@ -53,7 +53,7 @@ impl PostgresWriter {
 
     /// In the open transaction: creates the table where it is absent and wanted.
     fn create_table(&self, client: &mut Client, incoming: &Dataset) -> crate::error::Result<()> {
-        if !self.parameter.creates_table()?
+        if !self.parameter.creates_table()
             || catalog::find_table(client, &self.parameter.table()?)?.is_some()
         {
             return Ok(());
@@ -78,6 +78,18 @@ impl PostgresWriter {
             }
         }
         Ok(())
+    }
+
+    /// Whether a fault of the destination may be gone when preSql was run.
+    fn may_be_made_by_pre_sql(&self, fault: &Fault) -> bool {
+        const MADE: [&str; 5] = [
+            "postgresql.table_not_found",
+            "postgresql.schema_not_found",
+            "postgresql.column_not_found",
+            "postgresql.column_count",
+            "postgresql.no_key",
+        ];
+        !self.parameter.pre_sql().is_empty() && MADE.contains(&fault.code.as_str())
     }
 
     /// The schema for the mark table, before the table itself may be there.
@@ -124,12 +136,12 @@ impl PostgresWriter {
     }
 }
 
-fn log_in(configuration: &Configuration, parameter: &WriterParameter) -> Result<Client> {
-    let mut client = Client::connect(&Connection::read(configuration)?)?;
-    for statement in parameter.session() {
-        client.execute(statement).map_err(|error| Fault::from(error).at("/parameter/session"))?;
-    }
-    Ok(client)
+/// Changes lock_timeout, in milliseconds, where it is `from`; one of the user's own stays.
+fn lock_timeout(from: &str, to: &str) -> String {
+    format!(
+        "SELECT pg_catalog.set_config(name, '{to}', false) FROM pg_catalog.pg_settings \
+         WHERE name = 'lock_timeout' AND setting = '{from}'"
+    )
 }
 
 fn single(mut datasets: Vec<Dataset>) -> Result<Dataset> {
@@ -142,9 +154,9 @@ fn single(mut datasets: Vec<Dataset>) -> Result<Dataset> {
     }
 }
 
-fn prepared(target: &Target, transactional: bool) -> Prepared {
+fn prepared(dataset: Dataset, transactional: bool) -> Prepared {
     Prepared {
-        datasets: vec![target.dataset()],
+        datasets: vec![dataset],
         commit_mode: match transactional {
             true => CommitMode::Transactional,
             false => CommitMode::AtLeastOnce,
@@ -192,9 +204,7 @@ impl Writer for PostgresWriter {
         let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
         parameter.table()?;
         parameter.unique_index()?;
-        parameter.creates_table()?;
-        parameter.empty_as_null()?;
-        let client = log_in(configuration, &parameter)?;
+        let client = Client::connect(&Connection::read(configuration)?, parameter.session())?;
         Ok(Self {
             parameter: Rc::new(parameter),
             client: Rc::new(RefCell::new(client)),
@@ -206,7 +216,7 @@ impl Writer for PostgresWriter {
     fn prepare(&mut self, run: &Run, datasets: Vec<Dataset>) -> Result<Prepared> {
         let incoming = single(datasets)?;
         let client = &mut self.client.borrow_mut();
-        client.patience = STATEMENT_WAIT;
+        client.allow(STATEMENT_WAIT);
         let marks = match self.mark_schema_before(client)? {
             Some(schema) => Marks::ensure(client, &schema)?,
             None => None,
@@ -219,14 +229,15 @@ impl Writer for PostgresWriter {
         let target = noted(client, marks.as_ref(), run, |client| {
             self.prepare_once(client, marks.as_ref(), run, &incoming)
         })?;
-        Ok(prepared(&target, marks.is_some()))
+        Ok(prepared(target.dataset(), marks.is_some()))
     }
 
     /// A table that is yet to be created is created and rolled back, so that the answer is the real
-    /// one and missing rights show.
+    /// one and missing rights show. What preSql may still make is not missed: `prepare` looks again.
     fn preview(&mut self, datasets: Vec<Dataset>) -> Result<Prepared> {
         let incoming = single(datasets)?;
         let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
         let transactional = match self.mark_schema_before(client)? {
             Some(schema) => Marks::possible(client, &schema)?,
             None => false,
@@ -237,26 +248,30 @@ impl Writer for PostgresWriter {
             .and_then(|()| self.look(client, &incoming))
             .map_err(Fault::from);
         client.execute("ROLLBACK")?;
-        let target = target.map_err(|fault| match fault.code.as_str() {
-            "postgresql.table_not_found" if !self.parameter.pre_sql().is_empty() => fault.hint(
-                "preSql is not run for a plan; where it creates the table, the run will go on",
-            ),
-            _ => fault,
-        })?;
-        Ok(prepared(&target, transactional))
+        match target {
+            Ok(target) => Ok(prepared(target.dataset(), transactional)),
+            Err(fault) if self.may_be_made_by_pre_sql(&fault) => {
+                note::warn(&format!(
+                    "{}; preSql is not run for a plan and may make it, so columns and types are judged once it was run",
+                    fault.message
+                ));
+                Ok(prepared(incoming, transactional))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     fn open(&mut self, task: Task, datasets: Vec<Dataset>) -> Result<PostgresSink> {
         let incoming = single(datasets)?;
         let client = &mut self.client.borrow_mut();
-        client.patience = ANSWER_WAIT;
+        client.allow(ANSWER_WAIT);
         if client.in_transaction() {
             client.execute("ROLLBACK")?;
         }
         let (mut target, marks) = match &self.place {
             Some(place) => place.clone(),
             None => {
-                client.execute(&format!("SET lock_timeout = {LOCK_WAIT_MS}"))?;
+                client.query(&lock_timeout("0", LOCK_WAIT_MS))?;
                 let target = Target::look(client, &self.parameter)?;
                 let marks = Marks::find(client, self.mark_schema(&target))?;
                 self.place = Some((target.clone(), marks.clone()));
@@ -275,7 +290,7 @@ impl Writer for PostgresWriter {
         Ok(PostgresSink {
             types: target.types(),
             form: target.form(),
-            empty_as_null: self.parameter.empty_as_null()?,
+            empty_as_null: self.parameter.empty_as_null(),
             target,
             marks,
             client: self.client.clone(),
@@ -287,16 +302,17 @@ impl Writer for PostgresWriter {
             last_commit: Instant::now(),
             has_savepoint: false,
             copies: 0,
+            dropped: 0,
         })
     }
 
     fn finish(&mut self, run: &Run, outcome: Outcome, _receipts: Vec<Vec<u8>>) -> Result<()> {
         let client = &mut self.client.borrow_mut();
-        client.patience = STATEMENT_WAIT;
+        client.allow(STATEMENT_WAIT);
         if client.in_transaction() {
             client.execute("ROLLBACK")?;
         }
-        client.execute("SET lock_timeout = 0")?;
+        client.query(&lock_timeout(LOCK_WAIT_MS, "0"))?;
         let marks = match self.mark_schema_before(client)? {
             Some(schema) => Marks::find(client, &schema)?,
             None => None,
@@ -314,7 +330,9 @@ impl Writer for PostgresWriter {
                     Once::DoneBefore => Ok(()),
                 }
             }),
-            (Outcome::Failed, Some(marks)) => Ok(marks.forget(client, run)?),
+            (Outcome::Failed, Some(marks)) => {
+                noted(client, None, run, |client| Ok(marks.finish(client, run).map(|_| ())?))
+            }
             (Outcome::Failed, None) => Ok(()),
         }
     }
@@ -339,6 +357,8 @@ pub struct PostgresSink {
     has_savepoint: bool,
     /// COPYs sent to the server.
     copies: u64,
+    /// Rows that the server took and did not add.
+    dropped: u64,
 }
 
 impl Sink for PostgresSink {
@@ -366,7 +386,7 @@ impl Sink for PostgresSink {
         if encoded.lines.is_empty() {
             return Ok(Answer { remarks, undone: None, durable: None, taken: self.written });
         }
-        match self.copy(&encoded.bytes) {
+        match self.copy(&encoded.bytes, encoded.lines.len() as u64) {
             Ok(()) => {
                 self.uncommitted_bytes += encoded.bytes.len() as u64;
                 Ok(Answer { remarks, undone: None, durable: None, taken: self.written })
@@ -395,6 +415,13 @@ impl Sink for PostgresSink {
     fn close(&mut self, mark: Mark) -> Result<Closed> {
         let answer = self.commit(mark, true)?;
         note::debug(&format!("{} COPYs for {} batches", self.copies, self.written));
+        if self.dropped > 0 {
+            note::warn(&format!(
+                "{} rows that count as written are not in the table \"{}\": a trigger or rule of it dropped them",
+                self.dropped,
+                self.target.table.title()
+            ));
+        }
         Ok(Closed { answer, receipt: Vec::new() })
     }
 }
@@ -405,10 +432,15 @@ impl PostgresSink {
         self.copies
     }
 
+    /// Rows that the server took and did not add, since a trigger dropped them.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// One COPY behind a savepoint of its own; an upsert moves the rows on at once.
-    fn copy(&mut self, bytes: &[u8]) -> crate::error::Result<()> {
+    fn copy(&mut self, bytes: &[u8], rows: u64) -> crate::error::Result<()> {
         let client = &mut self.client.borrow_mut();
-        client.patience = ANSWER_WAIT;
+        client.allow(ANSWER_WAIT);
         if !client.in_transaction() {
             // Deferred constraints would speak only at the commit, about no row.
             client.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE")?;
@@ -418,7 +450,8 @@ impl PostgresSink {
         client.execute(&format!("{release}SAVEPOINT airlock"))?;
         self.has_savepoint = true;
         self.copies += 1;
-        client.copy_in(&self.target.copy().0, bytes)?;
+        let added = client.copy_in(&self.target.copy().0, bytes)?;
+        self.dropped += rows.saturating_sub(added);
         match &self.target.upsert {
             Some(upsert) => client.execute(&self.target.merge(upsert)).map(|_| ()),
             None => Ok(()),
@@ -451,7 +484,7 @@ impl PostgresSink {
     fn commit_pending(&mut self) -> Result<()> {
         let Some(mark) = self.pending.take() else { return Ok(()) };
         let client = &mut self.client.borrow_mut();
-        client.patience = STATEMENT_WAIT;
+        client.allow(STATEMENT_WAIT);
         if !client.in_transaction() {
             client.execute("BEGIN")?;
         }

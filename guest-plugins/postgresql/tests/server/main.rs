@@ -6,3 +6,4 @@ mod login;
 mod read;
 mod support;
 mod write;
+mod write_values;

@@ -1,0 +1,212 @@
+//! How a session begins: TLS, the login, and the settings that hold in it.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use postgres_protocol::authentication::{md5_hash, sasl};
+use postgres_protocol::message::frontend;
+use sdk::Fault;
+
+use crate::client::{ANSWER_WAIT, Client, Stream};
+use crate::error::{Error, Result, ServerError, broken, lost};
+use crate::reader::at;
+use crate::settings::{Connection, Login, SslMode};
+use crate::tls;
+
+/// Reaching the server, and then all answers of the login.
+const LOGIN_WAIT: Duration = Duration::from_secs(20);
+
+/// Settings that hold in every session: texts read the same everywhere, the server ends no session that
+/// waits for the other side, and notices soon when the network is gone.
+const SETTINGS: &[(&str, &str)] = &[
+    ("standard_conforming_strings", "on"),
+    ("client_encoding", "UTF8"),
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "postgres"),
+    ("bytea_output", "hex"),
+    ("xmloption", "content"),
+    ("extra_float_digits", "3"),
+    ("array_nulls", "on"),
+    ("lc_monetary", "C"),
+    ("client_min_messages", "error"),
+    ("statement_timeout", "0"),
+    ("transaction_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("tcp_keepalives_idle", "60"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "6"),
+];
+
+impl Client {
+    /// Reaches the server, begins TLS as the data source says, logs in, and runs the statements of
+    /// `session`.
+    ///
+    /// # Errors
+    /// Those of `sdk::net::connect`, `postgresql.tls_*`, `postgresql.authentication_failed`,
+    /// `postgresql.database_not_found` and other words of the server.
+    pub(crate) fn connect(connection: &Connection, session: &[String]) -> Result<Self, Fault> {
+        let login = connection.login()?;
+        let mode = connection.ssl_mode()?;
+        let stream = sdk::net::connect(login.host, login.port, LOGIN_WAIT)?;
+        stream.set_read_timeout(Some(LOGIN_WAIT)).map_err(lost)?;
+        stream.set_write_timeout(Some(ANSWER_WAIT)).map_err(lost)?;
+        let ca = connection.ssl.as_ref().and_then(|ssl| ssl.ca.as_deref());
+        let stream = encrypted(stream, login.host, mode, ca)?;
+        let is_verified = matches!(stream, Stream::Tls(_))
+            && matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull);
+        let mut client = Self::new(stream, LOGIN_WAIT);
+        let mut parameters = BTreeMap::from([("application_name", "airlock")]);
+        let own = connection.properties.iter();
+        parameters.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
+        parameters.extend([
+            ("user", login.username),
+            ("database", login.database),
+            ("client_encoding", "UTF8"),
+        ]);
+        client.send(|out| frontend::startup_message(parameters, out))?;
+        client.log_in(&login, is_verified)?;
+        client.allow(ANSWER_WAIT);
+        client.settle(connection.schema.as_deref(), session)?;
+        client.allow(ANSWER_WAIT);
+        Ok(client)
+    }
+
+    fn log_in(&mut self, login: &Login<'_>, is_verified: bool) -> Result<()> {
+        loop {
+            let (tag, body) = self.answer()?;
+            match tag {
+                b'R' => {
+                    let body = self.inbox[body].to_vec();
+                    self.authenticate(&body, login, is_verified)?;
+                }
+                b'E' => return Err(Error::Server(Box::new(ServerError::parse(&self.inbox[body])))),
+                b'K' | b'v' => {}
+                b'Z' => return Ok(()),
+                _ => return Err(broken("an unexpected answer to the login").into()),
+            }
+        }
+    }
+
+    fn authenticate(&mut self, body: &[u8], login: &Login<'_>, is_verified: bool) -> Result<()> {
+        let password = login.password.as_bytes();
+        let short = || Error::Fault(broken("a login message is too short"));
+        let (kind, rest) = body.split_first_chunk::<4>().ok_or_else(short)?;
+        match u32::from_be_bytes(*kind) {
+            0 => Ok(()),
+            // Whoever the certificate does not show to be the server may be anyone.
+            3 if !is_verified => {
+                let message = "the server asks for the password in clear text, and its identity is not checked";
+                Err(Fault::external("postgresql.authentication_failed", message)
+                    .hint("let the server ask for scram-sha-256, or give the authority of its certificate in \"ssl.ca\"")
+                    .into())
+            }
+            3 => self.send(|out| frontend::password_message(password, out)),
+            5 => {
+                let salt = *rest.first_chunk::<4>().ok_or_else(short)?;
+                let hash = md5_hash(login.username.as_bytes(), password, salt);
+                self.send(|out| frontend::password_message(hash.as_bytes(), out))
+            }
+            10 => self.scram(rest, password),
+            kind => {
+                let message =
+                    format!("the server asks for a kind of login that is not supported ({kind})");
+                Err(Fault::external("postgresql.authentication_failed", message)
+                    .hint("scram-sha-256 and md5 are")
+                    .into())
+            }
+        }
+    }
+
+    fn scram(&mut self, mechanisms: &[u8], password: &[u8]) -> Result<()> {
+        const MECHANISM: &str = "SCRAM-SHA-256";
+        if !mechanisms.split(|byte| *byte == 0).any(|name| name == MECHANISM.as_bytes()) {
+            let message = "the server offers no login by SCRAM-SHA-256";
+            return Err(Fault::external("postgresql.authentication_failed", message).into());
+        }
+        let refused = |error: std::io::Error| {
+            Error::Fault(Fault::external(
+                "postgresql.authentication_failed",
+                format!("the login failed: {error}"),
+            ))
+        };
+        let binding = sasl::ChannelBinding::unsupported();
+        let mut scram = sasl::ScramSha256::new(password, binding);
+        self.send(|out| frontend::sasl_initial_response(MECHANISM, scram.message(), out))?;
+        let body = self.sasl_answer(11)?;
+        scram.update(&body).map_err(refused)?;
+        self.send(|out| frontend::sasl_response(scram.message(), out))?;
+        let body = self.sasl_answer(12)?;
+        scram.finish(&body).map_err(refused)
+    }
+
+    fn sasl_answer(&mut self, expected: u32) -> Result<Vec<u8>> {
+        let (tag, body) = self.answer()?;
+        let body = &self.inbox[body];
+        match (tag, body.split_first_chunk::<4>()) {
+            (b'E', _) => Err(Error::Server(Box::new(ServerError::parse(body)))),
+            (b'R', Some((kind, rest))) if u32::from_be_bytes(*kind) == expected => {
+                Ok(rest.to_vec())
+            }
+            _ => Err(broken("an unexpected answer to the login").into()),
+        }
+    }
+
+    /// The user's settings, and then those on which the plug-in depends, so that they always hold.
+    fn settle(&mut self, schema: Option<&str>, session: &[String]) -> Result<()> {
+        let rows = self.query("SHOW server_version_num")?;
+        let version = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+        self.version = version.ok_or_else(|| broken("the server has no version"))?;
+        if let Some(schema) = schema {
+            self.execute(&format!("SET search_path = {}", crate::sql::ident(schema)))?;
+        }
+        for statement in session {
+            self.execute(statement).map_err(|error| at(error, "/parameter/session"))?;
+        }
+        let own: Vec<String> =
+            SETTINGS.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
+        // Not every version has all of them.
+        self.query(&format!(
+            "SELECT pg_catalog.set_config(s.name, v.value, false) FROM (VALUES {}) AS v (name, value) \
+             JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = pg_catalog.lower(v.name); \
+             SELECT pg_catalog.set_config('synchronous_commit', 'on', false) \
+             WHERE pg_catalog.current_setting('synchronous_commit') = 'off'",
+            own.join(", ")
+        ))?;
+        // A server that waits for a lock then notices that its client is gone, and lets go; old ones
+        // and some platforms can't.
+        match self.execute("SET client_connection_check_interval = '5s'") {
+            Err(Error::Fault(fault)) => Err(fault.into()),
+            Ok(_) | Err(Error::Server(_)) => Ok(()),
+        }
+    }
+}
+
+/// Asks for TLS as the mode says, and begins it.
+fn encrypted(
+    mut stream: TcpStream,
+    host: &str,
+    mode: SslMode,
+    ca: Option<&str>,
+) -> Result<Stream, Fault> {
+    if mode == SslMode::Disable {
+        return Ok(Stream::Plain(stream));
+    }
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    stream.write_all(&request).map_err(lost)?;
+    // One byte and no more: what follows an `S` is already TLS.
+    let mut answer = [0];
+    stream.read_exact(&mut answer).map_err(lost)?;
+    match (answer[0], mode) {
+        (b'S', _) => Ok(Stream::Tls(Box::new(tls::begin(stream, host, mode, ca)?))),
+        (b'N', SslMode::Prefer) => Ok(Stream::Plain(stream)),
+        (b'N', _) => Err(Fault::external("postgresql.tls_not_offered", "the server offers no TLS")
+            .hint("switch ssl on at the server, or use the mode \"prefer\" or \"disable\" where the network is trusted")
+            .at("/connection/ssl/mode")),
+        _ => Err(broken("an unexpected answer to the request for TLS")),
+    }
+}
