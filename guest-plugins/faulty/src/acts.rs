@@ -13,7 +13,7 @@ const HOUR_MS: u64 = 3_600_000;
 const MIB: u64 = 1 << 20;
 
 /// A terminal's title and clipboard, a line break with a false prefix, and text from right to left.
-const ESCAPES: &str =
+pub(crate) const ESCAPES: &str =
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}]52;c;b3duZWQ=\u{7}\r\nERROR airlock: false\u{202e}evil";
 
 /// Does what is due in `call`, and answers the act where it is one of the call's own.

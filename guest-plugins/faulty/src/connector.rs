@@ -9,7 +9,7 @@ use sdk::{
     Result, Role, SourceType,
 };
 
-use crate::acts::{before, run};
+use crate::acts::{ESCAPES, before, run};
 use crate::script::Script;
 use crate::{DESCRIBE_ACT, Faulty, datasets};
 
@@ -19,23 +19,9 @@ impl Guest for Faulty {
         let act = text.split_once(':').map(|(_, act)| act.trim()).unwrap_or_default();
         // `describe` answers no fault; an act that would is none of its own.
         let _ = run(act, &Script::default(), None);
-        let role = Role { parameter_schema: sdk::parameters::schema::<Script>(), features: vec![] };
-        Description {
-            name: "faulty".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary: "misbehaves on purpose".into(),
-            types: vec![SourceType {
-                name: "faulty".into(),
-                aliases: Vec::new(),
-                title: "Faulty".into(),
-                family: "test".into(),
-                connection_schema: r#"{"type": "object"}"#.into(),
-                reader: Some(role.clone()),
-                writer: Some(role),
-                places: Vec::new(),
-            }],
-            metadata: Vec::new(),
-        }
+        let parameter_schema = sdk::parameters::schema::<Script>();
+        let description = description(Role { parameter_schema, features: vec![] });
+        if act == "escapes" { escaping(description) } else { description }
     }
 
     fn requirements(configuration: Configuration) -> Result<Vec<Requirement>> {
@@ -66,6 +52,7 @@ impl Guest for Faulty {
         let script = Script::of(&configuration)?;
         let step = CheckStep { name: "look".into(), fault: None };
         Ok(match before(&script, "check", Some(&configuration))? {
+            Some("step-name") => vec![CheckStep { name: script.target.clone(), ..step }],
             Some("steps-many") => vec![step; script.amount_or(100_000) as usize],
             Some("step-fault") => {
                 let fault = Some(Fault::external("faulty.step", "a step that fails"));
@@ -95,6 +82,44 @@ impl Guest for Faulty {
         let act = before(&script, "discover", Some(&configuration))?;
         Ok(datasets::lie(act, &script, vec![datasets::honest()]))
     }
+}
+
+fn description(role: Role) -> Description {
+    Description {
+        name: "faulty".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        summary: "misbehaves on purpose".into(),
+        types: vec![SourceType {
+            name: "faulty".into(),
+            aliases: Vec::new(),
+            title: "Faulty".into(),
+            family: "test".into(),
+            connection_schema: r#"{"type": "object"}"#.into(),
+            reader: Some(role.clone()),
+            writer: Some(role),
+            places: Vec::new(),
+        }],
+        metadata: Vec::new(),
+    }
+}
+
+/// The same with terminal sequences in every text.
+fn escaping(mut evil: Description) -> Description {
+    // As JSON has it: harmless until it is decoded.
+    let schema = r#"{"type": "object", "title": "\u001b[2J", "properties": {"a\u001b[2J": {"type": "string", "description": "x\u202ey", "default": "\t\u0007"}}}"#;
+    for text in [&mut evil.name, &mut evil.version, &mut evil.summary] {
+        text.push_str(ESCAPES);
+    }
+    for kind in &mut evil.types {
+        kind.title.push_str(ESCAPES);
+        kind.family.push_str(ESCAPES);
+        kind.aliases.push(ESCAPES.into());
+        kind.connection_schema = schema.into();
+        kind.reader =
+            Some(Role { parameter_schema: schema.into(), features: vec![ESCAPES.into()] });
+    }
+    evil.metadata.push((ESCAPES.into(), ESCAPES.into()));
+    evil
 }
 
 fn directory(path: &str, access: Access) -> Requirement {

@@ -44,6 +44,8 @@ pub(crate) fn lie(act: Option<&str>, script: &Script, mut datasets: Vec<Dataset>
         }
         "format" => first.fields[0].format = script.target.clone(),
         "field-name" => first.fields[0].name = script.target.clone(),
+        "metadata-key" => first.metadata.push((script.target.clone(), "x".into())),
+        "metadata-value" => first.metadata.push(("comment".into(), script.target.clone())),
         "children-missing" => first.fields[0].children = 5,
         "metadata-huge" => {
             let value = "x".repeat(script.amount_or(16 << 20) as usize);

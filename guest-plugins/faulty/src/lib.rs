@@ -34,22 +34,24 @@
 //!
 //! `make-plan`, `prepare`, `preview`, `discover`: `datasets-many`, `fields-many` (`amount`),
 //! `fields-deep` (`amount`), `format` (the format string `target`), `field-name` (the name `target`),
-//! `children-missing`, `metadata-huge`; `prepare` and `preview` also `datasets-few`, `fields-few`,
+//! `children-missing`, `metadata-huge`, `metadata-key`, `metadata-value` (`target`); `prepare` and `preview` also `datasets-few`, `fields-few`,
 //! `wishes-huge`; `make-plan` also `start-huge`.
 //!
-//! `next-splits`: `splits-many` (`amount`), `splits-forever`, `token-huge`, `label-huge`, `next-huge`.
+//! `next-splits`: `splits-many` (`amount`), `splits-forever`, `token-huge`, `label` (`target`),
+//! `label-huge`, `next-huge`.
 //!
 //! `next`, about the batch: `offsets-negative`, `offsets-falling`, `offsets-past-end`,
 //! `offsets-short`, `validity-short`, `values-short`, `buffers-few`, `buffers-many`, `dataset-wrong`,
 //! `utf8-invalid`, `decimal-wide`, `null-forbidden`, `rows-huge`, `rows-over-budget`,
 //! `bytes-over-budget`, `operations-short`, `operations-odd`, `absent-short`, `absent-many`; about the
 //! step: `position-huge`, `idle-forever`, `empty-forever`, `advanced-forever`, `changed`,
-//! `ended-early`, `undecodable-many` (`amount`), `undecodable-huge`, `undecodable-dataset`.
+//! `ended-early`, `undecodable-many` (`amount`), `undecodable-huge`, `undecodable-dataset`,
+//! `undecodable-origin` (`target`).
 //!
 //! `write`, `commit`, `close`: `mark-foreign`, `mark-huge`, `taken-beyond`, `remark-batch-beyond`,
 //! `remark-row-beyond`, `remark-column-beyond`, `remarks-many`, `undone`; `close` also `receipt-huge`;
 //! `commit` and `close` also `mark-none`. `committed`: `mark-foreign`. `tend`: `tend-zero`.
-//! `check`: `steps-many`. `browse`: `entries-many`.
+//! `check`: `steps-many`, `step-name` (`target`). `browse`: `entries-many`.
 
 mod acts;
 mod batches;
@@ -60,7 +62,7 @@ mod script;
 mod writer;
 
 /// The act of `describe`, to be overwritten in the component: the name of an act of every call, filled
-/// up with spaces behind the colon.
+/// up with spaces behind the colon; or `escapes`: terminal sequences in every text.
 pub static DESCRIBE_ACT: [u8; 48] = *b"faulty-describe-act:                            ";
 
 /// The plug-in.

@@ -54,6 +54,7 @@ impl raw::GuestSession for Session {
             }
             Some("splits-forever") => (last, next) = (false, first.to_le_bytes().to_vec()),
             Some("token-huge") => splits[0].token = huge(),
+            Some("label") => splits[0].label = self.0.target.clone(),
             Some("label-huge") => splits[0].label = "x".repeat(huge().len()),
             Some("next-huge") => next = huge(),
             _ => {}
@@ -184,6 +185,9 @@ fn undecodable(act: &str, script: &Script) -> Vec<Undecodable> {
     };
     match act {
         "undecodable" => vec![one(0, b"a,b".to_vec())],
+        "undecodable-origin" => {
+            vec![Undecodable { origin: script.target.clone(), ..one(0, b"a,b".to_vec()) }]
+        }
         "undecodable-many" => vec![one(0, Vec::new()); script.amount_or(1_000_000) as usize],
         "undecodable-huge" => vec![one(0, vec![0; script.amount_or(64 << 20) as usize])],
         "undecodable-dataset" => vec![one(7, b"a,b".to_vec())],

@@ -136,7 +136,7 @@ impl<T: SimpleReader> Reader for Simple<T> {
         let share = String::from_utf8(split.token).map_err(|_| foreign())?;
         let at = start.map_or(Ok(0), |start| number(&start))?;
         let rows = self.0.borrow_mut().read(&share, at)?;
-        Ok(SimpleCursor { rows, rest: None, at })
+        Ok(SimpleCursor { rows, rest: None, row_bytes: 1, at })
     }
 }
 
@@ -145,6 +145,8 @@ pub struct SimpleCursor {
     rows: RowStream,
     /// What a batch had beyond the budget.
     rest: Option<RecordBatch>,
+    /// Of a row of the batch that `rest` is of, on average: a slice still holds all its buffers.
+    row_bytes: u64,
     /// Rows handed out: the position.
     at: u64,
 }
@@ -154,15 +156,19 @@ impl Cursor for SimpleCursor {
         let batch = match self.rest.take() {
             Some(rest) => rest,
             None => match self.rows.next() {
-                Some(batch) => batch?,
+                Some(batch) => {
+                    let batch = batch?;
+                    let bytes = batch.get_array_memory_size();
+                    self.row_bytes = (bytes / batch.num_rows().max(1)).max(1) as u64;
+                    batch
+                }
                 None => return Ok(Step::Ended(None)),
             },
         };
         if batch.num_rows() == 0 {
             return Ok(Step::Idle);
         }
-        let row_bytes = (batch.get_array_memory_size() / batch.num_rows()).max(1) as u64;
-        let fitting = (budget.bytes / row_bytes).clamp(1, u64::from(budget.rows.max(1)));
+        let fitting = (budget.bytes / self.row_bytes).clamp(1, u64::from(budget.rows.max(1)));
         let count = batch.num_rows().min(fitting as usize);
         if count < batch.num_rows() {
             self.rest = Some(batch.slice(count, batch.num_rows() - count));

@@ -3,12 +3,15 @@
 //! A built-in one is compiled and described when a document first asks for a type that it could
 //! serve, so that a job starts without those it does not name.
 
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use domain::description::{Description, SourceType};
 use domain::fault::{Fault, Result};
-use sandbox::{Component, Sandbox};
+use sandbox::{Component, Limits, Sandbox};
 use tokio::runtime::Handle;
 
 /// A component, and what it says about itself.
@@ -87,6 +90,11 @@ impl Catalogue {
         std::mem::take(&mut *self.faults.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What plug-ins may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        self.sandbox.limits()
+    }
+
     /// Loads entry after entry, those first whose name is part of the type's, such as `file` of
     /// `txtfilereader`: the others then need not be loaded.
     fn likely(&self, source_type: &str) -> impl Iterator<Item = &Plugin> {
@@ -130,14 +138,48 @@ fn names(description: &Description) -> impl Iterator<Item = &str> {
 
 async fn load_file(sandbox: &Sandbox, file: &Path) -> Result<Entry> {
     let name = file.display().to_string();
-    let bytes = std::fs::read(file).map_err(|error| {
-        let message = format!("cannot read the plug-in \"{name}\": {error}");
-        match error.kind() {
-            std::io::ErrorKind::NotFound => Fault::user("plugin.unreadable", message),
-            _ => Fault::external("plugin.unreadable", message),
-        }
-    })?;
+    let bytes = read_file(file, sandbox.limits().component_bytes)?;
     let plugin = Plugin::load(sandbox, bytes, &name).await?;
     let loaded = OnceLock::from(Some(plugin));
     Ok(Entry { name, built_in: false, bytes: &[], loaded })
+}
+
+/// The bytes of a component, and at most one more than `bytes_max`: the sandbox refuses that.
+fn read_file(file: &Path, bytes_max: u64) -> Result<Vec<u8>> {
+    let message =
+        |why: &dyn Display| format!("cannot read the plug-in \"{}\": {why}", file.display());
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Fault::user("plugin.unreadable", message(&error)),
+        _ => Fault::external("plugin.unreadable", message(&error)),
+    };
+    // Asked before it is opened: a pipe would wait for its other end.
+    let known = std::fs::metadata(file).map_err(unreadable)?;
+    if !known.is_file() {
+        let why = if known.is_dir() { "it is a folder" } else { "it is no regular file" };
+        return Err(Fault::user("plugin.unreadable", message(&why))
+            .hint("name the file of a WebAssembly component"));
+    }
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(unreadable)?;
+    opened.take(bytes_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plug_ins_are_regular_files_and_no_more_is_read_than_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.wasm");
+        std::fs::write(&file, [1; 100]).unwrap();
+        assert_eq!(read_file(&file, 100).unwrap().len(), 100);
+        assert_eq!(read_file(&file, 10).unwrap().len(), 11);
+        for (path, word) in [(folder.path(), "a folder"), (Path::new("/dev/zero"), "no regular")] {
+            let fault = read_file(path, 10).unwrap_err();
+            assert_eq!(fault.code, "plugin.unreadable");
+            assert!(fault.message.contains(word), "{fault}");
+        }
+    }
 }

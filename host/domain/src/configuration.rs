@@ -51,5 +51,8 @@ pub struct Configuration {
     pub connection: Secret,
     /// The same with secrets blanked (`""`); for `requirements`, the store and people.
     pub connection_blanked: String,
+    /// With secrets, where the plug-in's schema has some among the parameters.
     pub parameter: String,
+    /// The same with secrets blanked; for `requirements` and people.
+    pub parameter_blanked: String,
 }

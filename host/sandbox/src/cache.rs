@@ -11,6 +11,7 @@ use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::process::geteuid;
 
@@ -19,6 +20,10 @@ const KEY_BYTES: usize = 32;
 const MAC_BYTES: usize = 32;
 /// An entry at most: compiled code is about three times as large as the component.
 const ENTRY_BYTES_MAX: u64 = 1 << 30;
+/// All entries together; beyond it the oldest go. Some thirty of the largest plug-ins fit.
+const CACHE_BYTES_MAX: u64 = 4 << 30;
+/// A temporary file that is older was left behind by a process that was killed.
+const TEMPORARY_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// A folder of authenticated entries.
 #[derive(Debug)]
@@ -81,7 +86,39 @@ impl Cache {
     /// Writes an entry, whole and durable or not at all.
     pub(crate) fn write(&self, name: &str, contents: &[u8]) -> io::Result<()> {
         let mac = self.mac(name, contents);
-        replace(&self.folder, name, &[mac.as_bytes(), contents])
+        replace(&self.folder, name, &[mac.as_bytes(), contents])?;
+        self.tidy(name, CACHE_BYTES_MAX)
+    }
+
+    /// Removes what was left behind, and the oldest entries beyond `bytes_max`; never `kept`.
+    fn tidy(&self, kept: &str, bytes_max: u64) -> io::Result<()> {
+        let now = SystemTime::now();
+        let mut entries = Vec::new();
+        for file in fs::read_dir(&self.folder)? {
+            let file = file?;
+            // Another process may have removed it meanwhile.
+            let Ok(meta) = file.metadata() else { continue };
+            let name = file.file_name();
+            let written = meta.modified()?;
+            let age = now.duration_since(written).unwrap_or_default();
+            if name.as_encoded_bytes().starts_with(b".") {
+                if age > TEMPORARY_AGE_MAX {
+                    remove_if_there(&file.path())?;
+                }
+            } else if name != KEY_FILE && meta.is_file() {
+                entries.push((written, meta.len(), file.path(), name == kept));
+            }
+        }
+        entries.sort();
+        let mut bytes: u64 = entries.iter().map(|(_, size, _, _)| size).sum();
+        for (_, size, path, _) in entries.iter().filter(|(_, _, _, kept)| !kept) {
+            if bytes <= bytes_max {
+                break;
+            }
+            remove_if_there(path)?;
+            bytes -= size;
+        }
+        Ok(())
     }
 
     fn mac(&self, name: &str, contents: &[u8]) -> blake3::Hash {
@@ -202,6 +239,32 @@ mod tests {
         assert_eq!(again.read("a"), cache.read("a"));
         let names: Vec<_> = fs::read_dir(&cache.folder).unwrap().collect();
         assert_eq!(names.len(), 2, "no temporary files stay");
+    }
+
+    #[test]
+    fn t33_what_was_left_behind_goes_and_so_do_the_oldest_entries() {
+        let (_folder, cache) = cache();
+        let age = |name: &str, hours: u64| {
+            let written = SystemTime::now() - Duration::from_secs(hours * 3600);
+            File::open(cache.folder.join(name)).unwrap().set_modified(written).unwrap();
+        };
+        for (name, hours) in [("old", 3), ("older", 4), ("new", 1)] {
+            cache.write(name, &[1; 1000]).unwrap();
+            age(name, hours);
+        }
+        for (name, hours) in [(".left", 25), (".being-written", 1)] {
+            fs::write(cache.folder.join(name), "x").unwrap();
+            age(name, hours);
+        }
+        cache.tidy("old", 2 * (1000 + MAC_BYTES as u64)).unwrap();
+        let there = |name: &str| cache.folder.join(name).exists();
+        assert!(there("old") && there("new") && !there("older") && there(KEY_FILE));
+        assert!(!there(".left") && there(".being-written"));
+        cache.tidy("older", 0).unwrap();
+        assert!(!there("old") && !there("new") && there(KEY_FILE));
+        cache.write("kept", &[1; 1000]).unwrap();
+        cache.tidy("kept", 0).unwrap();
+        assert!(there("kept"));
     }
 
     #[test]

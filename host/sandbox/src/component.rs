@@ -14,6 +14,7 @@ use crate::call::Call;
 use crate::compile::{self, Compiled};
 use crate::convert;
 use crate::destination::GuestDestination;
+use crate::engine;
 use crate::inspect::{self, Faces};
 use crate::instance::{Factory, Instance, who};
 use crate::ledger;
@@ -129,7 +130,8 @@ impl Component {
             self.begin(&Reach::none(), Secrets::default(), Call::Describe).await?;
         let (mut live, turn) = instance.enter(Call::Describe)?;
         let outcome = turn.wait(face.call_describe(&mut live.store)).await;
-        let description = convert::description(instance.leave(live, turn, outcome)?);
+        let description = convert::description(instance.leave(live, turn, outcome)?)
+            .map_err(|what| instance.lie(Call::Describe, "description", what))?;
         if description.types.is_empty() {
             return Err(instance.lie(Call::Describe, "description", "it serves no type"));
         }
@@ -156,7 +158,9 @@ impl Component {
             let what = format!("{} requirements, more than {REQUIREMENTS_MAX}", wanted.len());
             return Err(instance.lie(call, "requirements", what));
         }
-        Ok(wanted.into_iter().map(convert::requirement).collect())
+        let wanted = wanted.into_iter().map(convert::requirement);
+        let wanted: std::result::Result<_, String> = wanted.collect();
+        wanted.map_err(|what| instance.lie(call, "requirements", what))
     }
 
     /// Connects and looks at what the configuration names, step by step.
@@ -300,6 +304,11 @@ fn check_resources(component: &WasmComponent, title: &str, limits: &limits::Limi
     for (what, count, max) in [
         ("memories", needs.num_memories as usize, ledger::MEMORIES_MAX),
         ("tables", needs.num_tables as usize, ledger::TABLES_MAX),
+        (
+            "elements in a table",
+            needs.max_initial_table_size.unwrap_or(0) as usize,
+            engine::TABLE_ELEMENTS_MAX,
+        ),
     ] {
         if count > max {
             return Err(Fault::plugin(

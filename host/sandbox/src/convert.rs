@@ -7,13 +7,20 @@ use domain::grant::{Access, Requirement};
 use domain::port::{Answer, CommitMode, Outcome, Remark, Wishes};
 use domain::{Configuration, Dataset, Fault, FaultDomain, FlatField, Mark, Result, Side};
 
+use serde_json::Value;
+
 use crate::bindings::airlock::connector::types;
 use crate::bindings::exports::airlock::connector::{connector, writer};
 use crate::secrets::Secrets;
-use crate::text::{MESSAGE_BYTES_MAX, harmless};
+use crate::text::{MESSAGE_BYTES_MAX, harmless, is_harmful, is_misleading, printable};
 
 /// A code of a plug-in's fault at most, bytes.
 const CODE_BYTES_MAX: usize = 96;
+/// A place that a plug-in asks for at most, bytes.
+const PLACE_BYTES_MAX: usize = 4096;
+/// A name and a summary in a description at most, bytes.
+const TITLE_BYTES_MAX: usize = 256;
+const SUMMARY_BYTES_MAX: usize = 4096;
 
 /// A guest's own fault, with its texts made harmless.
 pub(crate) fn fault(fault: types::Fault, secrets: &Secrets) -> Fault {
@@ -68,7 +75,11 @@ pub(crate) fn configuration(configuration: &Configuration) -> types::Configurati
 
 /// The same with secrets blanked.
 pub(crate) fn configuration_blanked(known: &Configuration) -> types::Configuration {
-    types::Configuration { connection: known.connection_blanked.clone(), ..configuration(known) }
+    types::Configuration {
+        connection: known.connection_blanked.clone(),
+        parameter: known.parameter_blanked.clone(),
+        ..configuration(known)
+    }
 }
 
 /// # Errors
@@ -102,19 +113,48 @@ pub(crate) fn dataset_in(dataset: types::Dataset) -> Result<Dataset> {
         format: field.format,
         nullable: field.nullable,
         children: field.children,
-        metadata: field.metadata,
+        metadata: metadata_in(field.metadata),
     };
     let flat: Vec<_> = dataset.fields.into_iter().map(field).collect();
-    let dataset = Dataset::unflatten(dataset.path, &flat, dataset.primary_key, dataset.metadata)?;
+    let metadata = metadata_in(dataset.metadata);
+    let dataset = Dataset::unflatten(dataset.path, &flat, dataset.primary_key, metadata)?;
     crate::batch::check_dataset(&dataset)?;
     Ok(dataset)
+}
+
+/// Comments of a source's tables come along as values; they are shown, so they are made harmless.
+fn metadata_in(metadata: Vec<(String, String)>) -> Vec<(String, String)> {
+    let value = |value: String| match value.chars().any(is_harmful) {
+        true => printable(&value),
+        false => value,
+    };
+    metadata.into_iter().map(|(key, text)| (key, value(text))).collect()
 }
 
 pub(crate) fn datasets_in(datasets: Vec<types::Dataset>) -> Result<Vec<Dataset>> {
     datasets.into_iter().map(dataset_in).collect()
 }
 
-pub(crate) fn requirement(requirement: connector::Requirement) -> Requirement {
+/// A place that a plug-in asks for, unless its text would mislead who reads it.
+pub(crate) fn requirement(
+    requirement: connector::Requirement,
+) -> std::result::Result<Requirement, String> {
+    let requirement = place(requirement);
+    let text = match &requirement {
+        Requirement::Tcp { host, .. } | Requirement::Members { host, .. } => host,
+        Requirement::Http(url) => url,
+        Requirement::Directory { path, .. } => path,
+    };
+    match text.len() > PLACE_BYTES_MAX || text.chars().any(is_misleading) {
+        false => Ok(requirement),
+        true => Err(format!(
+            "the place \"{}\" has control characters or more than {PLACE_BYTES_MAX} bytes",
+            harmless(text, 100)
+        )),
+    }
+}
+
+fn place(requirement: connector::Requirement) -> Requirement {
     use connector::Requirement as R;
     match requirement {
         R::Tcp(place) => Requirement::Tcp {
@@ -138,37 +178,76 @@ pub(crate) fn requirement(requirement: connector::Requirement) -> Requirement {
     }
 }
 
-pub(crate) fn description(description: connector::Description) -> Description {
+/// What a plug-in says about itself, with its texts made harmless.
+///
+/// # Errors
+/// Why it cannot be taken.
+pub(crate) fn description(
+    description: connector::Description,
+) -> std::result::Result<Description, String> {
+    let title = |text: String| harmless(&text, TITLE_BYTES_MAX);
+    let titles = |texts: Vec<String>| texts.into_iter().map(title).collect();
     let role = |role: connector::Role| Role {
-        parameter_schema: role.parameter_schema,
-        features: role.features,
+        parameter_schema: schema(role.parameter_schema),
+        features: titles(role.features),
     };
-    let source_type = |kind: connector::SourceType| SourceType {
-        name: kind.name,
-        aliases: kind.aliases,
-        title: kind.title,
-        family: kind.family,
-        connection_schema: kind.connection_schema,
-        reader: kind.reader.map(role),
-        writer: kind.writer.map(role),
-        places: kind.places.into_iter().map(requirement).collect(),
+    let source_type = |kind: connector::SourceType| {
+        let places = kind.places.into_iter().map(requirement);
+        Ok(SourceType {
+            name: title(kind.name),
+            aliases: titles(kind.aliases),
+            title: title(kind.title),
+            family: title(kind.family),
+            connection_schema: schema(kind.connection_schema),
+            reader: kind.reader.map(role),
+            writer: kind.writer.map(role),
+            places: places.collect::<std::result::Result<_, String>>()?,
+        })
     };
-    Description {
-        name: description.name,
-        version: description.version,
-        summary: description.summary,
-        types: description.types.into_iter().map(source_type).collect(),
-        metadata: description.metadata,
+    let types = description.types.into_iter().map(source_type);
+    let metadata = description.metadata.into_iter();
+    Ok(Description {
+        name: title(description.name),
+        version: title(description.version),
+        summary: harmless(&description.summary, SUMMARY_BYTES_MAX),
+        types: types.collect::<std::result::Result<_, String>>()?,
+        metadata: metadata
+            .map(|(key, value)| (title(key), harmless(&value, SUMMARY_BYTES_MAX)))
+            .collect(),
+    })
+}
+
+/// A schema whose texts are harmless once they are decoded. One that is no JSON is left to who reads
+/// it.
+fn schema(text: String) -> String {
+    let Ok(parsed) = serde_json::from_str::<Value>(&text) else {
+        return harmless(&text, SUMMARY_BYTES_MAX);
+    };
+    let clean = clean(parsed.clone());
+    if clean == parsed { text } else { clean.to_string() }
+}
+
+/// The value with all its texts made harmless. Its depth is bounded by the parser.
+fn clean(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(printable(&text)),
+        Value::Array(items) => items.into_iter().map(clean).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, member)| (harmless(&name, TITLE_BYTES_MAX), clean(member)))
+            .collect(),
+        other => other,
     }
 }
 
 pub(crate) fn check_step(step: connector::CheckStep, secrets: &Secrets) -> CheckStep {
     let fault = step.fault.map(|own| fault(own, secrets));
-    CheckStep { name: harmless(&step.name, 100), fault }
+    CheckStep { name: harmless(&secrets.blank(&step.name), 100), fault }
 }
 
 pub(crate) fn entry(entry: connector::Entry) -> Entry {
-    Entry { path: entry.path, is_dataset: entry.is_dataset }
+    let path = entry.path.iter().map(|part| harmless(part, MESSAGE_BYTES_MAX)).collect();
+    Entry { path, is_dataset: entry.is_dataset }
 }
 
 pub(crate) fn commit_mode(mode: writer::CommitMode) -> CommitMode {

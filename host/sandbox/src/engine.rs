@@ -23,12 +23,11 @@ pub(crate) const PROFILE: &str = "a";
 
 /// A WebAssembly page.
 const PAGE: u64 = 64 << 10;
-/// Core instances, tables and memories of a component on average: main module, shims, adapters.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
 /// Kept resident when a slot is given back, bytes.
 const MEMORY_KEPT: usize = 64 << 10;
 const TABLE_KEPT: usize = 16 << 10;
-const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Elements of a table: functions that are called by their number.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
 const BACKTRACE_FRAMES_MAX: usize = 20;
 const STACK_BYTES: usize = 512 << 10;
 /// Host functions run on what wasm leaves of it: at least 1 MiB.
@@ -80,8 +79,9 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(slots)
         .total_stacks(slots)
-        .total_core_instances(slots * CORE_INSTANCES_PER_COMPONENT)
-        .total_tables(slots * CORE_INSTANCES_PER_COMPONENT)
+        // As much as all slots can ask for: a slot that was given is never too small.
+        .total_core_instances(slots * ledger::CORE_INSTANCES_MAX as u32)
+        .total_tables(slots * ledger::TABLES_MAX as u32)
         .total_memories(slots * ledger::MEMORIES_MAX as u32)
         .max_core_instances_per_component(ledger::CORE_INSTANCES_MAX as u32)
         .max_memories_per_component(ledger::MEMORIES_MAX as u32)

@@ -222,8 +222,10 @@ impl Instance {
     }
 
     /// A fault that `domain` found in an answer. The session is over.
-    pub(crate) fn broke(&mut self, call: Call, fault: Fault) -> Fault {
+    pub(crate) fn broke(&mut self, call: Call, mut fault: Fault) -> Fault {
         self.live = None;
+        // It may show what the guest wrote.
+        fault.message = text::harmless(&fault.message, text::MESSAGE_BYTES_MAX);
         fault.within(format!("\"{}\"", call.word())).within(self.who())
     }
 }

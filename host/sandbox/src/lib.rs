@@ -124,6 +124,11 @@ impl Sandbox {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// What plug-ins may use here.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
     /// Makes a plug-in of the bytes of a component. `title` names it in messages.
     ///
     /// # Errors

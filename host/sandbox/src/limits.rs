@@ -143,7 +143,7 @@ static TABLE: [LimitRow; 18] = [
     number!("token", Bytes, token_bytes, (16, 16 << 20), "bytes of a split's token"),
     number!("handles", Count, handles, (16, 1 << 20), "open handles of an instance"),
     time!("name-lookup", name_lookup, 1, "looking up one name"),
-    number!("instances", Count, instances, (2, 1000), "instances side by side"),
+    number!("instances", Count, instances, (4, 1000), "instances side by side"),
 ];
 
 impl Limits {
@@ -227,6 +227,12 @@ fn bad_value(row: &LimitRow, value: &str) -> Fault {
         "limits.value",
         format!("the limit \"{}\" cannot be \"{value}\": it goes from {low} to {high}", row.name),
     )
+}
+
+/// Which limit it is, its value, and how to raise it.
+pub(crate) fn how_to_raise(limits: &Limits, name: &str) -> String {
+    let row = TABLE.iter().find(|row| row.name == name).expect("a limit of the table");
+    format!("the limit is {}, --limit {name}=VALUE raises it", row.value(limits))
 }
 
 /// The fault of a plug-in that passed the limit `name`.

@@ -13,7 +13,7 @@ const LENGTH_MIN: usize = 3;
 const LINE_LENGTH_MIN: usize = 16;
 const BLANK: &str = "***";
 
-/// The values that were blanked in a connection.
+/// The values that were blanked in a connection and its parameters.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Arc<[String]>);
 
@@ -24,21 +24,29 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// What differs between a connection and its blanked copy. Where the two cannot be compared, every
-    /// text of the connection counts as a secret.
+    /// What differs between connection and parameters and their blanked copies. Where two cannot be
+    /// compared, every text of the first counts as a secret.
     pub(crate) fn of(configuration: &Configuration) -> Self {
-        let connection = configuration.connection.expose();
-        let blanked =
-            serde_json::from_str(&configuration.connection_blanked).unwrap_or(Value::Null);
         let mut found = Vec::new();
-        match serde_json::from_str(connection) {
-            Ok(connection) => collect(&connection, Some(&blanked), &mut found),
-            Err(_) => add(connection, &mut found),
+        for (whole, blanked) in [
+            (configuration.connection.expose(), &configuration.connection_blanked),
+            (configuration.parameter.as_str(), &configuration.parameter_blanked),
+        ] {
+            let blanked = serde_json::from_str(blanked).unwrap_or(Value::Null);
+            match serde_json::from_str(whole) {
+                Ok(whole) => collect(&whole, Some(&blanked), &mut found),
+                Err(_) => add(whole, &mut found),
+            }
         }
         // The longest first, so that none leaves a part of another.
         found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         found.dedup();
         Self(found.into())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_texts(texts: &[&str]) -> Self {
+        Self(texts.iter().map(|text| (*text).to_owned()).collect())
     }
 
     /// The text without secrets.
@@ -51,12 +59,35 @@ impl Secrets {
         }
         text
     }
+
+    /// The longest secret, bytes.
+    pub(crate) fn longest(&self) -> usize {
+        // They are sorted by their length.
+        self.0.first().map_or(0, String::len)
+    }
+
+    /// How many bytes at the end of `text` may be the beginning of a secret.
+    pub(crate) fn begun(&self, text: &[u8]) -> usize {
+        let begins = |secret: &String| {
+            let longest = text.len().min(secret.len().saturating_sub(1));
+            (1..=longest).rev().find(|length| text.ends_with(&secret.as_bytes()[..*length]))
+        };
+        self.0.iter().filter_map(begins).max().unwrap_or(0)
+    }
+
+    /// The text without secrets, and without what may be the rest of one that was cut at its end.
+    pub(crate) fn blank_cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let whole = text.len() - self.begun(text.as_bytes());
+        // A secret's beginning is whole characters, and so is what stands before it.
+        self.blank(text.get(..whole).unwrap_or_default())
+    }
 }
 
 /// Walks both documents side by side. Their depth is bounded by the parser.
 fn collect(value: &Value, blanked: Option<&Value>, found: &mut Vec<String>) {
     match value {
         Value::String(text) if blanked.and_then(Value::as_str) != Some(text) => add(text, found),
+        Value::Number(number) if blanked != Some(value) => add(&number.to_string(), found),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 collect(item, blanked.and_then(|blanked| blanked.get(index)), found);
@@ -95,7 +126,8 @@ mod tests {
             side: Side::Reader,
             connection: Secret::new(connection),
             connection_blanked: blanked.into(),
-            parameter: "{}".into(),
+            parameter: r#"{"accessKey": "key-7", "pin": 48213, "rows": 1000}"#.into(),
+            parameter_blanked: r#"{"accessKey": "", "pin": "", "rows": 1000}"#.into(),
         })
     }
 
@@ -109,6 +141,7 @@ mod tests {
             ("password s3cr\"et is wrong", "password *** is wrong"),
             ("line MIIEvQIBADANBgkq", "line ***"),
             ("tok-1tok-1 and 1", "****** and 1"),
+            ("key-7 with 48213 for 1000 rows", "*** with *** for 1000 rows"),
         ];
         for (text, blank) in table {
             assert_eq!(secrets.blank(text), blank);
@@ -118,6 +151,16 @@ mod tests {
             assert!(!whole.contains(secret), "{whole}");
         }
         assert!(!format!("{secrets:?}").contains("tok"));
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_is_not_shown_either() {
+        let secrets = secrets(r#"{"password": "canary-bird"}"#, r#"{"password": ""}"#);
+        assert_eq!(secrets.longest(), "canary-bird".len());
+        assert_eq!(secrets.begun(b"a canary-b"), 8);
+        assert_eq!(secrets.begun(b"a canary-bird"), 0);
+        assert_eq!(secrets.begun(b"no"), 0);
+        assert_eq!(secrets.blank_cut("canary-bird and canary-bir"), "*** and ");
     }
 
     #[test]

@@ -107,9 +107,10 @@ impl Reader for GuestReader {
         }
         let largest = splits.splits.iter().map(|split| split.token.len()).max().unwrap_or(0);
         self.check_size(call, "token", largest.max(splits.next.len()))?;
+        let secrets = self.instance.secrets();
         let split = |split: reader::Split| Split {
             token: split.token,
-            label: harmless(&split.label, LABEL_BYTES_MAX),
+            label: harmless(&secrets.blank(&split.label), LABEL_BYTES_MAX),
             stage: split.stage,
             rows_estimate: split.rows_estimate,
             bytes_estimate: split.bytes_estimate,
@@ -240,7 +241,7 @@ impl GuestReader {
         let secrets = self.instance.secrets();
         let undecodable = |record: reader::Undecodable| Undecodable {
             dataset: record.dataset,
-            origin: harmless(&record.origin, MESSAGE_BYTES_MAX),
+            origin: harmless(&secrets.blank(&record.origin), MESSAGE_BYTES_MAX),
             data: record.data,
             code: convert::code(&record.code),
             message: harmless(&secrets.blank(&record.message), MESSAGE_BYTES_MAX),

@@ -65,7 +65,7 @@ impl State {
         output: Arc<dyn Output>,
     ) -> Result<Self> {
         let log = Arc::new(Mutex::new(Log::new(plugin, secrets.clone(), limits)));
-        let stderr = Arc::new(Mutex::new(Stderr::new(Arc::clone(&log))));
+        let stderr = Arc::new(Mutex::new(Stderr::new(Arc::clone(&log), secrets.clone())));
         let stdout = Arc::new(Mutex::new(Stdout::new(output, plugin, secrets.clone(), limits)));
         let network = Arc::new(Network::new(reach.endpoints.clone(), limits.name_lookup));
         let mut builder = WasiCtx::builder();

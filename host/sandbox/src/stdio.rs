@@ -8,7 +8,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::secrets::Secrets;
 use crate::text;
 
@@ -30,6 +30,8 @@ const TAIL_BYTES: usize = 4 << 10;
 /// Lines of a panic that a fault shows, and bytes of each.
 const PANIC_LINES: usize = 3;
 const PANIC_LINE_BYTES: usize = 300;
+/// A line of standard error that is kept until its end, bytes; more is shown of none.
+const LINE_BYTES_MAX: usize = 4 * text::MESSAGE_BYTES_MAX;
 /// A guest may write this much at a time, bytes.
 const PERMIT: usize = 64 << 10;
 
@@ -41,6 +43,8 @@ pub(crate) struct Log {
     lines_left: u64,
     bytes_left: u64,
     dropped: u64,
+    /// What to say of the limits on lines and on bytes.
+    hints: [String; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,7 @@ impl Log {
             lines_left: limits.log_lines,
             bytes_left: limits.log_bytes,
             dropped: 0,
+            hints: ["log-lines", "log-bytes"].map(|name| limits::how_to_raise(limits, name)),
         }
     }
 
@@ -67,7 +72,9 @@ impl Log {
         let line = text::harmless(&self.secrets.blank(message), text::MESSAGE_BYTES_MAX);
         if self.lines_left == 0 || self.bytes_left < line.len() as u64 {
             if self.dropped == 0 {
-                tracing::warn!(plugin = %self.plugin, "further lines of its log are dropped: limits log-lines, log-bytes");
+                let limit = if self.lines_left == 0 { "log-lines" } else { "log-bytes" };
+                let hint = &self.hints[usize::from(limit == "log-bytes")];
+                tracing::warn!(plugin = %self.plugin, "further lines of its log are dropped: {hint}");
             }
             self.dropped += 1;
             return;
@@ -84,17 +91,31 @@ impl Log {
     }
 }
 
+impl Drop for Log {
+    fn drop(&mut self) {
+        if self.dropped > 0 {
+            tracing::warn!(plugin = %self.plugin, "{} lines of its log were dropped", self.dropped);
+        }
+    }
+}
+
 /// Standard error: lines for the log, and the newest bytes for the message of a trap.
 #[derive(Debug)]
 pub(crate) struct Stderr {
     log: Arc<Mutex<Log>>,
+    secrets: Secrets,
     line: Vec<u8>,
     tail: VecDeque<u8>,
 }
 
 impl Stderr {
-    pub(crate) fn new(log: Arc<Mutex<Log>>) -> Self {
-        Self { log, line: Vec::new(), tail: VecDeque::new() }
+    pub(crate) fn new(log: Arc<Mutex<Log>>, secrets: Secrets) -> Self {
+        Self { log, secrets, line: Vec::new(), tail: VecDeque::new() }
+    }
+
+    /// Bytes of the tail: what is shown, and before it the longest secret that it may begin within.
+    fn tail_bytes(&self) -> usize {
+        TAIL_BYTES + self.secrets.longest()
     }
 
     /// Forgets what earlier calls wrote.
@@ -102,10 +123,14 @@ impl Stderr {
         self.tail.clear();
     }
 
-    /// What the guest said about its end: its panic, or its last lines.
+    /// What the guest said about its end: its panic, or its last lines; without secrets.
     pub(crate) fn last_words(&self) -> Option<String> {
         let bytes: Vec<u8> = self.tail.iter().copied().collect();
         let said = String::from_utf8_lossy(&bytes);
+        let said = self.secrets.blank(&said);
+        // What is left of a secret that began before the tail stands at its beginning.
+        let cut = if bytes.len() < self.tail_bytes() { 0 } else { self.secrets.longest() };
+        let said = &said[said.ceil_char_boundary(cut.min(said.len()))..];
         let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
         let from = lines
             .iter()
@@ -120,17 +145,19 @@ impl Stderr {
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        let newest = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
+        let newest = &bytes[bytes.len().saturating_sub(self.tail_bytes())..];
         self.tail.extend(newest);
-        let too_many = self.tail.len().saturating_sub(TAIL_BYTES);
+        let too_many = self.tail.len().saturating_sub(self.tail_bytes());
         self.tail.drain(..too_many);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let room = text::MESSAGE_BYTES_MAX.saturating_sub(self.line.len());
+            let room = LINE_BYTES_MAX.saturating_sub(self.line.len());
             self.line.extend_from_slice(&part[..part.len().min(room)]);
             if part.ends_with(b"\n") {
                 let line = std::mem::take(&mut self.line);
+                let line = String::from_utf8_lossy(&line);
+                let line = self.secrets.blank_cut(&line);
                 let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-                log.line(Level::Debug, &String::from_utf8_lossy(&line));
+                log.line(Level::Debug, &line);
             }
         }
     }
@@ -142,7 +169,11 @@ pub(crate) struct Stdout {
     plugin: String,
     secrets: Secrets,
     left: u64,
-    /// The beginning of a character that came in two writes.
+    /// What is dropped at the limit, bytes.
+    dropped: u64,
+    /// What to say of the limit.
+    hint: String,
+    /// The beginning of a character, or of a secret, that came in two writes.
     begun: Vec<u8>,
 }
 
@@ -154,25 +185,40 @@ impl Stdout {
         limits: &Limits,
     ) -> Self {
         let (plugin, left) = (plugin.to_owned(), limits.output_bytes);
-        Self { output, plugin, secrets, left, begun: Vec::new() }
+        let hint = limits::how_to_raise(limits, "output");
+        Self { output, plugin, secrets, left, dropped: 0, hint, begun: Vec::new() }
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        if self.left == 0 {
-            return;
-        }
-        if bytes.len() as u64 > self.left {
-            tracing::warn!(plugin = %self.plugin, "the rest of its standard output is dropped: limit output");
-            self.left = 0;
+        if self.dropped > 0 || bytes.len() as u64 > self.left {
+            if self.dropped == 0 {
+                tracing::warn!(plugin = %self.plugin, "the rest of its standard output is dropped: {}", self.hint);
+            }
+            self.dropped += bytes.len() as u64;
             return;
         }
         self.left -= bytes.len() as u64;
         let mut all = std::mem::take(&mut self.begun);
         all.extend_from_slice(bytes);
-        let keep = unfinished(&all);
+        let keep = unfinished(&all).max(self.secrets.begun(&all));
         self.begun = all.split_off(all.len() - keep);
-        let said = String::from_utf8_lossy(&all);
+        self.say(&all);
+    }
+
+    fn say(&self, bytes: &[u8]) {
+        let said = String::from_utf8_lossy(bytes);
         self.output.write(&text::printable(&self.secrets.blank(&said)));
+    }
+}
+
+impl Drop for Stdout {
+    fn drop(&mut self) {
+        if !self.begun.is_empty() {
+            self.say(&self.begun);
+        }
+        if self.dropped > 0 {
+            tracing::warn!(plugin = %self.plugin, "{} bytes of its standard output were dropped", self.dropped);
+        }
     }
 }
 
@@ -254,7 +300,12 @@ mod tests {
     }
 
     fn stderr(limits: &Limits) -> Stderr {
-        Stderr::new(Arc::new(Mutex::new(Log::new("x", Secrets::default(), limits))))
+        stderr_with(limits, Secrets::default())
+    }
+
+    fn stderr_with(limits: &Limits, secrets: Secrets) -> Stderr {
+        let log = Arc::new(Mutex::new(Log::new("x", secrets.clone(), limits)));
+        Stderr::new(log, secrets)
     }
 
     #[test]
@@ -276,6 +327,37 @@ mod tests {
         out.take(b"12345");
         out.take(b"6");
         assert_eq!(*kept.0.lock().unwrap(), "12345");
+    }
+
+    #[test]
+    fn t03_a_secret_in_two_writes_or_cut_stays_out() {
+        let secret = "canary-bird";
+        let kept = Arc::new(Kept::default());
+        let secrets = || Secrets::from_texts(&[secret]);
+        let mut out = Stdout::new(kept.clone(), "x", secrets(), &Limits::default());
+        for byte in "a canary-bird, a canary".bytes() {
+            out.take(&[byte]);
+        }
+        assert_eq!(*kept.0.lock().unwrap(), "a ***, a ");
+        drop(out);
+        assert_eq!(*kept.0.lock().unwrap(), "a ***, a canary");
+
+        // Wherever the tail begins, and wherever a line is cut.
+        for length in 0..40 {
+            let mut err = stderr_with(&Limits::default(), secrets());
+            let begin = "x".repeat(200);
+            err.take(begin.as_bytes());
+            err.take(secret.as_bytes());
+            err.take("y".repeat(TAIL_BYTES - 20 + length).as_bytes());
+            let tail: Vec<u8> = err.tail.iter().copied().collect();
+            assert!(tail.len() <= err.tail_bytes());
+            let words = err.last_words().unwrap();
+            assert!(!words.contains('b') && !words.contains('d'), "{length}: {words}");
+            let mut err = stderr_with(&Limits::default(), secrets());
+            err.take(format!("{}{secret}", "x".repeat(280 + length)).as_bytes());
+            let words = err.last_words().unwrap();
+            assert!(!words.contains('c'), "{length}: {words}");
+        }
     }
 
     #[test]

@@ -48,6 +48,12 @@ pub(crate) fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
+/// What a name must not have. Marks of direction belong to some scripts; what overrides the direction
+/// does not.
+pub(crate) fn is_misleading(c: char) -> bool {
+    is_harmful(c) && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

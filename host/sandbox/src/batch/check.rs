@@ -3,7 +3,7 @@
 use arrow_schema::{DataType, Field};
 use domain::{Dataset, Fault, Result};
 
-use crate::text::{harmless, is_harmful};
+use crate::text::{harmless, is_misleading};
 
 /// A name at most, bytes: headers of real files are whole sentences.
 const NAME_BYTES_MAX: usize = 1024;
@@ -29,6 +29,9 @@ pub(crate) fn check_dataset(dataset: &Dataset) -> Result<()> {
     for part in &dataset.path {
         check_name("dataset", part)?;
     }
+    for (key, _) in &dataset.metadata {
+        check_name("metadata", key)?;
+    }
     let of_dataset = dataset.metadata.iter().map(|(key, value)| key.len() + value.len());
     let mut metadata: usize = of_dataset.sum();
     for field in dataset.schema.fields() {
@@ -47,9 +50,7 @@ pub(crate) fn check_dataset(dataset: &Dataset) -> Result<()> {
 }
 
 fn check_name(what: &str, name: &str) -> Result<()> {
-    // Marks of direction belong to some scripts; what overrides the direction does not.
-    let misleads = |c: char| is_harmful(c) && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}');
-    if name.len() > NAME_BYTES_MAX || name.chars().any(misleads) {
+    if name.len() > NAME_BYTES_MAX || name.chars().any(is_misleading) {
         let shown = harmless(name, 100);
         return Err(Fault::plugin(
             "contract.name",
@@ -63,6 +64,12 @@ fn check_name(what: &str, name: &str) -> Result<()> {
 
 fn check_field(dataset: &Dataset, field: &Field, metadata: &mut usize) -> Result<()> {
     check_name("field", field.name())?;
+    for key in field.metadata().keys() {
+        check_name("metadata", key)?;
+    }
+    if let DataType::Timestamp(_, Some(zone)) = field.data_type() {
+        check_name("time zone", zone)?;
+    }
     let of_field = field.metadata().iter().map(|(key, value)| key.len() + value.len());
     *metadata += of_field.sum::<usize>();
     if *metadata > METADATA_BYTES_MAX {
@@ -78,7 +85,7 @@ fn check_field(dataset: &Dataset, field: &Field, metadata: &mut usize) -> Result
             "contract.type_unsupported",
             format!(
                 "field \"{name}\" of dataset \"{title}\" has type {}: {why}",
-                field.data_type()
+                harmless(&field.data_type().to_string(), 200)
             ),
         ));
     }
@@ -96,6 +103,11 @@ fn unsupported(data_type: &DataType) -> Option<&'static str> {
         }
         T::Decimal256(digits, _) if !(1..=DECIMAL256_DIGITS).contains(digits) => {
             Some("a decimal of 256 bits has 1 to 76 digits")
+        }
+        T::Decimal128(digits, scale) | T::Decimal256(digits, scale)
+            if *scale < 0 || scale.unsigned_abs() > *digits =>
+        {
+            Some("the scale of a decimal is 0 to the number of its digits")
         }
         T::FixedSizeBinary(width) | T::FixedSizeList(_, width) if *width < 1 => {
             Some("its width must be at least 1")

@@ -3,9 +3,9 @@
 use std::vec;
 
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Decimal128Type, Decimal256Type};
+use arrow_array::types::{Decimal128Type, Decimal256Type, DecimalType};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, i256};
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field};
 use domain::{Batch, Dataset};
@@ -15,6 +15,9 @@ use crate::limits::Limits;
 
 /// Elements of a child (of lists, maps) at most: those of type null carry no bytes that bound them.
 const CHILD_ROWS_MAX: usize = 1 << 26;
+
+/// The metadata of a field that says what the extremes of its type stand for.
+const EXTREMES: &str = "airlock:extremes";
 
 /// Why a batch was refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,9 +40,9 @@ pub(crate) fn decode(batch: types::Batch, datasets: &[Dataset], limits: &Limits)
         return Err(Refused::Limit("batch-rows"));
     }
     let bytes: u64 = batch.buffers.iter().map(|buffer| buffer.len() as u64).sum();
-    if bytes > limits.batch_bytes {
+    let Some(bytes_left) = limits.batch_bytes.checked_sub(bytes) else {
         return Err(Refused::Limit("batch-bytes"));
-    }
+    };
     let Some(dataset) = datasets.get(batch.dataset as usize) else {
         return lie(format!(
             "a batch of dataset {}, of {} datasets",
@@ -49,7 +52,7 @@ pub(crate) fn decode(batch: types::Batch, datasets: &[Dataset], limits: &Limits)
     };
     let rows = batch.rows as usize;
     let schema = &dataset.schema;
-    let mut buffers = Buffers { rest: batch.buffers.into_iter() };
+    let mut buffers = Buffers { rest: batch.buffers.into_iter(), bytes_left };
     let mut columns = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         columns.push(buffers.top(field, rows)?);
@@ -107,6 +110,9 @@ fn absent(mut absent: Vec<Vec<u8>>, fields: usize, rows: usize) -> Checked<Vec<V
 /// The buffers that are not used yet, in the order of the fields.
 struct Buffers {
     rest: vec::IntoIter<Vec<u8>>,
+    /// What the limit on bytes leaves for nulls of type null: they come without buffers, and get some
+    /// when they are cast.
+    bytes_left: u64,
 }
 
 impl Buffers {
@@ -146,6 +152,8 @@ impl Buffers {
         use DataType as T;
         let data_type = field.data_type();
         if *data_type == T::Null {
+            let left = self.bytes_left.checked_sub(rows as u64);
+            self.bytes_left = left.ok_or(Refused::Limit("batch-bytes"))?;
             return Ok(ArrayData::new_null(data_type, rows));
         }
         let nulls = self.validity(field, rows)?;
@@ -227,14 +235,12 @@ fn last_offset(field: &Field, offsets: &Buffer) -> Checked<usize> {
 /// A decimal has no more digits than its type says. The upstream message would show the value.
 fn check_digits(field: &Field, data: &ArrayData) -> Checked<()> {
     let digits_fit = match field.data_type() {
-        DataType::Decimal128(digits, _) => make_array(data.clone())
-            .as_primitive::<Decimal128Type>()
-            .validate_decimal_precision(*digits)
-            .is_ok(),
-        DataType::Decimal256(digits, _) => make_array(data.clone())
-            .as_primitive::<Decimal256Type>()
-            .validate_decimal_precision(*digits)
-            .is_ok(),
+        DataType::Decimal128(digits, _) => {
+            all_fit::<Decimal128Type>(field, data, *digits, i128::MIN)
+        }
+        DataType::Decimal256(digits, _) => {
+            all_fit::<Decimal256Type>(field, data, *digits, i256::MIN)
+        }
         _ => true,
     };
     match digits_fit {
@@ -243,4 +249,20 @@ fn check_digits(field: &Field, data: &ArrayData) -> Checked<()> {
             lie(format!("field \"{}\": a decimal with more digits than its type", field.name()))
         }
     }
+}
+
+/// The smallest integer stands for NaN where the field says so.
+fn all_fit<T: DecimalType>(field: &Field, data: &ArrayData, digits: u8, nan: T::Native) -> bool {
+    let array = make_array(data.clone());
+    let values = array.as_primitive::<T>();
+    if values.validate_decimal_precision(digits).is_ok() {
+        return true;
+    }
+    let has_nan = field
+        .metadata()
+        .get(EXTREMES)
+        .is_some_and(|words| words.split(|c: char| !c.is_alphanumeric()).any(|word| word == "NaN"));
+    let fits =
+        |value: T::Native| value == nan || T::validate_decimal_precision(value, digits, 0).is_ok();
+    has_nan && values.iter().flatten().all(fits)
 }

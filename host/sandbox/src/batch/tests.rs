@@ -458,3 +458,42 @@ fn t40_mutated_batches_are_refused_or_sound() {
         "{taken} taken, {refused} refused: the mutations are no good"
     );
 }
+
+#[test]
+fn the_smallest_decimal_is_nan_where_the_field_says_so() {
+    let rows = |extremes: Option<&str>| {
+        let metadata = extremes.map(|words| ("airlock:extremes".to_owned(), words.to_owned()));
+        let metadata: HashMap<_, _> = metadata.into_iter().collect();
+        let field = |name, kind| Field::new(name, kind, true).with_metadata(metadata.clone());
+        let small = Decimal128Array::from(vec![Some(i128::MIN), Some(1), None]);
+        let wide = Decimal256Array::from(vec![Some(i256::MIN), Some(i256::ONE), None]);
+        let small = small.with_data_type(DataType::Decimal128(5, 2));
+        let wide = wide.with_data_type(DataType::Decimal256(50, 2));
+        let fields = [("s", small.data_type()), ("w", wide.data_type())];
+        let fields = fields.map(|(name, kind)| field(name, kind.clone()));
+        let schema = Arc::new(Schema::new(fields.to_vec()));
+        RecordBatch::try_new(schema, vec![Arc::new(small), Arc::new(wide)]).unwrap()
+    };
+    let nan = rows(Some("Infinity, -Infinity, NaN"));
+    assert_eq!(back(&nan).unwrap().rows, nan);
+    for other in [None, Some("Infinity"), Some("NaNs")] {
+        assert!(matches!(back(&rows(other)), Err(Refused::Lie(_))), "{other:?}");
+    }
+}
+
+#[test]
+fn t30_columns_without_bytes_count_as_a_byte_a_row() {
+    let columns = (0..100).map(|n| Field::new(format!("n{n}"), DataType::Null, true));
+    let dataset = dataset(Schema::new(columns.collect::<Vec<_>>()));
+    let batch = |rows| types::Batch {
+        dataset: 0,
+        rows,
+        operations: None,
+        absent: Vec::new(),
+        buffers: Vec::new(),
+    };
+    let limits = Limits { batch_bytes: 10_000, ..Limits::default() };
+    assert!(decode(batch(100), std::slice::from_ref(&dataset), &limits).is_ok());
+    let refused = decode(batch(101), &[dataset], &limits).unwrap_err();
+    assert_eq!(refused, Refused::Limit("batch-bytes"));
+}

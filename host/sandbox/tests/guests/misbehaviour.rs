@@ -153,8 +153,11 @@ fn judge(title: &str, call: &str, code: &str, outcome: Result<()>) -> Option<Str
     if fault.code != code {
         return Some(format!("{title}: {code} expected, {fault}"));
     }
+    let whole = fault.to_string();
+    if whole.chars().any(|c| c.is_control() || c == '\u{202e}') {
+        return Some(format!("{title}: raw text of the guest: {whole:?}"));
+    }
     if fault.domain == FaultDomain::Plugin {
-        let whole = fault.to_string();
         let word = if call.starts_with("drop-") { "drop" } else { call };
         if !whole.contains("plug-in \"faulty\"") || !whole.contains(&format!("\"{word}\"")) {
             return Some(format!("{title}: plug-in or call is not named: {whole}"));
@@ -221,18 +224,14 @@ async fn t28_floods_of_host_calls_end_in_time() {
     let limits = Limits { cpu_call: Duration::from_millis(300), ..Limits::default() };
     let (component, _) = guest_within("faulty", limits).await;
     let flood = |act, code| Case { side: Side::Reader, call: "next", act, more: "", code };
-    let cases = vec![
-        flood("clock-flood", "plugin.limit.cpu_call"),
-        flood("log-flood", ""),
-        flood("log-huge", ""),
-        flood("log-escapes", ""),
-    ];
     let slow = Limits { cpu_call: Duration::from_secs(600), ..Limits::default() };
     // Some eight times the limit on output.
     let lines = |act| Case { more: r#", "amount": 100000"#, ..flood(act, "") };
     let (patient, printed) = guest_within("faulty", Limits { output_bytes: 1 << 20, ..slow }).await;
-    all(&component, cases).await;
-    all(&patient, vec![lines("stdout-flood"), lines("stderr-flood")]).await;
+    all(&component, vec![flood("clock-flood", "plugin.limit.cpu_call")]).await;
+    let logs = ["log-flood", "log-huge", "log-escapes"].map(|act| flood(act, ""));
+    let outputs = ["stdout-flood", "stderr-flood"].map(lines);
+    all(&patient, logs.into_iter().chain(outputs).collect()).await;
     assert!(printed.text().len() <= 1 << 20);
 }
 
@@ -275,6 +274,11 @@ async fn t40_t41_lies_are_refused() {
         (R, "make-plan", "format", r#", "target": "U""#, "contract.type_unsupported"),
         (R, "make-plan", "format", r#", "target": "w:0""#, "contract.type_unsupported"),
         (R, "make-plan", "field-name", r#", "target": "\u001b[2J""#, "contract.name"),
+        (R, "make-plan", "format", r#", "target": "d:9,-2""#, "contract.type_unsupported"),
+        (R, "make-plan", "format", r#", "target": "d:9,10""#, "contract.type_unsupported"),
+        (R, "make-plan", "format", r#", "target": "tsu:\u001b[2J""#, "contract.name"),
+        (R, "make-plan", "format", r#", "target": "\u001b[2J""#, "contract.field"),
+        (R, "make-plan", "metadata-key", r#", "target": "\u001b[2J""#, "contract.name"),
         (R, "make-plan", "children-missing", "", "contract.field"),
         (R, "make-plan", "metadata-huge", "", "contract.metadata"),
         (R, "make-plan", "start-huge", "", "plugin.limit.token"),
@@ -284,6 +288,14 @@ async fn t40_t41_lies_are_refused() {
         (R, "next-splits", "next-huge", "", "plugin.limit.token"),
         (R, "next-splits", "label-huge", "", ""),
         (R, "requirements", "ask-many", "", "plugin.lie.requirements"),
+        (
+            R,
+            "requirements",
+            "ask-directory",
+            r#", "target": "\u001b[2J""#,
+            "plugin.lie.requirements",
+        ),
+        (R, "requirements", "ask-tcp", r#", "target": "\u202ehost:1""#, "plugin.lie.requirements"),
         (R, "check", "steps-many", "", "plugin.lie.steps"),
         (R, "browse", "entries-many", "", "plugin.lie.entries"),
         (W, "prepare", "datasets-few", "", "plugin.lie.datasets"),
@@ -341,7 +353,11 @@ async fn describe_is_held_to_its_limits() {
     let (sandbox, _) = crate::setup::sandbox(limits);
     for (act, code) in [
         ("panic", "plugin.trap"),
+        ("trap", "plugin.trap"),
+        ("recurse", "plugin.trap"),
+        ("exit", "plugin.exit"),
         ("spin", "plugin.limit.cpu_call"),
+        ("clock-flood", "plugin.limit.cpu_call"),
         ("sleep", "plugin.limit.short_call"),
         ("memory-abort", "plugin.limit.memory"),
     ] {
@@ -455,6 +471,64 @@ async fn t03_t43_secrets_and_escapes_stay_out_of_the_log_and_the_output() {
     assert_eq!(printed.text(), "{\"password\":\"***\"}\n");
     let forged = lines.iter().find(|line| line.contains("owned")).unwrap();
     assert!(!forged.chars().any(|c| c.is_control() || c == '\u{202e}'), "{forged}");
+}
+
+#[tokio::test]
+async fn t03_secrets_stay_out_of_labels_origins_and_steps() {
+    let component = guest("faulty").await;
+    let step = |call: &str, act: &str| {
+        let parameter = format!(r#"{{"call": "{call}", "act": "{act}", "target": "a canary"}}"#);
+        faulty(Side::Reader, &parameter)
+    };
+    let checked = component.check(&step("check", "step-name"), &Reach::none()).await.unwrap();
+    assert_eq!(checked[0].name, "a ***");
+    let source = component.source(step("next-splits", "label"), Reach::none());
+    let mut reader = source.connect().await.unwrap();
+    let plan = reader.plan(1, &[]).await.unwrap();
+    assert_eq!(reader.splits(&plan.start, 1).await.unwrap().splits[0].label, "a ***");
+    let source = component.source(step("next", "undecodable-origin"), Reach::none());
+    let mut reader = source.connect().await.unwrap();
+    let splits = reader.splits(&plan.start, 1).await.unwrap();
+    reader.open(&splits.splits[0], None, &plan.datasets).await.unwrap();
+    let Step::Rows(rows) = reader.next(BUDGET).await.unwrap() else { panic!("no rows") };
+    assert_eq!(rows.undecodable[0].origin, "a ***");
+}
+
+#[tokio::test]
+async fn t43_what_a_plugin_says_about_itself_is_made_harmless() {
+    let (sandbox, _) = crate::setup::sandbox(Limits::default());
+    let bytes = testkit::guest::faulty_describing("escapes");
+    let component = sandbox.load(bytes, "faulty").await.unwrap();
+    let said = component.describe().await.unwrap();
+    let schemas = said.types.iter().flat_map(|kind| {
+        let reader = kind.reader.as_ref().unwrap();
+        [kind.connection_schema.clone(), reader.parameter_schema.clone()]
+    });
+    // As people get it: decoded.
+    let decoded: Vec<_> = schemas.map(|schema| schema.replace("\\t", "")).collect();
+    assert!(decoded.iter().all(|schema| !schema.contains("\\u00")), "{decoded:?}");
+    let whole = format!("{}{decoded:?}", said.summary);
+    assert!(whole.contains("owned"));
+    let mut texts = vec![&said.name, &said.version, &said.summary];
+    texts.extend(said.metadata.iter().flat_map(|(key, value)| [key, value]));
+    for kind in &said.types {
+        texts.extend([&kind.title, &kind.family].into_iter().chain(&kind.aliases));
+        texts.extend(&kind.reader.as_ref().unwrap().features);
+    }
+    texts.extend(&decoded);
+    for text in texts {
+        assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
+    }
+    let source = component.source(
+        faulty(
+            Side::Reader,
+            r#"{"call": "make-plan", "act": "metadata-value", "target": "\u001b[2J\tok"}"#,
+        ),
+        Reach::none(),
+    );
+    let plan = source.connect().await.unwrap().plan(1, &[]).await.unwrap();
+    let comment = ("comment".to_owned(), "\\u{1b}[2J\tok".to_owned());
+    assert_eq!(plan.datasets[0].metadata, [comment]);
 }
 
 #[tokio::test]

@@ -78,6 +78,7 @@ pub(crate) fn configuration(kind: &str, side: Side, parameter: &str) -> Configur
         connection: Secret::new(r#"{"password":"canary"}"#),
         connection_blanked: r#"{"password":""}"#.into(),
         parameter: parameter.into(),
+        parameter_blanked: parameter.into(),
     }
 }
 
