@@ -1,12 +1,13 @@
 //! Files of the granted folders, and what can go wrong with them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use formats::{Input, Output};
 use sdk::{Fault, Result};
+use serde::{Deserialize, Serialize};
 
 /// A fault of the file system, `what` being what was tried: `open`, `write`.
 pub(crate) fn fault(what: &str, path: &str, error: &io::Error) -> Fault {
@@ -54,9 +55,25 @@ pub(crate) fn is_missing(error: &io::Error) -> bool {
 pub(crate) struct DiskInput {
     path: String,
     file: Mutex<File>,
-    len: u64,
+    /// As it was when the file was opened.
+    pub(crate) state: State,
+}
+
+/// What shows that a file was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Bytes.
+    pub(crate) len: u64,
     /// When it was changed last, ms since 1970; 0 where the file system does not say.
     pub(crate) changed_ms: u64,
+}
+
+impl State {
+    fn of(metadata: &Metadata) -> Self {
+        let changed = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let changed_ms = changed.map_or(0, |since| since.as_millis() as u64);
+        Self { len: metadata.len(), changed_ms }
+    }
 }
 
 impl DiskInput {
@@ -68,9 +85,16 @@ impl DiskInput {
             let message = format!("\"{path}\" is a folder");
             return Err(Fault::external("file.is_folder", message));
         }
-        let changed = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        let changed_ms = changed.map_or(0, |since| since.as_millis() as u64);
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), len: metadata.len(), changed_ms })
+        let state = State::of(&metadata);
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), state })
+    }
+
+    /// # Errors
+    /// `file.changed`, where the file is not as it was at `state`.
+    pub(crate) fn check(&self, state: State) -> Result<()> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let metadata = file.metadata().map_err(|error| fault("open", &self.path, &error))?;
+        if State::of(&metadata) == state { Ok(()) } else { Err(formats::changed(&self.path)) }
     }
 }
 
@@ -80,7 +104,7 @@ impl Input for DiskInput {
     }
 
     fn len(&self) -> u64 {
-        self.len
+        self.state.len
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {

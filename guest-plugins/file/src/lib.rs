@@ -18,11 +18,11 @@ mod writer;
 
 use sdk::{
     Access, CheckStep, Configuration, Dataset, Description, Directory, Entry, Fault, Plugin,
-    Reader, Requirement, Result, Role, Side, SourceType,
+    Reader, Requirement, Result, Role, Side, SourceType, Writer,
 };
 use serde_json::Value;
 
-use crate::parameters::{Connection, ReadPlaces, ReaderDocument, WritePlaces, WriterDocument};
+use crate::parameters::{Connection, ReaderDocument, WriterDocument};
 pub use crate::reader::{FileCursor, FileSession};
 pub use crate::sink::FileSink;
 pub use crate::writer::FolderSession;
@@ -58,10 +58,17 @@ impl Plugin for FilePlugin {
         }
     }
 
+    /// Reads all parameters, so that a bad one is found before anything runs.
     fn requirements(configuration: &Configuration) -> Result<Vec<Requirement>> {
         let (paths, access) = match configuration.side {
-            Side::Reader => (paths(configuration)?, Access::Read),
-            Side::Writer => (vec![WritePlaces::of(configuration)?.path], Access::Write),
+            Side::Reader => {
+                let session = FileSession::connect(&reading(configuration)?)?;
+                (session.paths().to_vec(), Access::Read)
+            }
+            Side::Writer => {
+                let session = FolderSession::connect(configuration)?;
+                (vec![session.path().to_owned()], Access::Write)
+            }
         };
         let mut folders: Vec<_> = paths.iter().map(|path| places::folder_text(path)).collect();
         folders.sort_unstable();
@@ -73,8 +80,11 @@ impl Plugin for FilePlugin {
 
     fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
         Ok(match configuration.side {
-            Side::Reader => paths(configuration)?.iter().map(|path| check_path(path)).collect(),
-            Side::Writer => vec![check_folder(&WritePlaces::of(configuration)?.path)],
+            Side::Reader => {
+                let session = FileSession::connect(&reading(configuration)?)?;
+                session.paths().iter().map(|path| check_path(path)).collect()
+            }
+            Side::Writer => vec![check_folder(FolderSession::connect(configuration)?.path())],
         })
     }
 
@@ -112,23 +122,20 @@ impl Plugin for FilePlugin {
     }
 }
 
-/// The paths of the step, or of the data source where it is looked at by itself.
-fn paths(configuration: &Configuration) -> Result<Vec<String>> {
-    Ok(ReadPlaces::of(&reading(configuration)?)?.path.as_slice().to_vec())
-}
-
 /// The configuration with the data source's path where the step has none.
 fn reading(configuration: &Configuration) -> Result<Configuration> {
     let connection: Connection = sdk::parameters::connection(configuration)?;
     let mut parameter: Value = sdk::parameters::parameter(configuration)?;
     if let (Some(path), Value::Object(members)) = (connection.path, &mut parameter) {
-        members.entry("path").or_insert(Value::String(path));
+        if !members.contains_key("object") {
+            members.entry("path").or_insert(Value::String(path));
+        }
     }
     Ok(Configuration { parameter: parameter.to_string(), ..configuration.clone() })
 }
 
 fn check_path(path: &str) -> CheckStep {
-    let found = places::files(&[path.to_owned()]).and_then(|files| match files.first() {
+    let found = places::files(&[path.to_owned()], None).and_then(|files| match files.first() {
         Some(file) => disk::DiskInput::open(file).map(drop),
         None => Ok(()),
     });
@@ -138,4 +145,11 @@ fn check_path(path: &str) -> CheckStep {
 /// An absent folder is made when the job runs.
 fn check_folder(path: &str) -> CheckStep {
     CheckStep { name: format!("folder \"{path}\""), fault: disk::names(path).err() }
+}
+
+/// Tells the log which keys mean nothing. Unit tests run natively, where there is no log.
+pub(crate) fn note_idle(keys: &[&str]) {
+    if cfg!(target_arch = "wasm32") && !keys.is_empty() {
+        sdk::log::warn(&format!("without effect here: {}", keys.join(", ")));
+    }
 }

@@ -8,6 +8,8 @@ use sdk::{Configuration, Fault, Result, parameters};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::places::HIDDEN;
+
 /// A data source of files.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -21,14 +23,15 @@ pub(crate) struct Connection {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReadPlaces {
     /// Files, folders (their files) or patterns with `*`, `?`, `[a-z]`, `{a,b}` and `**` (any folders), one
-    /// or a list of them.
-    pub(crate) path: OneOrMany<String>,
-    /// A file beside the data that must be there before anything is read.
+    /// or a list of them. Names that begin with a point or an underscore are passed over.
+    path: Option<OneOrMany<String>>,
+    /// In place of `path`, as object storages call it.
+    object: Option<OneOrMany<String>>,
+    /// A file beside the data that must be there before anything is read; it is not read itself.
     pub(crate) mark_done_file_name: Option<String>,
-    /// Refused: a missing file named by `markDoneFileName` is a fault that may be tried again.
+    /// Without effect: a run that misses the file of `markDoneFileName` is tried again as the job's settings
+    /// say.
     max_retry_time: Option<Value>,
-    /// Refused: write `path`.
-    object: Option<Value>,
 }
 
 /// All keys of the reader.
@@ -49,7 +52,7 @@ pub(crate) enum WriteMode {
     Truncate,
     /// They stay.
     Append,
-    /// The run is refused where there are any.
+    /// The run is refused where another name begins with `fileName`.
     NonConflict,
 }
 
@@ -62,7 +65,7 @@ pub(crate) struct WritePlaces {
     /// What the names of the files begin with: `<fileName>-<run>-<task>-<part>.<suffix>`.
     pub(crate) file_name: String,
     /// truncate: files that earlier runs wrote under this `fileName` are removed when the new ones are
-    /// published; append: they stay; nonConflict: the run is refused where there are any.
+    /// published; append: they stay; nonConflict: the run is refused where a name begins with `fileName`.
     #[serde(default, deserialize_with = "word")]
     #[schemars(with = "Option<String>", extend("default" = "truncate", "enum" = ["truncate", "append", "nonConflict"]))]
     pub(crate) write_mode: Option<WriteMode>,
@@ -82,11 +85,11 @@ pub(crate) struct WritePlaces {
     /// Only false, as `singleFileOutput`.
     #[schemars(extend("default" = false))]
     write_single_object: Option<Switch>,
-    /// Refused: write `path` and `fileName`.
+    /// Without effect: `path` and `fileName` say where files are written.
     object: Option<Value>,
-    /// Refused: files are written as they come.
+    /// Without effect: files are written as they come.
     oss_block_size: Option<Value>,
-    /// Refused: files need no time-out.
+    /// Without effect: files need no time-out.
     timeout: Option<Value>,
 }
 
@@ -115,26 +118,37 @@ fn refuse(keys: &[(&str, bool, &str)]) -> Result<()> {
 impl ReadPlaces {
     pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
         let places: Self = parameters::parameter(configuration)?;
-        refuse(&[
-            ("object", places.object.is_some(), "write \"path\""),
-            (
-                "maxRetryTime",
-                places.max_retry_time.is_some(),
-                "leave it out: the job's own retries count",
-            ),
-        ])?;
-        if places.path.as_slice().iter().all(|path| path.is_empty()) {
+        if places.path.is_some() && places.object.is_some() {
+            return Err(Fault::user("parameter.invalid", "\"path\" and \"object\" are the same")
+                .hint("write one of them")
+                .at("/parameter/object"));
+        }
+        if places.paths().iter().all(|path| path.is_empty()) {
             return Err(
                 Fault::user("parameter.invalid", "\"path\" names no file").at("/parameter/path")
             );
         }
         Ok(places)
     }
+
+    /// Files, folders and patterns as they are written.
+    pub(crate) fn paths(&self) -> &[String] {
+        self.path.as_ref().or(self.object.as_ref()).map(OneOrMany::as_slice).unwrap_or_default()
+    }
+
+    pub(crate) fn idle_keys(&self) -> Vec<&'static str> {
+        self.max_retry_time.iter().map(|_| "maxRetryTime").collect()
+    }
 }
 
-/// The format's part of a reader's document.
-pub(crate) fn read_format(configuration: &Configuration) -> Result<ReadParameters> {
-    parameters::parameter(configuration)
+/// The format's part of a reader's document. What it says of characters and columns is checked.
+pub(crate) fn read_format(
+    configuration: &Configuration,
+    places: &ReadPlaces,
+) -> Result<ReadParameters> {
+    let format: ReadParameters = parameters::parameter(configuration)?;
+    format.format(places.paths().first().map(String::as_str).unwrap_or_default())?;
+    Ok(format)
 }
 
 impl WritePlaces {
@@ -143,9 +157,6 @@ impl WritePlaces {
         let is_on = |switch: Option<Switch>| switch.is_some_and(|Switch(on)| on);
         let one_file = "each task writes its own files; set \"concurrent\" to 1 for few of them";
         refuse(&[
-            ("object", places.object.is_some(), "write \"path\" and \"fileName\""),
-            ("ossBlockSize", places.oss_block_size.is_some(), "leave it out"),
-            ("timeout", places.timeout.is_some(), "leave it out"),
             ("singleFileOutput", is_on(places.single_file_output), one_file),
             ("writeSingleObject", is_on(places.write_single_object), one_file),
         ])?;
@@ -163,8 +174,9 @@ impl WritePlaces {
                 );
             }
         }
-        if places.file_name.starts_with('.') {
-            return Err(Fault::user("parameter.invalid", "\"fileName\" can't begin with a point")
+        if places.file_name.starts_with(HIDDEN) {
+            let message = "\"fileName\" can't begin with a point or an underscore";
+            return Err(Fault::user("parameter.invalid", message)
                 .hint("readers pass over such files")
                 .at("/parameter/fileName"));
         }
@@ -175,12 +187,23 @@ impl WritePlaces {
         Ok(places)
     }
 
+    pub(crate) fn idle_keys(&self) -> Vec<&'static str> {
+        let keys = [
+            ("object", self.object.is_some()),
+            ("ossBlockSize", self.oss_block_size.is_some()),
+            ("timeout", self.timeout.is_some()),
+        ];
+        keys.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect()
+    }
+
     pub(crate) fn mode(&self) -> WriteMode {
         self.write_mode.unwrap_or_default()
     }
 }
 
-/// The format's part of a writer's document.
+/// The format's part of a writer's document. What it says of characters is checked.
 pub(crate) fn write_format(configuration: &Configuration) -> Result<WriteParameters> {
-    parameters::parameter(configuration)
+    let format: WriteParameters = parameters::parameter(configuration)?;
+    format.suffix()?;
+    Ok(format)
 }

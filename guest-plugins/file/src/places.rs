@@ -2,7 +2,7 @@
 //!
 //! A path without wildcards is a file, or a folder with its files. `*` and `?` stand for characters of one
 //! name, `[a-z]` for one of some, `{a,b}` for either text, `**` for any folders. Names that begin with a
-//! point are passed over unless the pattern says the point.
+//! point or an underscore (`_SUCCESS`, `_temporary`) are passed over unless the pattern begins with it too.
 
 use std::fs;
 
@@ -16,6 +16,9 @@ const FILES_MAX: usize = 200_000;
 const DEPTH_MAX: usize = 64;
 /// Texts that the braces of one path stand for.
 const BRACES_MAX: usize = 1_000;
+
+/// Names that begin with one of these are no data.
+pub(crate) const HIDDEN: [char; 2] = ['.', '_'];
 
 const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 
@@ -37,18 +40,23 @@ pub(crate) fn folder_text(written: &str) -> &str {
     }
 }
 
-/// The files that the written paths mean, each once, by name.
+/// The files that the written paths mean, each once, by name; none of them is called `done`, the file that
+/// says that the others are there.
 ///
 /// # Errors
 /// `file.not_found`, for a path that means none.
-pub(crate) fn files(written: &[String]) -> Result<Vec<String>> {
-    let mut files = Vec::new();
+pub(crate) fn files(written: &[String], done: Option<&str>) -> Result<Vec<String>> {
+    let mut files: Vec<String> = Vec::new();
+    let is_done = |file: &String| {
+        done.is_some_and(|done| file.rsplit('/').next().is_some_and(|it| it == done))
+    };
     for (at, path) in written.iter().enumerate() {
         let before = files.len();
         match path.contains(WILDCARDS) {
             true => matching(path, &mut files)?,
             false => plain(path, &mut files)?,
         }
+        files.retain(|file| !is_done(file));
         if files.len() == before {
             return Err(Fault::external("file.not_found", format!("no file matches \"{path}\""))
                 .hint("check the path, and that the files are there")
@@ -66,7 +74,7 @@ fn plain(path: &str, files: &mut Vec<String>) -> Result<()> {
         files.push(path.to_owned());
         return Ok(());
     }
-    for name in disk::names(path)?.iter().filter(|name| !name.starts_with('.')) {
+    for name in disk::names(path)?.iter().filter(|name| !name.starts_with(HIDDEN)) {
         let file = joined(path, name);
         if is_file(&file)? {
             push(file, files)?;
@@ -125,7 +133,7 @@ fn walk(folder: &str, segments: &[&str], depth: usize, files: &mut Vec<String>) 
         walk(folder, rest, depth + 1, files)?;
     }
     for name in disk::names(folder)? {
-        let hidden = name.starts_with('.') && !first.starts_with('.');
+        let hidden = name.starts_with(HIDDEN) && first.chars().next() != name.chars().next();
         let path = joined(folder, &name);
         if hidden || !any_folders && !matches(first, &name) {
             continue;

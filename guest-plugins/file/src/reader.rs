@@ -10,7 +10,7 @@ use sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{self, DiskInput};
+use crate::disk::{self, DiskInput, State};
 use crate::parameters::{self, ReadPlaces};
 use crate::places;
 
@@ -21,8 +21,6 @@ const SCAN_BYTES_MAX: u64 = 128 << 20;
 pub struct FileSession {
     places: ReadPlaces,
     parameters: ReadParameters,
-    /// `["*"]` in a DataX document is all columns as text.
-    all_text: bool,
     /// By name; listed once a session.
     files: Option<Vec<String>>,
 }
@@ -31,17 +29,44 @@ pub struct FileSession {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Token {
     file: String,
-    /// Bytes and time of change as they were when the split was made.
-    len: u64,
-    changed_ms: u64,
+    /// As the file was when the split was made.
+    state: State,
     share: Share,
 }
 
-/// Where the making of splits goes on: behind this share of this file, or with the file behind it.
+/// Where the making of splits goes on.
 #[derive(Debug, Serialize, Deserialize)]
 struct Next {
+    /// The files of the plan.
+    listing: Listing,
+    /// `None` at the beginning.
+    behind: Option<Behind>,
+}
+
+/// Behind this share of this file, or with the file behind it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Behind {
     file: String,
+    state: State,
     share: Option<Share>,
+}
+
+/// What tells one list of files from another.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Listing {
+    count: usize,
+    digest: u64,
+}
+
+impl Listing {
+    /// FNV-1a of the names: the same in every session and version.
+    fn of(files: &[String]) -> Self {
+        let names = files.iter().flat_map(|file| file.bytes().chain([0]));
+        let digest = names.fold(0xcbf2_9ce4_8422_2325, |digest: u64, byte| {
+            (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self { count: files.len(), digest }
+    }
 }
 
 /// A file of the job, open, with how it is read.
@@ -60,16 +85,22 @@ fn encoded(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 impl FileSession {
+    /// As the user wrote them.
+    pub(crate) fn paths(&self) -> &[String] {
+        self.places.paths()
+    }
+
     fn files(&mut self) -> Result<&[String]> {
         if self.files.is_none() {
-            self.files = Some(places::files(self.places.path.as_slice())?);
+            let done = self.places.mark_done_file_name.as_deref();
+            self.files = Some(places::files(self.places.paths(), done)?);
         }
         Ok(self.files.as_deref().unwrap_or_default())
     }
 
     fn open_file(&self, path: &str) -> Result<Opened> {
         let disk = Arc::new(DiskInput::open(path)?);
-        let format = self.parameters.format(path, self.all_text)?;
+        let format = self.parameters.format(path)?;
         Ok(Opened { input: disk.clone(), disk, format })
     }
 
@@ -104,20 +135,29 @@ impl FileSession {
         };
         let schema = first.format.schema(files.len(), &open)?;
         let inferred = first.format.infers_types();
-        Ok(Dataset {
-            path: vec![path],
-            schema,
-            primary_key: Vec::new(),
-            metadata: vec![
-                ("files".to_owned(), files.len().to_string()),
-                ("inferred".to_owned(), inferred.to_string()),
-            ],
-        })
+        let mut metadata = vec![
+            ("files".to_owned(), files.len().to_string()),
+            ("inferred".to_owned(), inferred.to_string()),
+        ];
+        if let Some(reason) = first.format.uncut_reason() {
+            metadata.push(("splits".to_owned(), format!("one a file: {reason}")));
+        }
+        let idle = self.idle_keys();
+        if !idle.is_empty() {
+            metadata.push(("without effect".to_owned(), idle.join(", ")));
+        }
+        Ok(Dataset { path: vec![path], schema, primary_key: Vec::new(), metadata })
+    }
+
+    /// Keys of the document that mean nothing for these files.
+    fn idle_keys(&self) -> Vec<&'static str> {
+        let name = self.places.paths().first().map(String::as_str).unwrap_or_default();
+        [self.places.idle_keys(), self.parameters.idle_keys(name)].concat()
     }
 
     /// The dataset that the whole configuration means.
     pub(crate) fn whole(&mut self) -> Result<Dataset> {
-        let written = self.places.path.as_slice().join(" ");
+        let written = self.places.paths().join(" ");
         let files = self.files()?.to_vec();
         self.dataset(&files, written)
     }
@@ -133,7 +173,7 @@ impl FileSession {
 
     fn check_done_file(&self) -> Result<()> {
         let Some(name) = &self.places.mark_done_file_name else { return Ok(()) };
-        let written = self.places.path.as_slice().first().map(String::as_str).unwrap_or_default();
+        let written = self.places.paths().first().map(String::as_str).unwrap_or_default();
         let folder = places::folder_text(written);
         let folder = match std::fs::metadata(folder).is_ok_and(|found| found.is_file()) {
             true => folder.rsplit_once('/').map_or(".", |(folder, _)| folder),
@@ -163,12 +203,7 @@ impl FileSession {
     }
 
     fn split(opened: &Opened, file: &str, share: &Share) -> Result<Split> {
-        let token = Token {
-            file: file.to_owned(),
-            len: opened.disk.len(),
-            changed_ms: opened.disk.changed_ms,
-            share: share.clone(),
-        };
+        let token = Token { file: file.to_owned(), state: opened.disk.state, share: share.clone() };
         let (rows, bytes) = match share {
             Share::Whole => (None, opened.disk.len()),
             Share::Bytes { start, end, .. } => (None, end - start),
@@ -188,53 +223,59 @@ impl Reader for FileSession {
     type Cursor = FileCursor;
 
     fn connect(configuration: &Configuration) -> Result<Self> {
-        Ok(Self {
-            places: ReadPlaces::of(configuration)?,
-            parameters: parameters::read_format(configuration)?,
-            all_text: configuration.source_type.starts_with("txtfile"),
-            files: None,
-        })
+        let places = ReadPlaces::of(configuration)?;
+        let parameters = parameters::read_format(configuration, &places)?;
+        Ok(Self { places, parameters, files: None })
     }
 
     fn plan(&mut self, _parallelism: u32, _since: &[Position]) -> Result<Plan> {
         self.check_done_file()?;
         let dataset = self.whole()?;
-        Ok(Plan { datasets: vec![dataset], bounded: true, start: Vec::new() })
+        crate::note_idle(&self.idle_keys());
+        let next = Next { listing: Listing::of(self.files()?), behind: None };
+        Ok(Plan { datasets: vec![dataset], bounded: true, start: encoded(&next)? })
     }
 
     fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
-        let mut next: Option<Next> = match at {
-            [] => None,
-            bytes => Some(serde_json::from_slice(bytes).map_err(|_| broken("place of splits"))?),
-        };
+        let Next { listing, mut behind } =
+            serde_json::from_slice(at).map_err(|_| broken("place of splits"))?;
         let files = self.files()?.to_vec();
+        if Listing::of(&files) != listing {
+            let (before, now) = (listing.count, files.len());
+            let message =
+                format!("the run had planned {before} files, and now there are {now} or others");
+            return Err(Fault::external("file.changed", message).hint("start a new run"));
+        }
         let mut splits = Vec::new();
         let mut scanned = 0;
         // The files from the one where it goes on.
-        let first = next.as_ref().map_or(0, |next| files.partition_point(|file| *file < next.file));
+        let first = behind.as_ref().map_or(0, |it| files.partition_point(|file| *file < it.file));
         for file in &files[first..] {
-            let after = match &next {
-                Some(next) if next.file == *file => match &next.share {
-                    Some(share) => Some(share.clone()),
-                    None => continue,
-                },
-                _ => None,
-            };
+            let begun = behind.as_ref().filter(|behind| behind.file == *file);
+            if begun.is_some_and(|begun| begun.share.is_none()) {
+                continue;
+            }
             let opened = self.open_file(file)?;
+            let state = opened.disk.state;
+            if begun.is_some_and(|begun| begun.state != state) {
+                return Err(formats::changed(file));
+            }
+            let after = begun.and_then(|begun| begun.share.clone());
             for share in opened.format.shares(&opened.input, after)? {
                 let share = share?;
                 splits.push(Self::split(&opened, file, &share)?);
                 if let Share::Bytes { start, end, .. } = &share {
                     scanned += end - start;
                 }
-                next = Some(Next { file: file.clone(), share: Some(share) });
+                behind = Some(Behind { file: file.clone(), state, share: Some(share) });
                 if splits.len() >= limit.max(1) as usize || scanned >= SCAN_BYTES_MAX {
-                    return Ok(Splits { splits, last: false, next: encoded(&next)? });
+                    let next = encoded(&Next { listing, behind })?;
+                    return Ok(Splits { splits, last: false, next });
                 }
             }
-            next = Some(Next { file: file.clone(), share: None });
+            behind = Some(Behind { file: file.clone(), state, share: None });
         }
-        Ok(Splits { splits, last: true, next: encoded(&next)? })
+        Ok(Splits { splits, last: true, next: encoded(&Next { listing, behind })? })
     }
 
     fn open(
@@ -246,25 +287,29 @@ impl Reader for FileSession {
         let token: Token = serde_json::from_slice(&split.token).map_err(|_| broken("split"))?;
         let dataset = datasets.first().ok_or_else(|| broken("plan"))?;
         let opened = self.open_file(&token.file)?;
-        if opened.disk.len() != token.len || opened.disk.changed_ms != token.changed_ms {
-            let message = format!("\"{}\" changed after the run had planned it", token.file);
-            return Err(Fault::external("file.changed", message).hint("start a new run"));
+        if opened.disk.state != token.state {
+            return Err(formats::changed(&token.file));
         }
         let reader =
             opened.format.open(&opened.input, &token.share, &dataset.schema, start.as_deref())?;
-        Ok(FileCursor { reader })
+        Ok(FileCursor { reader, disk: opened.disk })
     }
 }
 
 /// Reads one split.
 pub struct FileCursor {
     reader: FileReader,
+    disk: Arc<DiskInput>,
 }
 
 impl Cursor for FileCursor {
     fn next(&mut self, budget: Budget) -> Result<Step> {
         Ok(match self.reader.next(budget)? {
-            None => Step::Ended(None),
+            None => {
+                // What was read may be of before and after a change.
+                self.disk.check(self.disk.state)?;
+                Step::Ended(None)
+            }
             Some(chunk) => Step::Rows(Rows {
                 batches: chunk.batch.map(sdk::Batch::inserts).into_iter().collect(),
                 undecodable: chunk.undecodable,

@@ -104,8 +104,12 @@ impl FileSink {
         let names: Vec<_> = disk::names(&self.staging)?;
         let names: Vec<_> = names.iter().filter(|name| name.starts_with(&own)).collect();
         let epoch_of = |name: &str| name[own.len()..].strip_suffix(".mark")?.parse::<u64>().ok();
-        let epochs = names.iter().filter_map(|name| epoch_of(name));
-        let newest = epochs.filter(|epoch| *epoch <= self.task.epoch).max();
+        let newest = names.iter().filter_map(|name| epoch_of(name)).max();
+        if newest.is_some_and(|epoch| epoch > self.task.epoch) {
+            let message = format!("a later attempt of task {} has taken over", self.task.index);
+            return Err(Fault::external("file.fenced", message)
+                .hint("another process runs this run; end it, or let it end"));
+        }
         if let Some(epoch) = newest {
             let state = self.state(epoch)?;
             self.durable = state.mark.map(|mark| decoded(&mark)).transpose()?;

@@ -49,6 +49,11 @@ pub(crate) struct Receipt {
 }
 
 impl FolderSession {
+    /// The folder as the user wrote it.
+    pub(crate) fn path(&self) -> &str {
+        &self.places.path
+    }
+
     fn folder(&self) -> &str {
         match self.places.path.trim_end_matches('/') {
             "" => "/",
@@ -111,11 +116,15 @@ impl FolderSession {
         Ok(names)
     }
 
-    fn check_conflict(&self, run: &str, suffix: &str) -> Result<()> {
+    fn check_conflict(&self, run: &str) -> Result<()> {
         if self.places.mode() != WriteMode::NonConflict {
             return Ok(());
         }
-        match self.older(run, suffix)?.first() {
+        let own = format!("{}-{run}-", self.places.file_name);
+        let names = disk::names(self.folder())?;
+        let other =
+            |name: &&String| name.starts_with(&self.places.file_name) && !name.starts_with(&own);
+        match names.iter().find(other) {
             None => Ok(()),
             Some(name) => {
                 let message = format!("\"{}\" holds \"{name}\" already", self.folder());
@@ -181,6 +190,13 @@ impl FolderSession {
                 .len();
             parts.push(Part { staged: EMPTY.to_owned(), name, bytes });
         }
+        if let (WriteMode::Truncate, Some(name)) =
+            (self.places.mode(), &self.places.mark_done_file_name)
+        {
+            // It said that the files of an earlier run are there.
+            remove(&format!("{}/{name}", self.folder()))?;
+            disk::sync_folder(self.folder())?;
+        }
         for part in &parts {
             self.publish(&staging, part)?;
         }
@@ -228,7 +244,8 @@ impl Writer for FolderSession {
 
     fn prepare(&mut self, run: &Run, datasets: Vec<Dataset>) -> Result<Prepared> {
         let (dataset, format) = self.columns(&datasets)?;
-        self.check_conflict(&run.id, &self.suffix(&format))?;
+        self.check_conflict(&run.id)?;
+        crate::note_idle(&[self.places.idle_keys(), self.parameters.idle_keys()].concat());
         let staging = self.staging(&run.id);
         if !fs::metadata(&staging).is_ok_and(|there| there.is_dir()) {
             fs::create_dir(&staging).map_err(|error| disk::fault("create", &staging, &error))?;
@@ -243,7 +260,7 @@ impl Writer for FolderSession {
 
     fn preview(&mut self, datasets: Vec<Dataset>) -> Result<Prepared> {
         let (dataset, format) = self.columns(&datasets)?;
-        self.check_conflict("", &self.suffix(&format))?;
+        self.check_conflict("")?;
         format.encoder(Box::new(Vec::new()), &dataset.schema)?.finish()?;
         Ok(self.answer(dataset, &format))
     }

@@ -60,7 +60,7 @@ fn main() -> Result<()> {
     let len = file.metadata().map_err(broken)?.len();
     let input: Arc<dyn Input> =
         Arc::new(Disk { path: text(0).to_owned(), file: Mutex::new(file), len });
-    let format = read.format(text(0), false)?;
+    let format = read.format(text(0))?;
     let schema = format.schema(1, &|_| Ok(input.clone()))?;
     for field in schema.fields() {
         println!("{} {}", field.name(), field.data_type());

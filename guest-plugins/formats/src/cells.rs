@@ -145,6 +145,8 @@ pub(crate) struct Column<'a> {
     pub(crate) index: usize,
     /// An empty text of a type other than text is NULL.
     pub(crate) empty_is_null: bool,
+    /// A double must give its digits back: the type was inferred, and nobody asked for rounding.
+    pub(crate) exact: bool,
 }
 
 /// Rows whose text does not fit, and why.
@@ -162,6 +164,9 @@ impl Column<'_> {
             }),
             Kind::Int64 => self.primitive::<Int64Type>(misfits, value::parse_i64),
             Kind::Float32 => self.primitive::<Float32Type>(misfits, value::parse_f32),
+            Kind::Float64 if self.exact => {
+                self.primitive::<Float64Type>(misfits, value::parse_exact_f64)
+            }
             Kind::Float64 => self.primitive::<Float64Type>(misfits, value::parse_f64),
             Kind::Decimal128 { precision, scale } => {
                 let values = self.primitive_array::<Decimal128Type>(misfits, |text| {

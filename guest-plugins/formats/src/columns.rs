@@ -8,6 +8,7 @@ use sdk::{Fault, Result};
 
 use crate::cells::{Cell, Cells, Column, Form, Record};
 use crate::kind::Kind;
+use crate::read::Header;
 
 /// The columns of a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,7 @@ pub enum Origin {
 pub(crate) struct Found {
     pub(crate) names: Vec<String>,
     pub(crate) fields: Vec<Field>,
+    pub(crate) header: Header,
 }
 
 impl Wanted {
@@ -88,7 +90,9 @@ impl Listed {
     fn field(&self, at: usize, found: &Found) -> Result<Field> {
         let source = match &self.origin {
             Origin::Index(index) => found.fields.get(*index),
-            Origin::Name(name) => found.fields.iter().find(|field| field.name() == name),
+            Origin::Name(name) => {
+                found.fields.iter().find(|field| found.header.same_name(field.name(), name))
+            }
             Origin::Constant(_) => None,
         };
         let name = match (&self.name, &self.origin) {
@@ -136,6 +140,8 @@ pub(crate) struct Reading {
     pub(crate) from: ReadFrom,
     pub(crate) kind: Kind,
     pub(crate) name: String,
+    /// The kind comes from a sample.
+    pub(crate) inferred: bool,
 }
 
 /// A constant of a kind, as an array of one value.
@@ -150,7 +156,7 @@ pub(crate) fn constant(text: Option<&str>, kind: &Kind, place: &str) -> Result<A
     cells.cells.push(Cell { start: 0, end, form });
     cells.records.push(Record { start: 0, end, next: end, fields: 1, lines: 0 });
     let mut misfits = Vec::new();
-    let column = Column { cells: &cells, window, index: 0, empty_is_null: false };
+    let column = Column { cells: &cells, window, index: 0, empty_is_null: false, exact: false };
     let array = column.read(kind, &mut misfits);
     match misfits.first() {
         None => Ok(array),

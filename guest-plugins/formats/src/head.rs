@@ -22,6 +22,8 @@ pub(crate) struct Head {
     pub(crate) label: String,
     /// Of the columns, where the file or the job names them.
     pub(crate) names: Option<Vec<String>>,
+    /// Fields of the first record of delimited text without names; `None` where there is no record.
+    pub(crate) width: Option<usize>,
     /// The first record.
     pub(crate) start: Start,
 }
@@ -37,13 +39,14 @@ impl Head {
         let mut head = Self {
             label: input.label().to_owned(),
             names: how.header.names.clone(),
+            width: None,
             start: Start { offset: window.offset(), line: Some(1) },
         };
         let dialect = match &how.format {
-            Format::Csv(dialect) if how.header.line => dialect,
+            Format::Csv(dialect) if how.header.line || head.names.is_none() => dialect,
             _ => return Ok(head),
         };
-        // An empty line is no header.
+        // An empty line is no header, and says nothing of the number of fields.
         let tokenizer = Tokenizer::new(dialect.clone(), Fields::AtLeast(2));
         let mut cells = Cells::new(COLUMNS_MAX);
         let mut line = 1;
@@ -55,13 +58,19 @@ impl Head {
                     line += u64::from(lines);
                 }
                 Scan::Incomplete if window.ended() => {
-                    head.start.offset = window.offset();
+                    if how.header.line {
+                        head.start.offset = window.offset();
+                    }
                     return Ok(head);
                 }
                 Scan::Incomplete => window.grow()?,
             }
         }
         let record = cells.records[0];
+        if !how.header.line {
+            head.width = Some(record.fields as usize);
+            return Ok(head);
+        }
         if head.names.is_none() {
             head.names = Some(names(&head.label, &cells, window.bytes(), record.fields as usize)?);
         }
@@ -73,10 +82,6 @@ impl Head {
 
     /// The index of the column with this name.
     pub(crate) fn find(&self, name: &str, header: &Header, place: &str) -> Result<usize> {
-        let same = |known: &String| match header.any_case {
-            true => known.eq_ignore_ascii_case(name),
-            false => known == name,
-        };
         let names = self.names.as_deref().ok_or_else(|| {
             let message =
                 format!("column \"{name}\" is named, but \"{}\" has no header", self.label);
@@ -84,7 +89,7 @@ impl Head {
                 .hint("set \"header\" to true or to the list of names, or use \"index\"")
                 .at(place)
         })?;
-        names.iter().position(same).ok_or_else(|| {
+        names.iter().position(|known| header.same_name(known, name)).ok_or_else(|| {
             let message = format!("\"{}\" has no column \"{name}\"", self.label);
             Fault::data("format.column_missing", message)
                 .hint(format!("its header has {}", listing(names)))

@@ -1,17 +1,16 @@
 //! The type of a column from a sample of its texts.
 //!
 //! Whole numbers are bigint, or decimal(38,0) where one is larger. A constant number of decimals is a
-//! decimal; exponents or a varying number of decimals a double. Leading zeros, a plus, blanks and anything
+//! decimal; exponents or a varying number of decimals a double, where a double gives all of their digits
+//! back. Leading zeros, a plus, blanks and anything
 //! else that a number would not give back make a text. `yyyy-MM-dd` is a date, with a time of day a
 //! timestamp, with a zone a timestamptz; `true` and `false` are booleans. Without any value: text. Text
 //! takes everything, so that a wrong guess loses nothing: a later value that does not fit is told.
 
 use crate::kind::Kind;
 use crate::temporal;
-use crate::value::{Number, parse_i64};
+use crate::value::{Number, is_exact, parse_f64, parse_i64};
 
-/// Digits that a double gives back as they were.
-const DOUBLE_DIGITS_MAX: usize = 17;
 /// The widest decimal that Parquet keeps in 64 bits.
 const SHORT_DECIMAL_DIGITS: u8 = 18;
 /// Room for values larger than those of the sample, in digits.
@@ -24,11 +23,13 @@ pub(crate) enum Guess {
     /// No value yet.
     #[default]
     Nothing,
-    /// `digits` before the point, `scale` behind it; `long`: one passes 64 bits.
+    /// `digits` before the point, `scale` behind it; `long`: one passes 64 bits; `exact`: a double gives
+    /// each of them back.
     Decimal {
         digits: usize,
         scale: usize,
         long: bool,
+        exact: bool,
     },
     Double,
     Boolean,
@@ -59,9 +60,9 @@ impl Guess {
         match (self, new) {
             (Nothing, new) => new,
             (
-                Decimal { digits: a, scale: s, long: x },
-                Decimal { digits: b, scale: t, long: y },
-            ) if s == t => Decimal { digits: a.max(b), scale: s, long: x || y },
+                Decimal { digits: a, scale: s, long: x, exact: e },
+                Decimal { digits: b, scale: t, long: y, exact: f },
+            ) if s == t => Decimal { digits: a.max(b), scale: s, long: x || y, exact: e && f },
             (a @ (Decimal { .. } | Double), b @ (Decimal { .. } | Double)) => {
                 if a.fits_double() && b.fits_double() { Double } else { Text }
             }
@@ -71,10 +72,7 @@ impl Guess {
     }
 
     fn fits_double(self) -> bool {
-        match self {
-            Self::Decimal { digits, scale, .. } => digits + scale <= DOUBLE_DIGITS_MAX,
-            _ => true,
-        }
+        !matches!(self, Self::Decimal { exact: false, .. })
     }
 
     fn of(text: &[u8]) -> Self {
@@ -101,15 +99,15 @@ impl Guess {
         if whole == 0 || zeros || minus_zero || number.has_point && fraction == 0 {
             return Self::Text;
         }
+        let exact = parse_f64(text).is_ok_and(|double| is_exact(text, double));
         if number.has_exponent {
-            let short = whole + fraction <= DOUBLE_DIGITS_MAX;
-            return if short { Self::Double } else { Self::Text };
+            return if exact { Self::Double } else { Self::Text };
         }
         if whole + fraction > usize::from(DECIMAL_DIGITS_MAX) {
             return Self::Text;
         }
         let long = fraction == 0 && parse_i64(text).is_err();
-        Self::Decimal { digits: whole, scale: fraction, long }
+        Self::Decimal { digits: whole, scale: fraction, long, exact }
     }
 
     /// Only the forms that would be written again: four digits for the year, seconds always there.
@@ -131,7 +129,7 @@ impl Guess {
         match self {
             Self::Nothing | Self::Text => Kind::Text,
             Self::Decimal { scale: 0, long: false, .. } => Kind::Int64,
-            Self::Decimal { digits, scale, long } => {
+            Self::Decimal { digits, scale, long, .. } => {
                 let short =
                     !long && digits + scale + DECIMAL_HEADROOM <= usize::from(SHORT_DECIMAL_DIGITS);
                 let precision = if short { SHORT_DECIMAL_DIGITS } else { DECIMAL_DIGITS_MAX };

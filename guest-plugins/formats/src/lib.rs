@@ -12,10 +12,12 @@
 
 mod bounds;
 mod cells;
+mod characters;
 mod columns;
 mod csv;
 mod head;
 mod infer;
+mod int96;
 mod json;
 mod kind;
 pub mod lenient;
@@ -26,6 +28,7 @@ mod parquet_write;
 mod print;
 mod read;
 mod sample;
+mod size;
 mod storage;
 mod temporal;
 #[cfg(test)]
@@ -42,6 +45,6 @@ pub use pack::Packing;
 pub use parquet_write::PageCodec;
 pub use print::Style;
 pub use read::{Chunk, FileReader, Format, Header, ReadFormat, Share, Shares};
-pub use storage::{Input, Memory, Output};
+pub use storage::{Input, Memory, Output, changed};
 pub use temporal::Pattern;
 pub use write::{CsvStyle, Encoder, Refused, WriteFormat};

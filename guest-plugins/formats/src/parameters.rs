@@ -1,13 +1,14 @@
 //! What a step's document says about formats: the keys that every storage of files has in common.
 //!
-//! The structs are the schema and the reader of the document at once. A key that means nothing here is
-//! named all the same and refused, so that nobody believes that it works.
+//! The structs are the schema and the reader of the document at once. A key that means nothing, here or for
+//! the format, is told as one without effect, so that nobody believes that it works.
 
 use schemars::JsonSchema;
 use sdk::{Fault, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::characters::{all_differ, character, check_null, field_delimiter};
 use crate::columns::{Listed, Origin, Wanted};
 use crate::csv::Dialect;
 use crate::kind::Kind;
@@ -152,10 +153,14 @@ pub struct ReadParameters {
     pub skip_header: Option<Switch>,
     /// How CSV is read, as DataX names it.
     pub csv_reader_config: Option<CsvReaderConfig>,
+    /// Whether columns without a type get one from their values, where the files have none; else they are
+    /// text. False for DataX jobs, whose columns are text unless they say otherwise.
+    #[schemars(extend("default" = true))]
+    pub infer_types: Option<Switch>,
     /// Larger files are read in splits of about this many bytes.
     #[schemars(extend("default" = SPLIT_BYTES))]
     pub split_bytes: Option<Count>,
-    /// Refused: a Parquet file knows its columns.
+    /// Without effect: a Parquet file knows its columns.
     pub parquet_schema: Option<Value>,
 }
 
@@ -201,8 +206,13 @@ pub struct WriteParameters {
     /// Stands before a quote in quotes.
     #[schemars(extend("default" = "\""))]
     pub escape_char: Option<String>,
-    /// Refused: the columns come from the reader.
+    /// Without effect: the columns come from the reader.
     pub parquet_schema: Option<Value>,
+}
+
+/// The keys that are given without a meaning; each with whether it has one and whether it is given.
+fn idle(keys: &[(&'static str, bool, bool)]) -> Vec<&'static str> {
+    keys.iter().filter(|(_, means, given)| *given && !means).map(|(key, ..)| *key).collect()
 }
 
 /// Tells a null that is written from a key that is not.
@@ -210,17 +220,8 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Val
     Value::deserialize(deserializer).map(Some)
 }
 
-fn invalid(key: &str, message: impl Into<String>) -> Fault {
+pub(crate) fn invalid(key: &str, message: impl Into<String>) -> Fault {
     Fault::user("parameter.invalid", message).at(format!("/parameter/{key}"))
-}
-
-fn refuse(key: &str, value: Option<&Value>, hint: &str) -> Result<()> {
-    match value {
-        None | Some(Value::Null) => Ok(()),
-        Some(_) => Err(Fault::user("parameter.unsupported", format!("\"{key}\" is not supported"))
-            .hint(hint)
-            .at(format!("/parameter/{key}"))),
-    }
 }
 
 fn check_encoding(encoding: Option<&str>) -> Result<()> {
@@ -235,43 +236,11 @@ fn check_encoding(encoding: Option<&str>) -> Result<()> {
     }
 }
 
-/// One ASCII character, also as `\t`, `\u001b` or `\x1b`.
-fn character(key: &str, text: &str) -> Result<u8> {
-    let escaped = |digits: &str| u8::from_str_radix(digits, 16).ok();
-    let byte = match text {
-        "\\t" => Some(b'\t'),
-        "\\n" => Some(b'\n'),
-        "\\r" => Some(b'\r'),
-        _ => match text.as_bytes() {
-            [byte] => Some(*byte),
-            [b'\\', b'u', _, _, _, _] => text[2..].strip_prefix("00").and_then(escaped),
-            [b'\\', b'x', _, _] => escaped(&text[2..]),
-            _ => None,
-        },
-    };
-    byte.filter(u8::is_ascii).ok_or_else(|| {
-        invalid(key, format!("\"{key}\" must be one ASCII character, such as \",\" or \"\\u0001\""))
-    })
-}
-
-fn field_delimiter(key: &str, text: &str) -> Result<u8> {
-    match character(key, text)? {
-        b'\n' | b'\r' | b'"' => Err(invalid(key, "fields can't be divided by quotes or line ends")),
-        byte => Ok(byte),
-    }
-}
-
 impl ReadParameters {
-    /// The format of the job's files, `name` being that of one of them. `all_text`: `["*"]` means text.
-    pub fn format(&self, name: &str, all_text: bool) -> Result<ReadFormat> {
+    /// The format of the job's files, `name` being that of one of them.
+    pub fn format(&self, name: &str) -> Result<ReadFormat> {
         check_encoding(self.encoding.as_deref())?;
-        refuse(
-            "parquetSchema",
-            self.parquet_schema.as_ref(),
-            "leave it out: the file's own columns count",
-        )?;
-        let file_format =
-            self.file_format.or_else(|| FileFormat::by_name(name)).unwrap_or(FileFormat::Csv);
+        let file_format = self.file_format_of(name);
         let config = self.csv_reader_config.clone().unwrap_or_default();
         let format = match file_format {
             FileFormat::Csv => Format::Csv(self.dialect(Dialect::csv(), &config, name)?),
@@ -290,9 +259,30 @@ impl ReadParameters {
             format,
             packing: self.packing(file_format)?,
             header: Header { line: line || skips, names, any_case },
-            wanted: self.wanted(all_text && file_format != FileFormat::Parquet)?,
+            wanted: self.wanted(file_format)?,
             split_bytes: self.split_bytes.map_or(SPLIT_BYTES, |Count(bytes)| bytes.max(1)),
         })
+    }
+
+    fn file_format_of(&self, name: &str) -> FileFormat {
+        self.file_format.or_else(|| FileFormat::by_name(name)).unwrap_or(FileFormat::Csv)
+    }
+
+    /// Keys of the document that mean nothing for the format of the file with this name.
+    pub fn idle_keys(&self, name: &str) -> Vec<&'static str> {
+        let file_format = self.file_format_of(name);
+        let is_delimited = matches!(file_format, FileFormat::Csv | FileFormat::Text);
+        let keys = [
+            ("parquetSchema", false, self.parquet_schema.is_some()),
+            ("fieldDelimiter", is_delimited, self.field_delimiter.is_some()),
+            ("lineDelimiter", is_delimited, self.line_delimiter.is_some()),
+            ("nullFormat", is_delimited, self.null_format.is_some()),
+            ("header", is_delimited, self.header.is_some()),
+            ("skipHeader", is_delimited, self.skip_header.is_some()),
+            ("csvReaderConfig", is_delimited, self.csv_reader_config.is_some()),
+            ("compress", file_format != FileFormat::Parquet, self.compress.is_some()),
+        ];
+        idle(&keys)
     }
 
     fn packing(&self, file_format: FileFormat) -> Result<Option<Packing>> {
@@ -341,13 +331,26 @@ impl ReadParameters {
             (None, Switch(true)) => Some(b'#'),
             (Some(text), Switch(true)) => Some(character("csvReaderConfig", text)?),
         };
+        let delimiter = match delimiter {
+            Some((key, text)) => field_delimiter(key, text)?,
+            None if tabs => b'\t',
+            None => base.delimiter,
+        };
+        let quote = use_quotes.then_some(quote);
+        let characters = [
+            ("fieldDelimiter", Some(delimiter)),
+            ("lineDelimiter", Some(line_end)),
+            ("csvReaderConfig", quote),
+        ];
+        all_differ(&characters)?;
+        all_differ(&[characters[0], characters[1], ("csvReaderConfig", escape)])?;
+        all_differ(&[characters[0], characters[1], ("csvReaderConfig", comment)])?;
+        if let Some(null) = &self.null_format {
+            check_null(null, &characters)?;
+        }
         Ok(Dialect {
-            delimiter: match delimiter {
-                Some((key, text)) => field_delimiter(key, text)?,
-                None if tabs => b'\t',
-                None => base.delimiter,
-            },
-            quote: use_quotes.then_some(quote),
+            delimiter,
+            quote,
             escape,
             line_end,
             empty_is_null: base.empty_is_null && self.null_format.is_none(),
@@ -359,16 +362,23 @@ impl ReadParameters {
         })
     }
 
-    fn wanted(&self, all_text: bool) -> Result<Wanted> {
-        let Some(columns) = &self.column else { return Ok(Wanted::All) };
+    fn wanted(&self, file_format: FileFormat) -> Result<Wanted> {
+        let infers = self.infer_types.is_none_or(|Switch(infers)| infers);
+        let as_text = !infers && file_format != FileFormat::Parquet;
+        let all = if as_text { Wanted::AllText } else { Wanted::All };
+        let Some(columns) = &self.column else { return Ok(all) };
         match columns.as_slice() {
             [] => return Err(invalid("column", "\"column\" lists no column")),
-            [ColumnParameter::Name(name)] if name == "*" => {
-                return Ok(if all_text { Wanted::AllText } else { Wanted::All });
-            }
+            [ColumnParameter::Name(name)] if name == "*" => return Ok(all),
             _ => {}
         }
-        let listed = columns.iter().enumerate().map(|(at, column)| listed(at, column));
+        let listed = columns.iter().enumerate().map(|(at, column)| {
+            let mut listed = listed(at, column)?;
+            if as_text && listed.kind.is_none() {
+                listed.kind = Some(Kind::Text);
+            }
+            Ok(listed)
+        });
         Ok(Wanted::Listed(listed.collect::<Result<_>>()?))
     }
 }
@@ -442,14 +452,28 @@ impl WriteParameters {
         columns.iter().enumerate().map(name).collect::<Result<_>>().map(Some)
     }
 
+    /// Keys of the document that mean nothing for the format.
+    pub fn idle_keys(&self) -> Vec<&'static str> {
+        let is_csv = self.file_format() == FileFormat::Csv;
+        let is_delimited = is_csv || self.file_format() == FileFormat::Text;
+        let keys = [
+            ("parquetSchema", false, self.parquet_schema.is_some()),
+            ("fieldDelimiter", is_delimited, self.field_delimiter.is_some()),
+            ("lineDelimiter", is_delimited, self.line_delimiter.is_some()),
+            ("nullFormat", is_delimited, self.null_format.is_some()),
+            ("dateFormat", is_delimited, self.date_format.is_some()),
+            ("header", is_delimited, self.header.is_some()),
+            ("writeHeader", is_delimited, self.write_header.is_some()),
+            ("skipHeader", is_delimited, self.skip_header.is_some()),
+            ("quote", is_csv, self.quote.is_some()),
+            ("escapeChar", is_csv, self.escape_char.is_some()),
+        ];
+        idle(&keys)
+    }
+
     /// How files with these columns are written.
     pub fn format(&self, columns: &[String]) -> Result<WriteFormat> {
         check_encoding(self.encoding.as_deref())?;
-        refuse(
-            "parquetSchema",
-            self.parquet_schema.as_ref(),
-            "leave it out: the columns come from the reader",
-        )?;
         let word = self.compress.as_ref().or(self.compression.as_ref());
         let word = word.map(|word| word.to_ascii_lowercase());
         let word = word.as_deref().unwrap_or_default();
@@ -482,10 +506,22 @@ impl WriteParameters {
         });
         let default_null = if quoted { "" } else { "\\N" };
         let null = self.null_format.as_deref().unwrap_or(default_null).as_bytes().to_vec();
+        let (quote, escape) = (quoted.then_some(quote), escape.filter(|_| quoted));
+        let characters = [
+            ("fieldDelimiter", Some(delimiter)),
+            ("lineDelimiter", line_end.first().copied()),
+            ("lineDelimiter", line_end.get(1).copied()),
+            ("quote", quote),
+            ("escapeChar", escape),
+        ];
+        all_differ(&characters)?;
+        if let Some(null) = &self.null_format {
+            check_null(null, &characters[..4])?;
+        }
         Ok(CsvStyle {
             delimiter,
-            quote: quoted.then_some(quote),
-            escape: escape.filter(|_| quoted),
+            quote,
+            escape,
             line_end,
             null,
             header: self.header(columns)?,

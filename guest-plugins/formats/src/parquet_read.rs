@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -18,15 +18,25 @@ use sdk::{Budget, Fault, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::columns::{self, Listed, Origin, Wanted};
+use crate::int96;
 use crate::kind::Kind;
 use crate::read::{Chunk, Share};
-use crate::storage::{Input, Range, carried};
+use crate::size::batch_bytes;
+use crate::storage::{Input, Range, carried, changed};
 
 /// A batch of this size keeps the costs of a call small and the batch in the cache.
 const BATCH_BYTES: u64 = 384 << 10;
-/// Rows that are decoded at once, at most and at least.
+/// Rows that are decoded at once at most; fewer where values have no fixed width, since a short text may be
+/// followed by long ones.
 const BATCH_ROWS_MAX: u64 = 64 << 10;
-const BATCH_ROWS_MIN: u64 = 256;
+const BATCH_ROWS_MAX_WIDE: u64 = 8 << 10;
+/// Rows of the first batch, which tells how wide the rows are. Encoded sizes do not: a long text that
+/// stands in every row is stored once.
+const BATCH_ROWS_FIRST: u64 = 64;
+/// How far the rows of a batch may be from what fits before the group is opened anew.
+const FAR_OFF: u64 = 4;
+/// How often larger batches may be tried in a row group; what was read is passed over each time.
+const GROWTHS_MAX: u32 = 3;
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
 
@@ -85,6 +95,8 @@ struct GroupPosition {
 pub(crate) struct Footer {
     label: String,
     metadata: ArrowReaderMetadata,
+    /// The same with nanoseconds for INT96, and these columns; `None` where there are none.
+    nanos: Option<(ArrowReaderMetadata, Vec<usize>)>,
 }
 
 impl Footer {
@@ -94,15 +106,18 @@ impl Footer {
         let chunks = Chunks(input.clone());
         let metadata =
             ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::new()).map_err(wrong)?;
-        let schema = plain_schema(metadata.schema());
-        let metadata = match schema == *metadata.schema() {
-            true => metadata,
+        let typed = |schema: SchemaRef| match schema == *metadata.schema() {
+            true => Ok(metadata.clone()),
             false => {
                 let options = ArrowReaderOptions::new().with_schema(schema);
-                ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).map_err(wrong)?
+                ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).map_err(wrong)
             }
         };
-        Ok(Self { label, metadata })
+        let plain = plain_schema(metadata.schema());
+        let old = int96::columns(metadata.metadata().file_metadata().schema_descr());
+        let micros = typed(int96::as_micros(&plain, &old))?;
+        let nanos = if old.is_empty() { None } else { Some((typed(plain)?, old)) };
+        Ok(Self { label, metadata: micros, nanos })
     }
 
     /// The wanted fields.
@@ -144,7 +159,7 @@ impl Footer {
         let first = match after {
             None => 0,
             Some(Share::Groups { first, count, .. }) => first + count,
-            Some(_) => return Err(self.changed()),
+            Some(_) => return Err(changed(&self.label)),
         };
         let groups = self.metadata.metadata().row_groups();
         let (mut count, mut rows, mut bytes) = (0, 0, 0);
@@ -160,11 +175,6 @@ impl Footer {
         Ok((count > 0).then_some(Share::Groups { first, count, rows, bytes }))
     }
 
-    fn changed(&self) -> Fault {
-        let message = format!("\"{}\" is not the file that was planned", self.label);
-        Fault::external("file.changed", message).hint("start a new run")
-    }
-
     pub(crate) fn open(
         self,
         input: &Arc<dyn Input>,
@@ -173,57 +183,101 @@ impl Footer {
         schema: &SchemaRef,
         position: Option<&[u8]>,
     ) -> Result<ParquetReader> {
-        let Share::Groups { first, count, .. } = share else { return Err(self.changed()) };
-        let groups = self.metadata.metadata().num_row_groups();
-        if first + count > groups || !same_types(self.schema(wanted)?.as_ref(), schema) {
-            return Err(self.columns_differ(wanted, schema));
+        let Share::Groups { first, count, .. } = share else { return Err(changed(&self.label)) };
+        if first + count > self.metadata.metadata().num_row_groups() {
+            return Err(changed(&self.label));
         }
+        let sources = self.sources(wanted, schema)?;
         let position = match position {
             None => GroupPosition { group: *first, row: 0 },
             Some(bytes) => serde_json::from_slice(bytes).map_err(|_| {
                 Fault::plugin("format.position", "the position is not one of this plug-in")
             })?,
         };
-        let sources = self.sources(wanted)?;
         Ok(ParquetReader {
-            label: self.label,
             input: input.clone(),
-            metadata: self.metadata,
+            footer: self,
             sources,
             schema: schema.clone(),
             next_group: position.group,
             stop: first + count,
             skip: position.row,
+            row_bytes: None,
             current: None,
             at: position,
             pending: VecDeque::new(),
         })
     }
 
-    fn columns_differ(&self, wanted: &Wanted, schema: &SchemaRef) -> Fault {
-        let own = self.schema(wanted).unwrap_or_else(|_| Arc::new(Schema::empty()));
-        let other = own.fields().iter().zip(schema.fields()).find(|(own, planned)| own != planned);
-        let which = match other {
-            Some((own, _)) => format!("column \"{}\" has another type", own.name()),
-            None => "it has other columns".to_owned(),
-        };
+    fn differs(&self, which: &str) -> Fault {
         let message = format!("\"{}\" differs from other files of the job: {which}", self.label);
-        Fault::data("format.columns_differ", message).hint("read files of one schema in one job")
+        Fault::data("format.columns_differ", message).hint(
+            "read files of one schema in one job, or list \"column\" with what all files have",
+        )
     }
 
-    fn sources(&self, wanted: &Wanted) -> Result<Vec<Source>> {
-        let all = self.metadata.schema().fields().len();
-        let Wanted::Listed(listed) = wanted else {
-            return Ok((0..all).map(Source::Column).collect());
+    /// Where this file has the planned columns.
+    ///
+    /// # Errors
+    /// `format.columns_differ`, where it has others.
+    pub(crate) fn sources(&self, wanted: &Wanted, planned: &Schema) -> Result<Vec<Source>> {
+        let sources = match wanted {
+            Wanted::Listed(listed) => {
+                listed.iter().map(|column| self.source(column)).collect::<Result<Vec<_>>>()?
+            }
+            Wanted::All | Wanted::AllText => self.all(planned)?,
         };
-        let source = |column: &Listed| match &column.origin {
+        let own = self.metadata.schema().fields();
+        for (source, planned) in sources.iter().zip(planned.fields()) {
+            let Source::Column(index) = source else { continue };
+            let (name, data_type) = (own[*index].name(), own[*index].data_type());
+            if data_type != planned.data_type() {
+                let others = planned.data_type();
+                return Err(self.differs(&format!(
+                    "column \"{name}\" is {data_type}, and {others} in the others"
+                )));
+            }
+            if own[*index].is_nullable() && !planned.is_nullable() {
+                return Err(self.differs(&format!("column \"{name}\" may be NULL")));
+            }
+        }
+        Ok(sources)
+    }
+
+    /// All columns by their names, in whatever order the file has them. A name that stands twice in a
+    /// file means the column at the same place.
+    fn all(&self, planned: &Schema) -> Result<Vec<Source>> {
+        let own = self.metadata.schema().fields();
+        let find = |at: usize, name: &str| {
+            let mut places = (0..own.len()).filter(|index| own[*index].name() == name);
+            match (places.next(), places.next()) {
+                (Some(place), None) => Some(place),
+                (Some(_), Some(_)) => own.get(at).filter(|field| field.name() == name).map(|_| at),
+                _ => None,
+            }
+        };
+        let mut sources = Vec::with_capacity(own.len());
+        for (at, field) in planned.fields().iter().enumerate() {
+            let place = find(at, field.name());
+            let missing = || self.differs(&format!("it has no column \"{}\"", field.name()));
+            sources.push(Source::Column(place.ok_or_else(missing)?));
+        }
+        let more = own.iter().find(|field| planned.field_with_name(field.name()).is_err());
+        match more {
+            Some(more) => Err(self.differs(&format!("it has a column \"{}\" more", more.name()))),
+            None if own.len() != sources.len() => Err(self.differs("it has other columns")),
+            None => Ok(sources),
+        }
+    }
+
+    fn source(&self, column: &Listed) -> Result<Source> {
+        match &column.origin {
             Origin::Constant(text) => {
                 let kind = column.kind.clone().unwrap_or(Kind::Text);
                 columns::constant(text.as_deref(), &kind, &column.place).map(Source::Constant)
             }
             Origin::Index(_) | Origin::Name(_) => self.index(column).map(Source::Column),
-        };
-        listed.iter().map(source).collect()
+        }
     }
 }
 
@@ -252,11 +306,6 @@ fn check_type(column: &Listed, field: &Field) -> Result<()> {
         .at(column.place.clone()))
 }
 
-fn same_types(a: &Schema, b: &Schema) -> bool {
-    let same = |(a, b): (&Arc<Field>, &Arc<Field>)| a.data_type() == b.data_type();
-    a.fields().len() == b.fields().len() && a.fields().iter().zip(b.fields()).all(same)
-}
-
 /// The same fields without the layouts that only save memory: dictionaries, views, 64-bit offsets.
 fn plain_schema(schema: &SchemaRef) -> SchemaRef {
     let fields: Fields = schema.fields().iter().map(|field| plain_field(field)).collect();
@@ -283,27 +332,40 @@ fn plain_type(data_type: &DataType) -> DataType {
     }
 }
 
-enum Source {
+pub(crate) enum Source {
     Column(usize),
     Constant(ArrayRef),
 }
 
 /// Reads the rows of some row groups.
 pub(crate) struct ParquetReader {
-    label: String,
     input: Arc<dyn Input>,
-    metadata: ArrowReaderMetadata,
+    footer: Footer,
     sources: Vec<Source>,
     schema: SchemaRef,
     next_group: usize,
     stop: usize,
     /// Rows of the next group that were read before.
     skip: u64,
-    current: Option<ParquetRecordBatchReader>,
+    /// Of a decoded row, as the last batch had them.
+    row_bytes: Option<u64>,
+    current: Option<Group>,
     /// Of the next row to hand out.
     at: GroupPosition,
     /// Decoded rows that did not fit the budget.
     pending: VecDeque<RecordBatch>,
+}
+
+/// A row group that is being read.
+struct Group {
+    index: usize,
+    rows: ParquetRecordBatchReader,
+    /// The INT96 columns once more, as nanoseconds.
+    nanos: Option<ParquetRecordBatchReader>,
+    batch_rows: u64,
+    /// Rows of the group that were decoded or passed over.
+    decoded: u64,
+    growths: u32,
 }
 
 impl ParquetReader {
@@ -325,72 +387,133 @@ impl ParquetReader {
             return Ok(Some(batch));
         }
         loop {
-            if let Some(reader) = &mut self.current {
-                match reader.next() {
-                    Some(Ok(batch)) if batch.num_rows() == 0 => continue,
-                    Some(Ok(batch)) => return self.arranged(&batch).map(Some),
-                    Some(Err(error)) => return Err(unreadable(&self.label, &error)),
-                    None => self.current = None,
+            let Some(mut group) = self.current.take() else {
+                if self.next_group >= self.stop {
+                    return Ok(None);
                 }
+                let (index, skip) = (self.next_group, std::mem::take(&mut self.skip));
+                self.next_group += 1;
+                self.at = GroupPosition { group: index, row: skip };
+                self.current = Some(self.open_group(index, skip)?);
+                continue;
+            };
+            let Some(batch) = group.rows.next() else { continue };
+            let batch = batch.map_err(|error| self.unreadable(&error))?;
+            self.check_digits(&mut group, &batch)?;
+            group.decoded += batch.num_rows() as u64;
+            self.measure(&batch);
+            self.current = Some(self.fitted(group)?);
+            if batch.num_rows() > 0 {
+                return self.arranged(&batch).map(Some);
             }
-            if self.next_group >= self.stop {
-                return Ok(None);
-            }
-            self.open_group()?;
         }
     }
 
-    fn open_group(&mut self) -> Result<()> {
-        let (group, skip) = (self.next_group, std::mem::take(&mut self.skip));
-        self.next_group += 1;
-        self.at = GroupPosition { group, row: skip };
-        let metadata = self.metadata.metadata();
-        let rows = metadata.row_group(group).num_rows().max(1) as u64;
-        let bytes = metadata.row_group(group).total_byte_size().max(1) as u64;
-        let batch_rows = (BATCH_BYTES * rows / bytes).clamp(BATCH_ROWS_MIN, BATCH_ROWS_MAX);
-        let roots = self.sources.iter().filter_map(|source| match source {
+    fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> Fault {
+        unreadable(&self.footer.label, error)
+    }
+
+    fn measure(&mut self, batch: &RecordBatch) {
+        if let Some(bytes) = batch_bytes(batch).checked_div(batch.num_rows()) {
+            self.row_bytes = Some(bytes as u64);
+        }
+    }
+
+    /// How many rows are decoded at once.
+    fn batch_rows(&self) -> u64 {
+        let wide = self.schema.fields().iter().any(|field| !field.data_type().is_primitive());
+        let most = if wide { BATCH_ROWS_MAX_WIDE } else { BATCH_ROWS_MAX };
+        let Some(bytes) = self.row_bytes else { return BATCH_ROWS_FIRST };
+        (BATCH_BYTES / bytes.max(1)).clamp(1, most)
+    }
+
+    /// The group, opened anew where its batches are far too large or too small.
+    fn fitted(&self, group: Group) -> Result<Group> {
+        let (now, wanted) = (group.batch_rows, self.batch_rows());
+        let total = self.footer.metadata.metadata().row_group(group.index).num_rows().max(0) as u64;
+        let left = total.saturating_sub(group.decoded);
+        let shrinks = now > wanted * FAR_OFF && left > wanted;
+        let grows = wanted > now * FAR_OFF && left > now && group.growths < GROWTHS_MAX;
+        if !shrinks && !grows {
+            return Ok(group);
+        }
+        let growths = group.growths + u32::from(grows);
+        Ok(Group { growths, ..self.open_group(group.index, group.decoded)? })
+    }
+
+    fn open_group(&self, index: usize, skip: u64) -> Result<Group> {
+        let batch_rows = self.batch_rows();
+        let wanted = self.roots();
+        let open = |metadata: &ArrowReaderMetadata, roots: &[usize]| {
+            let descriptor = metadata.metadata().file_metadata().schema_descr();
+            let mask = ProjectionMask::roots(descriptor, roots.iter().copied());
+            ParquetRecordBatchReaderBuilder::new_with_metadata(
+                Chunks(self.input.clone()),
+                metadata.clone(),
+            )
+            .with_row_groups(vec![index])
+            .with_projection(mask)
+            .with_batch_size(batch_rows as usize)
+            .with_offset(usize::try_from(skip).unwrap_or(usize::MAX))
+            .build()
+            .map_err(|error| self.unreadable(&error))
+        };
+        let nanos = self.footer.nanos.as_ref().and_then(|(metadata, columns)| {
+            let roots: Vec<_> =
+                wanted.iter().copied().filter(|root| columns.contains(root)).collect();
+            (!roots.is_empty()).then(|| open(metadata, &roots))
+        });
+        Ok(Group {
+            index,
+            rows: open(&self.footer.metadata, &wanted)?,
+            nanos: nanos.transpose()?,
+            batch_rows,
+            decoded: skip,
+            growths: 0,
+        })
+    }
+
+    /// The file's columns that are read, each once, in the file's order.
+    fn roots(&self) -> Vec<usize> {
+        let indexes = self.sources.iter().filter_map(|source| match source {
             Source::Column(index) => Some(*index),
             Source::Constant(_) => None,
         });
-        let mask = ProjectionMask::roots(metadata.file_metadata().schema_descr(), roots);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
-            Chunks(self.input.clone()),
-            self.metadata.clone(),
-        )
-        .with_row_groups(vec![group])
-        .with_projection(mask)
-        .with_batch_size(batch_rows as usize)
-        .with_offset(usize::try_from(skip).unwrap_or(usize::MAX))
-        .build()
-        .map_err(|error| unreadable(&self.label, &error))?;
-        self.current = Some(reader);
-        Ok(())
+        let mut roots: Vec<_> = indexes.collect();
+        roots.sort_unstable();
+        roots.dedup();
+        roots
+    }
+
+    fn check_digits(&self, group: &mut Group, batch: &RecordBatch) -> Result<()> {
+        let Some(nanos) = group.nanos.as_mut().and_then(Iterator::next) else { return Ok(()) };
+        let nanos = nanos.map_err(|error| self.unreadable(&error))?;
+        let Some((name, row)) = int96::lost_digits(batch, &nanos) else { return Ok(()) };
+        let message = format!(
+            "column \"{name}\" of \"{}\" holds digits below a microsecond, in row {} of row group {}",
+            self.footer.label,
+            group.decoded + row as u64,
+            group.index
+        );
+        Err(Fault::data("format.precision", message)
+            .hint("INT96 is read as microseconds; write the file with INT64 timestamps"))
     }
 
     /// The columns in the job's order, which the library does not keep.
     fn arranged(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let mut read: Vec<usize> = self
-            .sources
-            .iter()
-            .filter_map(|source| match source {
-                Source::Column(index) => Some(*index),
-                Source::Constant(_) => None,
-            })
-            .collect();
-        read.sort_unstable();
-        read.dedup();
+        let roots = self.roots();
         let rows = batch.num_rows();
         let arrays = self.sources.iter().map(|source| match source {
             Source::Constant(value) => columns::repeated(value, rows),
             Source::Column(index) => {
-                let at = read.binary_search(index).unwrap_or(0);
+                let at = roots.binary_search(index).unwrap_or(0);
                 Ok(batch.column(at).clone())
             }
         });
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
-            .map_err(|error| unreadable(&self.label, &error))
+            .map_err(|error| self.unreadable(&error))
     }
 }
 
@@ -398,13 +521,8 @@ impl ParquetReader {
 fn fitting(batch: &RecordBatch, budget: Budget) -> usize {
     let mut rows = batch.num_rows().min(budget.rows.max(1) as usize);
     let bytes_max = budget.bytes.min(BATCH_BYTES * 2);
-    while rows > 1 && bytes(&batch.slice(0, rows)) > bytes_max {
+    while rows > 1 && batch_bytes(&batch.slice(0, rows)) as u64 > bytes_max {
         rows /= 2;
     }
     rows
-}
-
-fn bytes(batch: &RecordBatch) -> u64 {
-    let size = |array: &ArrayRef| array.to_data().get_slice_memory_size().unwrap_or(0) as u64;
-    batch.columns().iter().map(size).sum()
 }

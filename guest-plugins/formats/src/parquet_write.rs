@@ -1,8 +1,6 @@
 //! Writes Parquet files.
 
-use std::sync::Arc;
-
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -11,6 +9,7 @@ use parquet::file::properties::WriterProperties;
 use sdk::{Fault, Result};
 
 use crate::pack::Sink;
+use crate::size::batch_bytes;
 use crate::storage::{Output, carried};
 
 /// A row group ends before its values pass this, so that it fits a guest's memory while it is written
@@ -73,7 +72,7 @@ impl ParquetEncoder {
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let bytes = bytes(batch);
+        let bytes = batch_bytes(batch);
         if bytes > ROW_GROUP_BYTES && batch.num_rows() > 1 {
             let half = batch.num_rows() / 2;
             self.write(&batch.slice(0, half))?;
@@ -97,9 +96,4 @@ impl ParquetEncoder {
         let mut sink = self.writer.into_inner().map_err(wrong)?;
         sink.0.sync()
     }
-}
-
-fn bytes(batch: &RecordBatch) -> usize {
-    let size = |array: &Arc<dyn Array>| array.to_data().get_slice_memory_size().unwrap_or(0);
-    batch.columns().iter().map(size).sum()
 }

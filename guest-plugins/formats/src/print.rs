@@ -253,7 +253,9 @@ fn fixed_binary<'a>(field: &Field, array: &'a ArrayRef) -> (Shape, Print<'a>) {
                 if matches!(at, 4 | 6 | 8 | 10) {
                     out.push(b'-');
                 }
-                out.extend_from_slice(format!("{byte:02x}").as_bytes());
+                let digits = b"0123456789abcdef";
+                out.push(digits[usize::from(byte >> 4)]);
+                out.push(digits[usize::from(byte & 15)]);
             }
         }),
     };

@@ -41,6 +41,12 @@ pub struct Header {
     pub any_case: bool,
 }
 
+impl Header {
+    pub(crate) fn same_name(&self, a: &str, b: &str) -> bool {
+        if self.any_case { a.eq_ignore_ascii_case(b) } else { a == b }
+    }
+}
+
 /// How the files of a job are read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadFormat {
@@ -96,6 +102,16 @@ impl ReadFormat {
     /// Whether the types of some columns are guessed from a sample.
     pub fn infers_types(&self) -> bool {
         self.format != Format::Parquet && self.wanted.infers_types()
+    }
+
+    /// Why a plain file of any length is one share; `None` where it is cut.
+    pub fn uncut_reason(&self) -> Option<&'static str> {
+        match &self.format {
+            Format::Csv(dialect) if !dialect.can_be_cut() => {
+                Some("with \"escapeMode\" 2 or \"useComments\" a file is read from its beginning")
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn packing_of(&self, input: &dyn Input) -> Result<Packing> {
@@ -195,7 +211,6 @@ impl ReadFormat {
             schema: schema.clone(),
             cells: Cells::new(width),
             empty_is_null: matches!(&self.format, Format::Csv(dialect) if dialect.empty_is_null),
-            inferred: self.infers_types(),
             label: input.label().to_owned(),
             line,
             records,
@@ -222,7 +237,12 @@ impl ReadFormat {
                     ReadFrom::Constant(_) => None,
                 });
                 let width = last.max().unwrap_or(0);
-                let tokenizer = csv::Tokenizer::new(dialect.clone(), fields);
+                let mut dialect = dialect.clone();
+                if let (None, Some(own)) = (dialect.skip_empty, head.width) {
+                    // What the file holds decides, and not which of its columns are wanted.
+                    dialect.skip_empty = Some(own > 1);
+                }
+                let tokenizer = csv::Tokenizer::new(dialect, fields);
                 Ok((Tokenizer::Csv(tokenizer), width, readings))
             }
             _ => {
@@ -299,6 +319,7 @@ impl ReadFormat {
                     from: ReadFrom::Cell(index),
                     kind: kind_of(field)?,
                     name: field.name().clone(),
+                    inferred: self.wanted.infers_types(),
                 })
             })
             .collect()
@@ -328,7 +349,8 @@ impl ReadFormat {
                     )?),
                     Origin::Index(_) | Origin::Name(_) => ReadFrom::Cell(index(column)?),
                 };
-                Ok(Reading { from, kind, name: field.name().clone() })
+                let inferred = column.kind.is_none();
+                Ok(Reading { from, kind, name: field.name().clone(), inferred })
             })
             .collect()
     }
@@ -364,7 +386,13 @@ impl ReadFormat {
                 .iter()
                 .map(|field| {
                     let from = ReadFrom::Cell(at(field.name()));
-                    Ok(Reading { from, kind: kind_of(field)?, name: field.name().clone() })
+                    let inferred = self.wanted.infers_types();
+                    Ok(Reading {
+                        from,
+                        kind: kind_of(field)?,
+                        name: field.name().clone(),
+                        inferred,
+                    })
                 })
                 .collect::<Result<_>>()?,
         };

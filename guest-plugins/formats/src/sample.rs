@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Field, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 use sdk::{Fault, Result};
 
 use crate::cells::Cells;
@@ -14,7 +14,7 @@ use crate::json::{self, Shape};
 use crate::kind::Kind;
 use crate::pack::Packing;
 use crate::parquet_read::Footer;
-use crate::read::{Format, ReadFormat};
+use crate::read::{Format, Header, ReadFormat};
 use crate::storage::Input;
 use crate::window::{BLOCK_BYTES, Window};
 
@@ -40,10 +40,9 @@ impl ReadFormat {
         open: &dyn Fn(usize) -> Result<Arc<dyn Input>>,
     ) -> Result<SchemaRef> {
         if self.format == Format::Parquet {
-            let footer = Footer::read(&open(0)?)?;
-            return footer.schema(&self.wanted);
+            return self.parquet_schema(files, open);
         }
-        let mut found = Found::default();
+        let mut found = Found { header: self.header.clone(), ..Found::default() };
         if self.wanted.needs_sample() {
             let mut guesses = Vec::new();
             for file in chosen(files) {
@@ -61,6 +60,25 @@ impl ReadFormat {
         Ok(schema)
     }
 
+    /// The fields of the first file, which the others must have. Any of them may hold NULL where there
+    /// are several: what one file promises says nothing of another.
+    fn parquet_schema(
+        &self,
+        files: usize,
+        open: &dyn Fn(usize) -> Result<Arc<dyn Input>>,
+    ) -> Result<SchemaRef> {
+        let schema = Footer::read(&open(0)?)?.schema(&self.wanted)?;
+        if files < 2 {
+            return Ok(schema);
+        }
+        let nullable = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+        let schema = Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>());
+        for file in chosen(files).into_iter().skip(1) {
+            Footer::read(&open(file)?)?.sources(&self.wanted, &schema)?;
+        }
+        Ok(Arc::new(schema))
+    }
+
     fn look_at(
         &self,
         input: &Arc<dyn Input>,
@@ -72,7 +90,9 @@ impl ReadFormat {
         let mut parts = parts(input, packing, head.start.offset)?;
         for part in &mut parts {
             match &self.format {
-                Format::Csv(dialect) => look_at_csv(part, dialect, &head, names, guesses)?,
+                Format::Csv(dialect) => {
+                    look_at_csv(part, dialect, (&head, &self.header), names, guesses)?
+                }
                 _ => look_at_json(part, names, guesses)?,
             }
         }
@@ -138,7 +158,7 @@ fn fields(names: &[String], columns: &[Column]) -> Vec<Field> {
 fn look_at_csv(
     part: &Part,
     dialect: &Dialect,
-    head: &Head,
+    (head, header): (&Head, &Header),
     names: &mut Vec<String>,
     columns: &mut Vec<Column>,
 ) -> Result<()> {
@@ -152,7 +172,7 @@ fn look_at_csv(
         columns.resize(names.len(), Column::default());
     }
     let width = names.len();
-    let order = order(head, names)?;
+    let order = order(head, header, names)?;
     let tokenizer = csv::Tokenizer::new(dialect.clone(), Fields::Exactly(width));
     let mut cells = Cells::new(width);
     let mut seen = columns.clone();
@@ -196,9 +216,9 @@ fn behind_line(bytes: &[u8], line_end: u8) -> usize {
 }
 
 /// Where this file has the columns of the first one.
-fn order(head: &Head, names: &[String]) -> Result<Vec<usize>> {
+fn order(head: &Head, header: &Header, names: &[String]) -> Result<Vec<usize>> {
     let Some(own) = &head.names else { return Ok((0..names.len()).collect()) };
-    let find = |name: &String| own.iter().position(|known| known == name);
+    let find = |name: &String| own.iter().position(|known| header.same_name(known, name));
     names
         .iter()
         .map(find)

@@ -46,9 +46,18 @@ impl Range {
             return Ok(0);
         }
         let count = self.input.read_at(self.at, &mut buffer[..wanted])?;
+        if count == 0 {
+            return Err(changed(self.input.label()));
+        }
         self.at += count as u64;
         Ok(count)
     }
+}
+
+/// A file is not what it was when it was planned or opened.
+pub fn changed(label: &str) -> Fault {
+    let message = format!("\"{label}\" changed after the run had planned it");
+    Fault::external("file.changed", message).hint("start a new run")
 }
 
 impl Read for Range {

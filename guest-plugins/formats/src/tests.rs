@@ -20,7 +20,7 @@ pub(super) const BUDGET: Budget = Budget { rows: 10_000, bytes: 1 << 20, wait_ms
 
 pub(super) fn format(parameter: &Value, name: &str) -> ReadFormat {
     let parameters: ReadParameters = serde_json::from_value(parameter.clone()).unwrap();
-    parameters.format(name, false).unwrap()
+    parameters.format(name).unwrap()
 }
 
 pub(super) fn input(name: &str, bytes: impl Into<Vec<u8>>) -> Arc<dyn Input> {

@@ -59,8 +59,6 @@ pub(crate) struct TextReader {
     pub(crate) schema: SchemaRef,
     pub(crate) cells: Cells,
     pub(crate) empty_is_null: bool,
-    /// Types were inferred: a misfit says what to do about it.
-    pub(crate) inferred: bool,
     pub(crate) label: String,
     /// Of the next record, counted from 1, where it is known.
     pub(crate) line: Option<u64>,
@@ -164,7 +162,7 @@ impl TextReader {
             arrays.push(self.array(window, reading, rows, &mut misfits)?);
             found.extend(misfits.into_iter().map(|(row, misfit)| {
                 let (name, word) = (&reading.name, reading.kind.word());
-                let hint = match self.inferred && misfit != Misfit::Text {
+                let hint = match reading.inferred && misfit != Misfit::Text {
                     true => "; the type was inferred, so declare \"column\" if it is another",
                     false => "",
                 };
@@ -204,6 +202,7 @@ impl TextReader {
                     window,
                     index: *index,
                     empty_is_null: self.empty_is_null && reading.kind != crate::kind::Kind::Text,
+                    exact: reading.inferred,
                 };
                 Ok(column.read(&reading.kind, misfits))
             }

@@ -89,12 +89,46 @@ fn wide(negative: bool, digits: &[u8]) -> Result<i128, Misfit> {
     Ok(if negative { -number } else { number })
 }
 
+/// Digits that a double gives back, whatever they are.
+const DOUBLE_DIGITS: usize = 15;
+/// Beyond this power of ten doubles become less exact, down to none.
+const DOUBLE_POWER_MAX: usize = 290;
+
 pub(crate) fn parse_f64(text: &[u8]) -> Result<f64, Misfit> {
-    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Misfit::Form)
+    let number: f64 = parse_float(text)?;
+    if number.is_infinite() { endless(text, number) } else { Ok(number) }
 }
 
 pub(crate) fn parse_f32(text: &[u8]) -> Result<f32, Misfit> {
+    let number: f32 = parse_float(text)?;
+    if number.is_infinite() { endless(text, number) } else { Ok(number) }
+}
+
+fn parse_float<T: std::str::FromStr>(text: &[u8]) -> Result<T, Misfit> {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Misfit::Form)
+}
+
+/// Digits that made something infinite are too large a number; the word is not.
+fn endless<T>(text: &[u8], number: T) -> Result<T, Misfit> {
+    if text.iter().any(u8::is_ascii_digit) { Err(Misfit::Range) } else { Ok(number) }
+}
+
+/// A double that gives its digits back as they were.
+pub(crate) fn parse_exact_f64(text: &[u8]) -> Result<f64, Misfit> {
+    let number = parse_f64(text)?;
+    if is_exact(text, number) { Ok(number) } else { Err(Misfit::Precision) }
+}
+
+/// Whether `number`, read from `text`, is written with the same digits again.
+pub(crate) fn is_exact(text: &[u8], number: f64) -> bool {
+    let Some(parts) = Number::parse(text) else { return !number.is_finite() };
+    let digits = parts.whole.len() + parts.fraction.len();
+    let power = parts.exponent.unsigned_abs() as usize + digits;
+    if digits <= DOUBLE_DIGITS && power <= DOUBLE_POWER_MAX {
+        return true;
+    }
+    let shortest = format!("{number:e}");
+    Number::parse(shortest.as_bytes()).is_some_and(|same| same.shortened() == parts.shortened())
 }
 
 pub(crate) fn parse_bool(text: &[u8]) -> Result<bool, Misfit> {
@@ -175,6 +209,19 @@ fn scaled_digits(text: &[u8], scale: i8) -> Result<(bool, Vec<u8>), Misfit> {
     let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
     digits.drain(..zeros);
     Ok((number.negative, digits))
+}
+
+impl Number<'_> {
+    /// The digits without zeros at both ends, and the power of ten of the last one.
+    fn shortened(&self) -> (Vec<u8>, i32) {
+        let digits = [self.whole, self.fraction].concat();
+        let Some(first) = digits.iter().position(|digit| *digit != b'0') else {
+            return (Vec::new(), 0);
+        };
+        let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+        let power = self.exponent - self.fraction.len() as i32 + zeros as i32;
+        (digits[first..digits.len() - zeros].to_vec(), power)
+    }
 }
 
 /// A number taken apart: `-12.50e3`.

@@ -238,6 +238,10 @@ impl TextEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<Vec<Refused>> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let printers = self.printers(batch)?;
+        let safe: Vec<_> = match &self.frame {
+            Frame::Csv(style) => printers.iter().map(|it| style.is_safe(it.shape)).collect(),
+            Frame::Json { .. } => Vec::new(),
+        };
         let mut refused = Vec::new();
         for row in 0..batch.num_rows() {
             match &self.frame {
@@ -250,7 +254,8 @@ impl TextEncoder {
                 }
                 Frame::Csv(style) => {
                     let from = buffer.len();
-                    if let Err((column, reason)) = style.record(&printers, row, &mut buffer) {
+                    if let Err((column, reason)) = style.record(&printers, &safe, row, &mut buffer)
+                    {
                         buffer.truncate(from);
                         refused.push(Refused {
                             row: row as u32,
@@ -282,6 +287,7 @@ impl CsvStyle {
     fn record(
         &self,
         printers: &[Printer<'_>],
+        safe: &[bool],
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), (usize, String)> {
@@ -295,7 +301,7 @@ impl CsvStyle {
             }
             let from = out.len();
             printer.push(row, out);
-            if !self.is_safe(printer.shape) || out[from..] == self.null[..] {
+            if !safe[column] || out[from..] == self.null[..] {
                 self.frame(from, out).map_err(|reason| (column, reason.to_owned()))?;
             }
         }
@@ -303,12 +309,17 @@ impl CsvStyle {
         Ok(())
     }
 
-    /// Whether texts of this shape never hold a character that has a meaning.
+    /// Whether texts of this shape never hold a character that has a meaning. A pattern for dates may
+    /// hold any.
     fn is_safe(&self, shape: Shape) -> bool {
-        let strange = |byte: u8| byte.is_ascii_alphanumeric() || b"+-/=:. ".contains(&byte);
-        let usual = !strange(self.delimiter)
-            && self.line_end.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
-        usual && !matches!(shape, Shape::Text | Shape::Json)
+        let used = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-/=:. ".contains(byte);
+        let marks = [Some(self.delimiter), self.quote, self.escape];
+        let usual = !marks.iter().flatten().chain(&self.line_end).any(used);
+        match shape {
+            Shape::Text | Shape::Json => false,
+            Shape::Plain => usual && self.style.date.is_none(),
+            Shape::Number | Shape::Float | Shape::Boolean => usual,
+        }
     }
 
     /// Quotes the text from `from` on, where it needs that.
@@ -335,15 +346,23 @@ impl CsvStyle {
                 false => "holds a delimiter or a line end, and the text has no quotes; write csv",
             });
         };
-        let text = out.split_off(from);
-        out.push(quote);
-        for byte in text {
-            if byte == quote || Some(byte) == self.escape {
-                out.push(self.escape.unwrap_or(quote));
+        let escape = self.escape.unwrap_or(quote);
+        let marked = |byte: u8| byte == quote || Some(byte) == self.escape;
+        let end = out.len();
+        let escapes = out[from..].iter().filter(|byte| marked(**byte)).count();
+        out.resize(end + escapes + 2, quote);
+        // From the end, so that each byte is moved before its place is taken.
+        let mut to = out.len() - 1;
+        for at in (from..end).rev() {
+            let byte = out[at];
+            to -= 1;
+            out[to] = byte;
+            if marked(byte) {
+                to -= 1;
+                out[to] = escape;
             }
-            out.push(byte);
         }
-        out.push(quote);
+        out[from] = quote;
         Ok(())
     }
 }

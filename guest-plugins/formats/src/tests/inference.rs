@@ -22,6 +22,13 @@ fn types_follow_from_texts() {
         (&["1e5", "1"], "double"),
         (&["1.5", "NaN"], "double"),
         (&["0.12345678901234567890", "1.5"], "string"),
+        (&["0.12345678901234567", "1.5"], "string"),
+        (&["0.30000000000000004", "1.5"], "double"),
+        (&["9007199254740993", "1.5"], "string"),
+        (&["9007199254740992", "1.5"], "double"),
+        (&["1e-400", "1"], "string"),
+        (&["1e400", "1"], "string"),
+        (&["123456789012345e-335", "1"], "string"),
         (&["007", "8"], "string"),
         (&["-0"], "string"),
         (&["0.5"], "decimal(18,1)"),
@@ -98,15 +105,20 @@ fn the_middle_and_the_end_are_looked_at() {
 
 #[test]
 fn all_columns_may_be_text() {
-    let parameters: ReadParameters =
-        serde_json::from_value(json!({ "column": ["*"], "header": true })).unwrap();
     let file = input("a.csv", "a,b\n1,2\n");
-    let as_text = parameters.format("a.csv", true).unwrap();
-    assert_eq!(types(&schema(&as_text, &file).unwrap()), ["string", "string"]);
-    assert!(!as_text.infers_types());
-    let inferred = parameters.format("a.csv", false).unwrap();
-    assert_eq!(types(&schema(&inferred, &file).unwrap()), ["bigint", "bigint"]);
-    assert!(inferred.infers_types());
+    let table = [
+        (json!(["*"]), json!("false"), ["string", "string"]),
+        (json!(null), json!(false), ["string", "string"]),
+        (json!(["*"]), json!(true), ["bigint", "bigint"]),
+        (json!(["a", { "name": "b", "type": "int" }]), json!(false), ["string", "int"]),
+        (json!(["a", { "name": "b", "type": "int" }]), json!(null), ["bigint", "int"]),
+    ];
+    for (column, infers, expected) in table {
+        let parameter = json!({ "column": column, "inferTypes": infers, "header": true });
+        let format = format(&parameter, "a.csv");
+        assert_eq!(types(&schema(&format, &file).unwrap()), expected, "{parameter}");
+        assert_eq!(format.infers_types(), expected.contains(&"bigint"), "{parameter}");
+    }
 }
 
 #[test]
