@@ -8,10 +8,12 @@
 //! decided in `domain` (`run`, `books`); a call here loads a record, lets it decide, and writes it down
 //! in the same transaction. Nor does this crate know jobs, plug-ins or people's output.
 //!
-//! Begin with [`sqlite`], then `schema` for the tables; `rows` is how domain words stand in them.
+//! Begin with [`sqlite`], then `schema` for the tables; `rows` is how domain words stand in
+//! them, `queries` what people ask.
 
 mod fault;
 mod lock;
+mod queries;
 mod rows;
 mod schema;
 mod sqlite;
@@ -20,4 +22,5 @@ mod tests;
 mod worker;
 
 pub use lock::RunLock;
-pub use sqlite::{DirtyEntry, EventEntry, RunEntry, SqliteStore};
+pub use queries::{DirtyEntry, DirtyReason, EventEntry, RunEntry};
+pub use sqlite::SqliteStore;

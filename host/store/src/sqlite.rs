@@ -1,9 +1,9 @@
-//! The port `Store` on SQLite, and the queries that people ask.
+//! The port `Store` on SQLite.
 
 use std::path::Path;
 
 use domain::port::{
-    Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, RunRecord, Split, Splits, Store,
+    Dirty, DirtyRecord, Done, NewRun, Plan, Prepared, RunRecord, Split, Splits, Store,
     TaskRecord,
 };
 use domain::run::{RunEvent, RunState};
@@ -20,37 +20,6 @@ pub struct SqliteStore {
     pub(crate) worker: Worker,
 }
 
-/// A run as a list shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunEntry {
-    pub id: RunId,
-    pub document: String,
-    pub created_ms: i64,
-    pub state: RunState,
-    pub epoch: Epoch,
-    pub fault: Option<Fault>,
-}
-
-/// A change of a run's state, and its cause.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EventEntry {
-    /// Milliseconds since 1970.
-    pub at_ms: i64,
-    pub event: String,
-    /// After the event.
-    pub state: RunState,
-    pub epoch: Epoch,
-    pub fault: Option<Fault>,
-}
-
-/// A dirty record, and the task and mark that it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirtyEntry {
-    pub task: TaskIndex,
-    pub sequence: u64,
-    pub dirty: Dirty,
-}
-
 impl SqliteStore {
     /// Opens the books under the `state` folder, making both where they are missing.
     ///
@@ -60,42 +29,6 @@ impl SqliteStore {
     pub fn open(state: &Path) -> Result<Self> {
         let (file, connection) = schema::open(state)?;
         Ok(Self { worker: Worker::start(&file, connection)? })
-    }
-
-    /// The newest runs first.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<RunEntry>> {
-        const SQL: &str = "SELECT id, document, created_ms, state, epoch, fault FROM run
-             ORDER BY created_ms DESC, rowid DESC LIMIT ?1";
-        self.worker.call(move |books| collect(books, SQL, params![limit], run_entry)).await
-    }
-
-    /// What happened to a run, from the beginning.
-    pub async fn events(&self, run: &RunId) -> Result<Vec<EventEntry>> {
-        const SQL: &str =
-            "SELECT at_ms, event, state, epoch, fault FROM event WHERE run = ?1 ORDER BY number";
-        let run = run.clone();
-        self.worker.call(move |books| collect(books, SQL, params![run.0], event_entry)).await
-    }
-
-    /// The first `limit` dirty records of a run, task by task in the order of the source.
-    pub async fn dirty(&self, run: &RunId, limit: u32) -> Result<Vec<DirtyEntry>> {
-        const SQL: &str = "SELECT task, sequence, stage, code, message, dataset, field, plugin,
-                origin, raw, named
-             FROM dirty WHERE run = ?1 ORDER BY task, sequence, number LIMIT ?2";
-        let run = run.clone();
-        self.worker.call(move |books| collect(books, SQL, params![run.0, limit], dirty_entry)).await
-    }
-
-    /// Dirty records of a run; those that were loaded with a changed value are counted too.
-    pub async fn dirty_count(&self, run: &RunId) -> Result<u64> {
-        const SQL: &str = "SELECT count(*) FROM dirty WHERE run = ?1";
-        let run = run.clone();
-        self.worker
-            .call(move |books| {
-                let count: i64 = books.query_row(SQL, params![run.0], |row| row.get(0))?;
-                Ok(rows::unsigned(count)?)
-            })
-            .await
     }
 
     /// One transaction, durable when it answers; nothing of it happens where `job` fails.
@@ -351,12 +284,12 @@ fn run_record(row: &Row<'_>) -> Result<RunRecord, Trouble> {
     })
 }
 
-fn state(row: &Row<'_>) -> Result<RunState, Trouble> {
+pub(crate) fn state(row: &Row<'_>) -> Result<RunState, Trouble> {
     let word: String = row.get("state")?;
     RunState::parse(&word).ok_or_else(|| rows::unreadable(&format!("state \"{word}\"")).into())
 }
 
-fn fault(row: &Row<'_>) -> Result<Option<Fault>, Trouble> {
+pub(crate) fn fault(row: &Row<'_>) -> Result<Option<Fault>, Trouble> {
     let json: Option<String> = row.get("fault")?;
     Ok(json.map(|json| rows::from_json::<FaultRow>(&json)?.back()).transpose()?)
 }
@@ -508,55 +441,8 @@ fn insert_dirty(
     Ok(())
 }
 
-fn dirty_entry(row: &Row<'_>) -> Result<DirtyEntry, Trouble> {
-    let stage: String = row.get("stage")?;
-    let raw: Option<Vec<u8>> = row.get("raw")?;
-    let named: Option<String> = row.get("named")?;
-    let record = match (raw, named) {
-        (Some(bytes), _) => DirtyRecord::Raw(bytes),
-        (None, Some(json)) => DirtyRecord::Values(rows::from_json(&json)?),
-        (None, None) => return Err(rows::unreadable("a dirty record without its content").into()),
-    };
-    Ok(DirtyEntry {
-        task: row.get("task")?,
-        sequence: rows::unsigned(row.get("sequence")?)?,
-        dirty: Dirty {
-            stage: DirtyStage::parse(&stage)
-                .ok_or_else(|| rows::unreadable(&format!("stage \"{stage}\"")))?,
-            code: row.get("code")?,
-            message: row.get("message")?,
-            dataset: row.get("dataset")?,
-            column: row.get("field")?,
-            plugin: row.get("plugin")?,
-            origin: row.get("origin")?,
-            record,
-        },
-    })
-}
-
-fn run_entry(row: &Row<'_>) -> Result<RunEntry, Trouble> {
-    Ok(RunEntry {
-        id: RunId(row.get("id")?),
-        document: row.get("document")?,
-        created_ms: row.get("created_ms")?,
-        state: state(row)?,
-        epoch: rows::unsigned(row.get("epoch")?)?,
-        fault: fault(row)?,
-    })
-}
-
-fn event_entry(row: &Row<'_>) -> Result<EventEntry, Trouble> {
-    Ok(EventEntry {
-        at_ms: row.get("at_ms")?,
-        event: row.get("event")?,
-        state: state(row)?,
-        epoch: rows::unsigned(row.get("epoch")?)?,
-        fault: fault(row)?,
-    })
-}
-
 /// All rows of a query, each read by `read`.
-fn collect<T>(
+pub(crate) fn collect<T>(
     books: &Connection,
     sql: &str,
     with: impl rusqlite::Params,

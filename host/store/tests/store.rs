@@ -127,6 +127,40 @@ async fn lists_runs_and_dirty_records() {
 }
 
 #[tokio::test]
+async fn counts_dirty_records_by_reason() {
+    let folder = TempDir::new().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    store.record(&new_run("r1", "/a", 1)).await.unwrap();
+    store.add_splits(&run_id(), &splits(0..2, true)).await.unwrap();
+    let of = |code: &str, column: Option<&str>, message: &str| Dirty {
+        column: column.map(str::to_owned),
+        message: message.into(),
+        ..dirty(code, DirtyRecord::Raw(vec![]))
+    };
+    // Told by the second task first: the order is the source's all the same.
+    for (task, batch) in [
+        (1, vec![of("b", None, "late"), of("a", Some("x"), "second")]),
+        (0, vec![of("a", Some("x"), "first"), of("a", Some("y"), "other")]),
+        (0, vec![of("a", Some("x"), "third"); 1500]),
+    ] {
+        let epoch = store.claim(&run_id(), task).await.unwrap().epoch;
+        store.add_dirty(&run_id(), task, epoch, 1, &batch).await.unwrap();
+    }
+    let reasons = store.dirty_reasons(&run_id(), 5).await.unwrap();
+    let told = |reason: &store::DirtyReason| {
+        (reason.code.clone(), reason.column.clone(), reason.message.clone(), reason.records)
+    };
+    let wanted = [
+        ("a".into(), Some("x".into()), "first".into(), 1502),
+        ("a".into(), Some("y".into()), "other".into(), 1),
+        ("b".into(), None, "late".into(), 1),
+    ];
+    assert_eq!(reasons.iter().map(told).collect::<Vec<_>>(), wanted);
+    assert_eq!(store.dirty_reasons(&run_id(), 1).await.unwrap().len(), 1);
+    assert_eq!(store.dirty_reasons(&RunId("none".into()), 5).await, Ok(vec![]));
+}
+
+#[tokio::test]
 async fn only_its_owner_may_look_into_it() {
     let folder = TempDir::new().unwrap();
     let state = folder.path().join("deep/state");
