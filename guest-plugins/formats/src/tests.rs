@@ -4,6 +4,7 @@ mod cuts;
 mod inference;
 mod reading;
 mod round_trip;
+mod row_groups;
 
 use std::sync::{Arc, Mutex};
 

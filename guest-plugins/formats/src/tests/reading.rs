@@ -114,6 +114,8 @@ fn texts_become_values_of_their_type() {
         ("double", None, "NaN", Ok("NaN")),
         ("double", None, "-Infinity", Ok("-Infinity")),
         ("double", None, "0x1", Err("format.value")),
+        ("double", None, "1e999", Err("format.range")),
+        ("float", None, "-1e39", Err("format.range")),
         ("float", None, "0.1", Ok("0.1")),
         ("decimal(15,2)", None, "-0.05", Ok("-0.05")),
         ("decimal(15,2)", None, "1", Ok("1.00")),
@@ -375,4 +377,106 @@ fn stops_are_found_wherever_they_stand() {
         }
         assert_eq!(stops.find(&vec![b'-'; length]), None);
     }
+}
+
+/// Gives the bytes that it had, and fewer than it said.
+struct Shrinking(Memory);
+
+impl Input for Shrinking {
+    fn label(&self) -> &str {
+        &self.0.label
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len() + 100
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_is_a_fault_and_no_end() {
+    let csv = b"1,a\n2,b".to_vec();
+    let packed = written(&json!({ "compress": "gzip" }), &[round_trip::plain_batch()]);
+    let parquet = written(&json!({ "fileFormat": "parquet" }), &[round_trip::plain_batch()]);
+    for (name, bytes) in [("a.csv", csv), ("a.csv.gz", packed), ("a.parquet", parquet)] {
+        let memory = Memory { label: name.to_owned(), bytes };
+        let file: Arc<dyn Input> = Arc::new(Shrinking(memory));
+        let fault = read(&json!({ "column": ["*"], "inferTypes": false }), &file).err().unwrap();
+        assert_eq!(fault.code, "file.changed", "{name}: {}", fault.message);
+    }
+}
+
+#[test]
+fn packed_files_may_have_several_members() {
+    for compress in ["gzip", "zstd"] {
+        let parameter = json!({ "compress": compress });
+        let one = written(&parameter, &[round_trip::plain_batch()]);
+        let content = read(&parameter, &input("a.csv", [one.clone(), one].concat())).unwrap();
+        assert_eq!(content.rows.len(), 400, "{compress}");
+        assert_eq!(content.rows[..200], content.rows[200..], "{compress}");
+    }
+}
+
+#[test]
+fn inferred_doubles_that_would_be_rounded_are_dirty() {
+    for (name, sample, more) in [
+        ("a.csv", "d\n1.5\n1e5\n", "d\n0.30000000000000004\n0.12345678901234567\n1e999\n"),
+        (
+            "a.jsonl",
+            "{\"d\":1.5}\n{\"d\":1e5}\n",
+            "{\"d\":0.30000000000000004}\n{\"d\":0.12345678901234567}\n{\"d\":1e999}\n",
+        ),
+    ] {
+        let (sample, more) = (input(name, sample), input(name, more));
+        let read = |parameter: Value| {
+            let format = format(&parameter, name);
+            let schema = schema(&format, &sample).unwrap();
+            let share = format.shares(&more, None).unwrap().next().unwrap().unwrap();
+            let (mut rows, mut dirty) = (Vec::new(), Vec::new());
+            read_share(&format, &more, &share, &schema, None, BUDGET, &mut rows, &mut dirty)
+                .unwrap();
+            let codes: Vec<_> = dirty.into_iter().map(|record| record.code).collect();
+            (rows.len(), codes)
+        };
+        let inferred = read(json!({ "header": true }));
+        assert_eq!(inferred, (1, vec!["format.precision".into(), "format.range".into()]), "{name}");
+        // Who declares a double wants the nearest one.
+        let column = json!([{ "name": "d", "type": "double" }]);
+        let declared = read(json!({ "header": true, "column": column }));
+        assert_eq!(declared, (2, vec!["format.range".into()]), "{name}");
+    }
+}
+
+#[test]
+fn the_number_of_rows_is_that_of_the_file_whichever_columns_are_chosen() {
+    for (text, expected) in [("a,b,c\n\nd,e,f\n\n", 2), ("a\n\nb\n", 3), ("\n\na,b\n", 1)] {
+        let chosen = [
+            json!([{ "index": 0, "type": "string" }]),
+            json!([{ "value": "x" }]),
+            json!([{ "value": 1, "type": "int" }, { "index": 0, "type": "string" }]),
+        ];
+        for column in chosen {
+            let got = rows(json!({ "column": column }), text);
+            assert_eq!(got.len(), expected, "{column} {text:?}");
+        }
+    }
+}
+
+#[test]
+fn names_may_have_another_case() {
+    let parameter = json!({
+        "header": true, "column": ["ID", { "name": "Name", "type": "string" }],
+        "csvReaderConfig": { "caseSensitive": false },
+    });
+    let content = read(&parameter, &input("a.csv", "id,NAME\n1,x\n")).unwrap();
+    assert_eq!(content.rows, [row(&["1", "x"])]);
+    assert_eq!(types(&content.schema), ["bigint", "string"]);
+    let all = json!({ "header": true, "csvReaderConfig": { "caseSensitive": false } });
+    let files = [input("a.csv", "id,name\n1,x\n"), input("b.csv", "NAME,ID\ny,2\n")];
+    let format = format(&all, "a.csv");
+    let schema = format.schema(2, &|index| Ok(files[index].clone())).unwrap();
+    assert_eq!(types(&schema), ["bigint", "string"]);
 }

@@ -195,6 +195,15 @@ fn what_has_no_end_comes_back() {
 }
 
 #[test]
+fn a_pattern_may_hold_what_has_a_meaning() {
+    let days = Arc::new(Date32Array::from(vec![0])) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([("day", days.clone()), ("again", days)]).unwrap();
+    let parameter = json!({ "dateFormat": "dd,MM \"yyyy\"" });
+    let text = String::from_utf8(written(&parameter, &[batch])).unwrap();
+    assert_eq!(text, "\"01,01 \"\"1970\"\"\",\"01,01 \"\"1970\"\"\"\n");
+}
+
+#[test]
 fn dates_follow_the_pattern_of_the_job() {
     let days: ArrayRef = Arc::new(Date32Array::from(vec![19_782]));
     let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_709_209_845_123_456]));
