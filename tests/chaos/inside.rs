@@ -1,6 +1,87 @@
-//! Kills in the middle of one call of a guest.
+//! Kills in the middle of one call of a guest: before one of the calls that it makes to its host, and
+//! while it waits for a lock in the database.
+
+use tests::{Stopped, soak};
 
 use crate::scenario::{Scenario, Site};
+
+/// Kills inside of calls of the name `call`, at moments spread over all that they do. A run may do a
+/// little less than another, such as wait fewer times for an answer, and end before it comes there.
+fn check(scenario: Scenario, call: &str) {
+    let all = scenario.undisturbed(1).host_calls(Some(call));
+    assert!(all > 0, "{scenario:?}: no {call} calls its host");
+    let points = if soak() { 25 } else { 3 };
+    let (mut tries, mut hits) = (0, 0);
+    for nth in (1..=points).map(|point| (all * point / points).max(1)) {
+        let site = Site::new(scenario, 1);
+        tries += 1;
+        match Stopped::at(site.stopping(&[]), &format!("{call}.host:{nth}:before"), site.env.root())
+        {
+            Ok(stopped) => {
+                hits += 1;
+                site.killed(|| stopped.kill());
+                site.resume(1);
+            }
+            Err(output) => {
+                site.check(&output.expect(0), 1);
+            }
+        }
+    }
+    assert!(hits * 2 > tries, "{scenario:?}: {hits} of {tries} kills hit a {call}");
+}
+
+/// A test for each call in each scenario.
+macro_rules! inside {
+    ($($scenario:ident { $($name:ident: $call:expr;)* })*) => {
+        $(#[allow(non_snake_case, reason = "named after the scenario")]
+        mod $scenario {
+            use super::{Scenario, check};
+            $(#[test] fn $name() { check(Scenario::$scenario, $call); })*
+        })*
+    };
+}
+
+inside! {
+    Table {
+        prepare: "writer.prepare";
+        close: "writer.close";
+        finish: "writer.finish";
+    }
+    Parquet {
+        prepare: "writer.prepare";
+        close: "writer.close";
+        finish: "writer.finish";
+    }
+    Refused {
+        prepare: "writer.prepare";
+        close: "writer.close";
+        finish: "writer.finish";
+    }
+    Long {
+        a_commit: "writer.commit";
+    }
+    Text {
+        a_write: "writer.write";
+        a_commit: "writer.commit";
+        close: "writer.close";
+    }
+}
+
+#[test]
+fn between_two_files_that_finish_publishes() {
+    let all = Scenario::Parquet.undisturbed(1).host_calls(Some("writer.finish"));
+    let hit = (1..=all).any(|nth| {
+        let site = Site::new(Scenario::Parquet, 1);
+        site.killed(|| site.stopped_at(&format!("writer.finish.host:{nth}:before")).kill());
+        let published = site.env.published("out").len() as u64;
+        let is_between = (1..Scenario::Parquet.tasks()).contains(&published);
+        if is_between {
+            assert_eq!(site.resume(1), Scenario::Parquet.tasks());
+        }
+        is_between
+    });
+    assert!(hit, "no kill came between two files");
+}
 
 /// Starts the job to `point`, holds a lock that what comes next needs, and kills it while it waits.
 fn killed_waiting(site: &Site, point: &str, lock: &str) {
@@ -8,15 +89,17 @@ fn killed_waiting(site: &Site, point: &str, lock: &str) {
     let held = site.database().hold(lock);
     let mut running = stopped.go();
     running.until("a session that waits for the lock", |_| site.database().waiting() > 0);
-    assert_eq!(running.kill().code, None);
+    site.killed(|| assert_eq!(running.kill().code, None));
     drop(held);
 }
 
 #[test]
 fn in_prepare() {
-    let site = Site::new(Scenario::Table, 1);
-    killed_waiting(&site, "writer.prepare:1:before", "lock table log");
-    assert_eq!(site.resume(1), 0);
+    for scenario in [Scenario::Table, Scenario::Refused] {
+        let site = Site::new(scenario, 1);
+        killed_waiting(&site, "writer.prepare:1:before", "lock table log");
+        assert_eq!(site.resume(1), 0);
+    }
 }
 
 #[test]
@@ -49,36 +132,9 @@ fn inside_a_commit_behind_rows_refused() {
 
 #[test]
 fn in_the_middle_of_finish() {
-    let site = Site::new(Scenario::Table, 1);
-    killed_waiting(&site, "writer.finish:1:before", "lock table log");
-    assert_eq!(site.resume(1), 2);
-}
-
-/// How often a kill is tried until it hits between the first and the last file that appears.
-const TRIES_MAX: u32 = 50;
-
-#[test]
-fn between_two_files_that_finish_publishes() {
-    for _ in 0..TRIES_MAX {
-        let site = Site::new(Scenario::Parquet, 1);
-        let published = || {
-            let files = site.env.files("out");
-            files
-                .iter()
-                .filter(|file| {
-                    !file.iter().any(|part| part.to_string_lossy().starts_with(['.', '_']))
-                })
-                .count() as u64
-        };
-        let running = site.stopped_at("writer.finish:1:before").go();
-        while published() == 0 {
-            std::hint::spin_loop();
-        }
-        let _ = running.kill();
-        if published() < Scenario::Parquet.tasks() {
-            assert_eq!(site.resume(1), Scenario::Parquet.tasks());
-            return;
-        }
+    for scenario in [Scenario::Table, Scenario::Refused] {
+        let site = Site::new(scenario, 1);
+        killed_waiting(&site, "writer.finish:1:before", "lock table log");
+        assert_eq!(site.resume(1), scenario.tasks());
     }
-    panic!("no kill came between two files");
 }

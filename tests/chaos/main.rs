@@ -2,8 +2,8 @@
 //!
 //! `airlock-stops` is `airlock` with stop points between the engine and its ports. It stops at the
 //! point that a test names; the test sees that it was reached, sends SIGKILL from outside, resumes and
-//! compares with a run that nothing disturbed. What a guest does inside of one call is met by a lock
-//! that the test holds in the database, or by watching the destination's folder.
+//! compares with a run that nothing disturbed. What a guest does inside of one call is met before one of
+//! its calls to the host, or by a lock that the test holds in the database.
 //!
 //! Each resumed run also shows that tasks that were done are not read again.
 

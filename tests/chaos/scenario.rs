@@ -1,5 +1,6 @@
 //! The jobs that are killed, and what must come out of each.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,7 @@ use tests::{Airlock, Database, Document, Env, Output, PgServer, Stopped, documen
 /// What is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scenario {
-    /// PostgreSQL to PostgreSQL, a table without a key; each task commits once on its way.
+    /// PostgreSQL to PostgreSQL, a table without a key; each task commits once, at its end.
     Table,
     /// CSV to Parquet, several files.
     Parquet,
@@ -20,9 +21,14 @@ pub(crate) enum Scenario {
     /// The same of one long file that is packed, so that it is one task: it commits on its way, and goes
     /// on behind its last commit.
     Long,
+    /// The long file to CSV, which is durable up to the middle of a part.
+    Text,
+    /// A file so long that its task ends one Parquet file and begins another: what is begun of such a
+    /// file has no footer, and can't be made durable before its end.
+    Huge,
 }
 
-/// Rows of the large table and the bytes of each: two tasks of 40 MiB, each one commit.
+/// Rows of the large table and the bytes of each: two tasks of 40 MiB.
 const LARGE_ROWS: u32 = 8192;
 const LARGE: &str = "repeat(md5(n::text), 320)";
 /// Files and rows of each in the scenarios that read CSV.
@@ -31,15 +37,24 @@ const ROWS: u64 = 2000;
 /// Rows of the long file and characters of each: 80 MiB, of which the destination commits 32 at a time.
 const LONG_ROWS: u64 = 20_000;
 const LONG_CHARACTERS: usize = 4096;
+/// Rows of the huge file: 350 MiB, of which a Parquet file gets 256.
+const HUGE_ROWS: u64 = 90_000;
 
 impl Scenario {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Table, Self::Parquet, Self::Refused, Self::Long, Self::Text, Self::Huge];
+
     /// The tasks of a run on one lane.
     pub(crate) fn tasks(self) -> u64 {
         match self {
             Self::Table => 2,
             Self::Parquet | Self::Refused => FILES,
-            Self::Long => 1,
+            Self::Long | Self::Text | Self::Huge => 1,
         }
+    }
+
+    fn has_database(self) -> bool {
+        matches!(self, Self::Table | Self::Refused | Self::Long)
     }
 
     fn document(self, lanes: u32) -> Document {
@@ -47,30 +62,42 @@ impl Scenario {
             Self::Table => {
                 let reader =
                     json!({"datasource": "pg", "table": "source", "splitFactor": 2 / lanes});
-                let sql = |word: &str| {
-                    json!([format!("insert into log select '{word} ' || count(*) from copy")])
-                };
-                let writer = json!({"datasource": "pg", "table": "copy", "preSql": sql("before"), "postSql": sql("after")});
-                (("postgresql", reader), ("postgresql", writer))
+                (("postgresql", reader), logged_table("copy"))
             }
             Self::Parquet => (rows_reader("none"), document::out("parquet")),
-            Self::Refused => (rows_reader("none"), document::table("guarded")),
+            Self::Refused => (rows_reader("none"), logged_table("guarded")),
             Self::Long => (rows_reader("gzip"), document::table("guarded")),
+            Self::Text => (rows_reader("gzip"), document::out("csv")),
+            Self::Huge => {
+                let (kind, mut parameter) = document::out("parquet");
+                parameter["compress"] = "none".into();
+                (rows_reader("gzip"), (kind, parameter))
+            }
         };
-        Document::new(reader, writer).concurrent(lanes).tolerating(100)
+        Document::new(reader, writer).concurrent(lanes).tolerating(200)
     }
 
     /// What a run that is never killed leaves behind.
     pub(crate) fn undisturbed(self, lanes: u32) -> &'static Undisturbed {
-        static ALL: [OnceLock<Undisturbed>; 8] = [const { OnceLock::new() }; 8];
+        static ALL: [OnceLock<Undisturbed>; 12] = [const { OnceLock::new() }; 12];
         let index = self as usize * 2 + (lanes as usize - 1);
         ALL[index].get_or_init(|| {
             let site = Site::new(self, lanes);
-            let output = site.stopping(&[]).run().expect(0);
-            let calls = site.calls();
-            Undisturbed { left: site.left(&output), calls }
+            let summary = site.stopping(&[]).run().expect(0).json();
+            let (calls, host_calls) = (site.calls(), site.host_calls());
+            Undisturbed { sums: sums(&summary), rows: site.rows(&summary), calls, host_calls }
         })
     }
+}
+
+/// A table, with a word in the table `log` before the rows come and after.
+fn logged_table(name: &str) -> (&'static str, Value) {
+    let sql =
+        |word: &str| json!([format!("insert into log select '{word} ' || count(*) from {name}")]);
+    let (kind, mut parameter) = document::table(name);
+    parameter["preSql"] = sql("before");
+    parameter["postSql"] = sql("after");
+    (kind, parameter)
 }
 
 fn rows_reader(compress: &str) -> (&'static str, Value) {
@@ -85,8 +112,22 @@ fn rows_reader(compress: &str) -> (&'static str, Value) {
 
 /// What came out, and the calls that it took.
 pub(crate) struct Undisturbed {
-    pub(crate) left: String,
+    sums: String,
+    pub(crate) rows: String,
     pub(crate) calls: Vec<String>,
+    /// The calls in which guests called their host, one for each time.
+    host_calls: Vec<String>,
+}
+
+impl Undisturbed {
+    pub(crate) fn count(&self, call: &str) -> usize {
+        self.calls.iter().filter(|line| *line == call).count()
+    }
+
+    /// How often a guest calls its host in calls of this name; in all calls for `None`.
+    pub(crate) fn host_calls(&self, call: Option<&str>) -> usize {
+        self.host_calls.iter().filter(|line| call.is_none_or(|call| *line == call)).count()
+    }
 }
 
 /// One job, where it runs.
@@ -94,36 +135,32 @@ pub(crate) struct Site {
     scenario: Scenario,
     pub(crate) env: Env,
     database: Option<Database>,
+    /// Tasks that were in the books when a program was killed.
+    completed: Cell<u64>,
 }
 
 impl Site {
     pub(crate) fn new(scenario: Scenario, lanes: u32) -> Self {
         let mut env = Env::new();
-        let database = (scenario != Scenario::Parquet).then(|| PgServer::shared().database());
+        let database = scenario.has_database().then(|| PgServer::shared().database());
         if let Some(database) = &database {
             database.admit(&mut env);
-        }
-        match (scenario, &database) {
-            (Scenario::Table, Some(database)) => database.setup(&format!(
-                "create table source (n int, label text); create table copy (like source);
-                 create table log (what text);
-                 insert into source select n, {LARGE} from generate_series(1, {LARGE_ROWS}) n;
-                 analyze source"
-            )),
-            (Scenario::Refused | Scenario::Long, Some(database)) => {
+            database.setup("create table log (what text)");
+            match scenario {
+                Scenario::Table => database.setup(&format!(
+                    "create table source (n int, label text); create table copy (like source);
+                     insert into source select n, {LARGE} from generate_series(1, {LARGE_ROWS}) n;
+                     analyze source"
+                )),
                 // Without a key, so that a row that comes twice is there twice.
-                database
-                    .setup("create table guarded (id bigint, n bigint check (n >= 0), label text)");
+                _ => database
+                    .setup("create table guarded (id bigint, n bigint check (n >= 0), label text)"),
             }
-            _ => {}
         }
         match scenario {
             Scenario::Table => {}
-            Scenario::Long => {
-                let file = write_file(&env, 0, LONG_ROWS, LONG_CHARACTERS);
-                let packed = Command::new("gzip").arg("-1").arg(file).status();
-                assert!(packed.is_ok_and(|status| status.success()));
-            }
+            Scenario::Long | Scenario::Text => write_packed(&env, LONG_ROWS),
+            Scenario::Huge => write_packed(&env, HUGE_ROWS),
             Scenario::Parquet | Scenario::Refused => {
                 for file in 0..FILES {
                     write_file(&env, file, ROWS, 0);
@@ -131,7 +168,7 @@ impl Site {
             }
         }
         env.write_json("job.json", scenario.document(lanes).json());
-        Self { scenario, env, database }
+        Self { scenario, env, database, completed: Cell::new(0) }
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -152,10 +189,22 @@ impl Site {
         self.env.root().join("trace")
     }
 
-    /// The calls of the newest program.
-    pub(crate) fn calls(&self) -> Vec<String> {
+    /// The lines of the newest program's trace.
+    fn traced(&self) -> Vec<String> {
         let text = fs::read_to_string(self.trace()).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// The calls of the newest program.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let is_call = |line: &String| !line.ends_with(" done") && !line.ends_with(".host");
+        self.traced().into_iter().filter(is_call).collect()
+    }
+
+    fn host_calls(&self) -> Vec<String> {
+        let traced = self.traced();
+        let calls = traced.iter().filter_map(|line| line.strip_suffix(".host"));
+        calls.map(str::to_owned).collect()
     }
 
     pub(crate) fn stopped_at(&self, point: &str) -> Stopped {
@@ -163,6 +212,14 @@ impl Site {
             Ok(stopped) => stopped,
             Err(output) => panic!("{:?} never comes to {point}\n{output}", self.scenario),
         }
+    }
+
+    /// Has `kill` end the program, and remembers which tasks it had done.
+    pub(crate) fn killed(&self, kill: impl FnOnce()) {
+        kill();
+        let traced = self.traced();
+        let completed = traced.iter().filter(|line| *line == "store.complete done").count() as u64;
+        self.completed.set(self.completed.get() + completed);
     }
 
     /// Goes on to the end; answers how many tasks were done before.
@@ -179,45 +236,41 @@ impl Site {
         let (tasks, done) = (number("tasks"), number("tasks_resumed"));
         let calls = self.calls();
         let opened = |call: &str| calls.iter().filter(|line| *line == call).count() as u64;
+        assert!(done >= self.completed.get(), "{:?} were done\n{output}", self.completed);
         assert!(opened("writer.open") <= tasks - done, "{calls:?}\n{output}");
         assert!(opened("reader.open") <= tasks - done, "{calls:?}\n{output}");
-        let wanted = &self.scenario.undisturbed(lanes).left;
-        let left = self.left(output);
-        assert!(*wanted == left, "--- never killed ---\n{wanted}\n--- resumed ---\n{left}");
+        let wanted = self.scenario.undisturbed(lanes);
+        same(&wanted.sums, &sums(&summary));
+        same(&wanted.rows, &self.rows(&summary));
         done
     }
 
-    /// Whether the books say that the newest run has succeeded.
-    pub(crate) fn has_succeeded(&self) -> bool {
+    /// The newest run as the books know it, where it has succeeded.
+    pub(crate) fn succeeded(&self) -> Option<Value> {
         let output = self.env.airlock(&["runs", "--limit", "1", "-o", "json"]).run().expect(0);
-        output.json()["runs"][0]["state"] == "succeeded"
+        let run = output.json()["runs"][0].clone();
+        (run["state"] == "succeeded").then_some(run)
     }
 
-    /// Rows, dirty records and sums, as one text.
-    fn left(&self, output: &Output) -> String {
-        let summary = output.json();
-        let mut text = String::new();
-        for key in [
-            "status",
-            "records_read",
-            "records_written",
-            "records_dirty",
-            "records_filtered",
-            "records_changed",
-            "bytes_read",
-            "bytes_written",
-            "tasks",
-        ] {
-            text += &format!("{key} {}\n", summary[key]);
-        }
-        text += &self.dirty(summary["run_id"].as_str().unwrap());
-        text + &match self.scenario {
-            Scenario::Table => self.database().sql(
-                "select count(*), count(distinct n), sum(n), sum(hashtext(label)::bigint) from copy; select * from log order by 1",
-            ),
-            Scenario::Refused | Scenario::Long => self.database().sql("select count(*), sum(id), sum(n), sum(hashtext(label)::bigint) from guarded"),
-            Scenario::Parquet => referee::dump(&self.env.path("out")),
-        }
+    /// Compares what a run left behind that was killed behind its end.
+    pub(crate) fn check_rows(&self, run: &Value, lanes: u32) {
+        same(&self.scenario.undisturbed(lanes).rows, &self.rows(run));
+    }
+
+    /// Rows and dirty records of the run, as one text.
+    fn rows(&self, run: &Value) -> String {
+        let dirty = self.dirty(run["run_id"].as_str().expect("a run has a name"));
+        let sums = |table: &str| {
+            self.database().sql(&format!("select count(*), sum(hashtext(t::text)::bigint) from {table} t; select * from log order by 1"))
+        };
+        dirty
+            + &match self.scenario {
+                Scenario::Table => sums("copy"),
+                Scenario::Refused | Scenario::Long => sums("guarded"),
+                Scenario::Parquet => referee::dump(&self.env.path("out")),
+                Scenario::Text => referee::sums(&self.env.path("out/*.csv")),
+                Scenario::Huge => referee::sums(&self.env.path("out/*.parquet")),
+            }
     }
 
     /// The dirty records, whole, in an order of their own.
@@ -229,6 +282,26 @@ impl Site {
         lines.sort();
         lines.concat()
     }
+}
+
+fn same(wanted: &str, got: &str) {
+    assert!(wanted == got, "--- never killed ---\n{wanted}\n--- resumed ---\n{got}");
+}
+
+/// What a summary says that must not depend on kills.
+fn sums(summary: &Value) -> String {
+    let keys = [
+        "status",
+        "records_read",
+        "records_written",
+        "records_dirty",
+        "records_filtered",
+        "records_changed",
+        "bytes_read",
+        "bytes_written",
+        "tasks",
+    ];
+    keys.map(|key| format!("{key} {}\n", summary[key])).concat()
 }
 
 /// A file with one row in 2,000 that has no number, and two that the guarded table refuses.
@@ -245,4 +318,11 @@ fn write_file(env: &Env, file: u64, rows: u64, characters: usize) -> PathBuf {
         text += &format!("{id},{n},label {id}{filler}\n");
     }
     env.write(&format!("rows-{file}.csv"), text)
+}
+
+/// One such file, long and packed.
+fn write_packed(env: &Env, rows: u64) {
+    let file = write_file(env, 0, rows, LONG_CHARACTERS);
+    let packed = Command::new("gzip").arg("-1").arg(file).status();
+    assert!(packed.is_ok_and(|status| status.success()));
 }

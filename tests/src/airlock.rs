@@ -117,6 +117,11 @@ impl Running {
         text(&self.err)
     }
 
+    /// Fails where the program is at work for longer than any takes.
+    pub(crate) fn in_time(&self, begun: Instant, what: &str) {
+        assert!(begun.elapsed() < RUN_MAX, "{} {what}\n{}", self.what, self.stderr());
+    }
+
     /// Waits until `condition` holds; fails when the program ends before.
     pub fn until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
@@ -124,7 +129,7 @@ impl Running {
             if self.has_ended() && !condition(self) {
                 panic!("{} ended before {what}\n{}", self.what, self.stderr());
             }
-            assert!(begun.elapsed() < RUN_MAX, "{}: no {what}", self.what);
+            self.in_time(begun, &format!("does not come to {what}"));
             std::thread::sleep(LOOK_EVERY);
         }
     }
@@ -138,7 +143,7 @@ impl Running {
     pub fn wait(mut self) -> Output {
         let begun = Instant::now();
         while !self.has_ended() {
-            assert!(begun.elapsed() < RUN_MAX, "{} hangs\n{}", self.what, self.stderr());
+            self.in_time(begun, "does not end");
             std::thread::sleep(LOOK_EVERY);
         }
         self.end()

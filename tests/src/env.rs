@@ -100,6 +100,16 @@ impl Env {
         found
     }
 
+    /// The files below `name` that readers see: no part of their paths in it hides.
+    pub fn published(&self, name: &str) -> Vec<PathBuf> {
+        let folder = self.path(name);
+        let hides = |file: &PathBuf| {
+            let path = file.strip_prefix(&folder).unwrap();
+            path.iter().any(|part| part.to_string_lossy().starts_with(['.', '_']))
+        };
+        self.files(name).into_iter().filter(|file| !hides(file)).collect()
+    }
+
     /// The binary with `arguments`, ready to be started.
     pub fn airlock<A: AsRef<str>>(&self, arguments: &[A]) -> Airlock {
         self.program(&tree::airlock(), arguments)

@@ -2,21 +2,21 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::env::Env;
 
-/// Where Debian keeps the server's programs.
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+/// Where Debian keeps the server's programs, one folder for each version.
+const VERSIONS: &str = "/usr/lib/postgresql";
 /// The password of [`USER`], and a marker: it must stand in no output and no file of the program.
 pub const PASSWORD: &str = "marker-7Qz-never-shown";
 /// Whom jobs log in as; the tests themselves log in as `postgres`.
@@ -26,22 +26,30 @@ const SUPERUSER_PASSWORD: &str = "superuser";
 const STARTS_MAX: u32 = 5;
 const READY_MAX: Duration = Duration::from_secs(120);
 /// Waits for the end of its standard input, which comes with the end of the test program however it
-/// ends; then stops the server at once and takes its folder away.
-const GUARD: &str = r#"
+/// ends; then stops the server of the folder, if one runs, and takes the folder away.
+const KEEPER: &str = r#"
 trap '' INT
-"$PROGRAMS/postgres" -D "$FOLDER/data" "$@" & server=$!
 cat > /dev/null
-"$PROGRAMS/pg_ctl" stop -D "$FOLDER/data" -m fast -t 30 || kill -KILL $server
-wait $server
+"$PROGRAMS/pg_ctl" stop -D "$FOLDER/data" -m fast -t 30 || "$PROGRAMS/pg_ctl" stop -D "$FOLDER/data" -m immediate
 rm -rf "$FOLDER"
 "#;
 
 /// One server; tests have databases of their own in it.
 pub struct PgServer {
     folder: PathBuf,
+    owner: Owner,
     port: u16,
-    guard: Child,
+    process: Mutex<Process>,
+    keeper: Child,
     input: Option<ChildStdin>,
+}
+
+#[derive(Default)]
+struct Process {
+    /// `None` where it does not run.
+    server: Option<Child>,
+    /// How often it was started: each start has a log of its own.
+    starts: u32,
 }
 
 impl PgServer {
@@ -51,79 +59,121 @@ impl PgServer {
         SERVER.get_or_init(Self::start)
     }
 
+    /// A server of one test's own, which it may kill. It ends with the test program at the latest.
+    pub fn own() -> &'static Self {
+        Box::leak(Box::new(Self::start()))
+    }
+
     pub fn start() -> Self {
         let folder =
             tempfile::Builder::new().prefix("airlock-postgresql-").tempdir().unwrap().keep();
         let owner = Owner::find();
         owner.own(&folder);
-        let password = folder.join("password");
-        fs::write(&password, SUPERUSER_PASSWORD).unwrap();
-        owner.own(&password);
-        let data = folder.join("data");
-        let made = owner
-            .command(&format!("{PROGRAMS}/initdb"), &folder)
-            .args(["--username=postgres", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8"])
-            .arg("--locale=C.UTF-8")
-            .arg(format!("--pwfile={}", password.display()))
-            .arg(format!("--pgdata={}", data.display()))
-            .output()
-            .expect("the server's programs are installed by: cargo xtask test");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut keeper = owner
+            .command(Path::new("/bin/sh"), &folder)
+            .args(["-c", KEEPER])
+            .env("PROGRAMS", programs())
+            .env("FOLDER", &folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let input = keeper.stdin.take();
+        let process = Mutex::default();
+        let mut server = Self { folder, owner, port: 0, process, keeper, input };
+        server.make();
         for _ in 0..STARTS_MAX {
-            if let Some(server) = Self::try_start(&folder, &owner) {
+            server.port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            if server.is_started() {
                 server.psql("postgres", &format!("create role {USER} login password '{PASSWORD}'"));
                 return server;
             }
         }
-        panic!("the server does not start\n{}", read(&folder.join("log")));
+        panic!("the server does not start\n{}", server.log());
     }
 
-    fn try_start(folder: &Path, owner: &Owner) -> Option<Self> {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let settings = [
-            "listen_addresses=127.0.0.1".to_owned(),
-            format!("port={port}"),
-            format!("unix_socket_directories={}", folder.display()),
+    /// The folder of its data.
+    fn make(&self) {
+        let password = self.folder.join("password");
+        fs::write(&password, SUPERUSER_PASSWORD).unwrap();
+        self.owner.own(&password);
+        let made = self
+            .owner
+            .command(&programs().join("initdb"), &self.folder)
+            .args(["--username=postgres", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8"])
+            .arg("--locale=C.UTF-8")
+            .arg(format!("--pwfile={}", password.display()))
+            .arg(format!("--pgdata={}", self.data().display()))
+            .output()
+            .expect("the server's programs are installed by: cargo xtask test");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Starts the server, and waits until it answers or has ended, such as where its port is taken.
+    fn is_started(&self) -> bool {
+        let mut process = self.process();
+        process.starts += 1;
+        let log_file = log_file(&self.folder, process.starts);
+        let log = fs::File::create(&log_file).unwrap();
+        let server = self
+            .owner
+            .command(&programs().join("postgres"), &self.folder)
+            .arg("-D")
+            .arg(self.data())
+            .args(self.settings().iter().map(|setting| format!("-c{setting}")))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let server = process.server.insert(server);
+        let begun = Instant::now();
+        while begun.elapsed() < READY_MAX && server.try_wait().unwrap().is_none() {
+            if read(&log_file).contains("ready to accept connections") {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        process.end();
+        false
+    }
+
+    fn settings(&self) -> [String; 10] {
+        [
+            "listen_addresses=127.0.0.1".into(),
+            format!("port={}", self.port),
+            format!("unix_socket_directories={}", self.folder.display()),
             "fsync=off".into(),
             "full_page_writes=off".into(),
-            "synchronous_commit=off".into(),
             "max_wal_size=4GB".into(),
             "log_connections=on".into(),
             "log_statement=all".into(),
             "log_line_prefix=%d|%u|%p|".into(),
             "timezone=UTC".into(),
-        ];
-        let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
-        let mut guard = owner
-            .command("/bin/sh", folder)
-            .args(["-c", GUARD, "guard"])
-            .args(settings.iter().map(|setting| format!("-c{setting}")))
-            .env("PROGRAMS", PROGRAMS)
-            .env("FOLDER", folder)
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let input = guard.stdin.take();
-        let server = Self { folder: folder.to_owned(), port, guard, input };
-        server.is_ready().then_some(server)
+        ]
     }
 
-    fn is_ready(&self) -> bool {
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the server with SIGKILL.
+    pub fn kill(&self) {
+        self.process().end();
+    }
+
+    /// Starts a killed server again, in its place and on its port.
+    pub fn start_again(&self) {
         let begun = Instant::now();
-        while begun.elapsed() < READY_MAX {
-            let log = self.log();
-            if log.contains("could not bind") {
-                return false;
-            }
-            let open = TcpStream::connect(("127.0.0.1", self.port)).is_ok();
-            if open && log.contains("ready to accept connections") {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        // The sessions of a killed server end a moment after it; until then the folder is theirs.
+        while !self.is_started() {
+            assert!(begun.elapsed() < READY_MAX, "it does not start again\n{}", self.log());
         }
-        false
     }
 
     pub fn port(&self) -> u16 {
@@ -132,7 +182,8 @@ impl PgServer {
 
     /// Everything that the server logged.
     pub fn log(&self) -> String {
-        read(&self.folder.join("log"))
+        let starts = self.process().starts;
+        (1..=starts).map(|start| read(&log_file(&self.folder, start))).collect()
     }
 
     /// A new database, empty, with the schema `public`.
@@ -173,10 +224,20 @@ impl PgServer {
         psql
     }
 
-    /// Stops the server and waits until it is gone.
+    /// Stops the server, takes its folder away, and waits until both are gone.
     pub fn stop(&mut self) {
         drop(self.input.take());
-        let _ = self.guard.wait();
+        let _ = self.keeper.wait();
+        self.kill();
+    }
+}
+
+impl Process {
+    fn end(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
     }
 }
 
@@ -184,6 +245,20 @@ impl Drop for PgServer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The programs of the newest version that is installed.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+    let versions = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let usable = versions
+        .map(|version| (version, Path::new(VERSIONS).join(version.to_string()).join("bin")));
+    let newest = usable.filter(|(_, folder)| folder.join("initdb").exists()).max();
+    newest.expect("the server's programs are installed by: cargo xtask test").1
+}
+
+fn log_file(folder: &Path, start: u32) -> PathBuf {
+    folder.join(format!("log-{start}"))
 }
 
 fn read(path: &Path) -> String {
@@ -211,7 +286,7 @@ impl Owner {
         }
     }
 
-    fn command(&self, program: &str, folder: &Path) -> Command {
+    fn command(&self, program: &Path, folder: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
         if let Some((user, group)) = self.0 {
@@ -286,19 +361,6 @@ impl Database {
         ));
     }
 
-    /// Waits until no job is logged in any more.
-    pub fn until_left(&self) {
-        let begun = Instant::now();
-        let sessions = format!(
-            "select count(*) from pg_stat_activity where usename = '{USER}' and datname = '{}'",
-            self.name
-        );
-        while self.count(&sessions) > 0 {
-            assert!(begun.elapsed() < READY_MAX, "sessions of an ended program stay");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
     /// What the server logged about jobs in this database.
     pub fn log(&self) -> Vec<String> {
         let mark = format!("{}|{USER}|", self.name);
@@ -311,10 +373,18 @@ impl Database {
         self.log().iter().filter(|line| line.contains("connection authorized")).count()
     }
 
-    /// Statements of jobs that contain `text`, in lower case.
+    /// Statements of jobs that begin with `text`, in lower case. What an error says of its statement
+    /// is no other one.
     pub fn statements(&self, text: &str) -> usize {
         let log = self.log();
-        log.iter().filter(|line| line.to_lowercase().contains(text)).count()
+        let statements = log.iter().filter_map(|line| {
+            let (_, said) = line.split_once("LOG:  ")?;
+            let (kind, statement) = said.split_once(": ")?;
+            (kind == "statement" || kind.starts_with("execute")).then_some(statement)
+        });
+        statements
+            .filter(|statement| statement.trim_start().to_lowercase().starts_with(text))
+            .count()
     }
 
     /// The properties of a data source, the password from the environment of [`Database::admit`].

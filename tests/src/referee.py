@@ -45,24 +45,34 @@ def unpacked(path):
     return data
 
 
-def load(connection, name, pattern):
-    """Makes the view `name`: every column a text."""
+def source(connection, name, pattern):
+    """What DuckDB selects from, for the table `name`."""
     paths = files(pattern)
     if kind(paths[0]) == ".parquet":
         listed = ", ".join(f"'{path}'" for path in paths)
-        source = f"read_parquet([{listed}])"
-    elif kind(paths[0]) == ".csv":
+        return f"read_parquet([{listed}])"
+    if kind(paths[0]) == ".csv":
         listed = ", ".join(f"'{path}'" for path in paths)
-        source = f"read_csv([{listed}], all_varchar=true, header=true, delim=',', quote='\"', escape='\"')"
-    else:
-        table = jsonl(paths)
-        connection.register(f"{name}_arrow", table)
-        source = f"{name}_arrow"
-    described = connection.execute(f"describe select * from {source}").fetchall()
+        return f"read_csv([{listed}], all_varchar=true, header=true, delim=',', quote='\"', escape='\"')"
+    connection.register(f"{name}_arrow", jsonl(paths))
+    return f"{name}_arrow"
+
+
+def load(connection, name, pattern):
+    """Makes the table `name`: every column a text."""
+    origin = source(connection, name, pattern)
+    described = connection.execute(f"describe select * from {origin}").fetchall()
     columns = [row[0] for row in described]
     texts = ", ".join(f'cast("{column}" as varchar) as "{column}"' for column in columns)
-    connection.execute(f"create temp table {name} as select {texts} from {source}")
+    connection.execute(f"create temp table {name} as select {texts} from {origin}")
     return columns
+
+
+def sums(pattern):
+    """How many rows, and a number that another set of rows would hardly have."""
+    connection = duckdb.connect()
+    origin = source(connection, "t", pattern)
+    print(*connection.execute(f"select count(*), sum(hash(t::text)) from {origin} t").fetchone())
 
 
 def jsonl(paths):
@@ -76,6 +86,17 @@ def jsonl(paths):
                     value = "true" if value else "false"
                 columns.setdefault(key, []).append(value)
     return pyarrow.table({key: pyarrow.array(values, pyarrow.string()) for key, values in columns.items()})
+
+
+def kinds(pattern):
+    """Which kinds of JSON value each member has."""
+    found = {}
+    for path in files(pattern):
+        for line in unpacked(path).splitlines():
+            for key, value in json.loads(line).items():
+                found.setdefault(key, set()).add(type(value).__name__)
+    for key, values in found.items():
+        print(key, *sorted(values))
 
 
 def compare(left, right):
@@ -186,5 +207,13 @@ def make(path, query):
 
 
 if __name__ == "__main__":
-    commands = {"compare": compare, "types": types, "dump": dump, "lineitem": lineitem, "make": make}
+    commands = {
+        "compare": compare,
+        "types": types,
+        "dump": dump,
+        "sums": sums,
+        "kinds": kinds,
+        "lineitem": lineitem,
+        "make": make,
+    }
     commands[sys.argv[1]](*sys.argv[2:])

@@ -17,9 +17,22 @@ pub fn compare(left: &Path, right: &Path) -> u64 {
 
 /// The columns of a Parquet file: name and Arrow type.
 pub fn types(file: &Path) -> Vec<(String, String)> {
-    let answer = ask(&["types", &file.display().to_string()]);
+    pairs(&ask(&["types", &file.display().to_string()]))
+}
+
+fn pairs(answer: &str) -> Vec<(String, String)> {
     let pairs = answer.lines().filter_map(|line| line.split_once(' '));
     pairs.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+}
+
+/// How many rows a table has, and a sum over all values, in any order.
+pub fn sums(table: &Path) -> String {
+    ask(&["sums", &table.display().to_string()])
+}
+
+/// The members of JSON lines, and which kinds of value each has, in Python's words.
+pub fn kinds(table: &Path) -> Vec<(String, String)> {
+    pairs(&ask(&["kinds", &table.display().to_string()]))
 }
 
 /// Every file below a folder, names without the run's id, unpacked and readable.

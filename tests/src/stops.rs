@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::airlock::{Airlock, Output, Running};
 
@@ -24,7 +25,9 @@ impl Stopped {
             .env("AIRLOCK_STOP", point)
             .env("AIRLOCK_STOP_REACHED", &reached.display().to_string())
             .start();
+        let begun = Instant::now();
         while !reached.exists() {
+            running.in_time(begun, &format!("does not come to {point}"));
             if running.has_ended() {
                 // Its last act may have been to come there.
                 return Err(running.wait());

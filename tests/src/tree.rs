@@ -17,6 +17,11 @@ pub fn airlock() -> PathBuf {
     existing(profile().join("airlock"), "cargo build --release --package cli")
 }
 
+/// The binary with stop points.
+pub fn stops() -> PathBuf {
+    existing(profile().join("airlock-stops"), "cargo build --release --package tests")
+}
+
 /// A component that is not built in.
 pub fn component(name: &str) -> PathBuf {
     existing(

@@ -3,8 +3,10 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use domain::Side;
 
 /// How often the file that lets a stopped program go on is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -17,10 +19,26 @@ enum Moment {
 
 #[derive(Debug)]
 struct Point {
-    /// `writer.commit`, or `any`.
+    /// `writer.commit`, `writer.commit.host`, `any` or `host`.
     call: String,
     nth: u32,
     moment: Moment,
+}
+
+/// The calls that are under way.
+#[derive(Debug, Default)]
+struct UnderWay {
+    reader: Option<&'static str>,
+    writer: Option<&'static str>,
+}
+
+impl UnderWay {
+    fn of(&mut self, side: Side) -> &mut Option<&'static str> {
+        match side {
+            Side::Reader => &mut self.reader,
+            Side::Writer => &mut self.writer,
+        }
+    }
 }
 
 /// The point of this process, and the calls so far.
@@ -28,6 +46,7 @@ pub(crate) struct Points {
     point: Option<Point>,
     reached: PathBuf,
     seen: Mutex<u32>,
+    under_way: Mutex<UnderWay>,
     trace: Option<Mutex<File>>,
 }
 
@@ -39,48 +58,92 @@ impl Points {
         let open = |path: String| OpenOptions::new().create(true).append(true).open(path);
         let trace = variable("AIRLOCK_STOP_TRACE").map(open).transpose();
         let trace = trace.map_err(|error| error.to_string())?.map(Mutex::new);
-        Ok(Self { point, reached, seen: Mutex::new(0), trace })
+        Ok(Self { point, reached, seen: Mutex::new(0), under_way: Mutex::default(), trace })
     }
 
     /// The call's work, with the stop before or after it where it is due.
-    pub(crate) async fn around<T>(&self, call: &str, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn around<T>(&self, call: &'static str, work: impl Future<Output = T>) -> T {
         let due = self.due(call);
         if due == Some(Moment::Before) {
             self.stop(call).await;
         }
+        let side = side(call);
+        if let Some(side) = side {
+            *locked(&self.under_way).of(side) = Some(call);
+        }
         let answer = work.await;
+        if let Some(side) = side {
+            *locked(&self.under_way).of(side) = None;
+        }
+        self.write_down(&format!("{call} done"));
         if due == Some(Moment::After) {
             self.stop(call).await;
         }
         answer
     }
 
-    fn due(&self, call: &str) -> Option<Moment> {
-        if let Some(trace) = &self.trace {
-            let mut trace = trace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            // A trace that cannot be written is one that the test will miss.
-            let _ = writeln!(trace, "{call}");
+    /// A guest is about to call its host. Blocks where that is the point.
+    pub(crate) fn host_call(&self, side: Side) {
+        let Some(call) = *locked(&self.under_way).of(side) else { return };
+        let call = format!("{call}.host");
+        if self.due(&call).is_some() {
+            self.say_reached(&call);
+            while !self.may_go_on() {
+                std::thread::sleep(LOOK_EVERY);
+            }
         }
+    }
+
+    fn due(&self, call: &str) -> Option<Moment> {
+        self.write_down(call);
         let point = self.point.as_ref()?;
-        if point.call != call && point.call != "any" {
+        let each = if call.ends_with(".host") { "host" } else { "any" };
+        if point.call != call && point.call != each {
             return None;
         }
-        let mut seen = self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut seen = locked(&self.seen);
         *seen += 1;
         (*seen == point.nth).then_some(point.moment)
     }
 
+    fn write_down(&self, line: &str) {
+        if let Some(trace) = &self.trace {
+            // A trace that cannot be written is one that the test will miss.
+            let _ = locked(trace).write_all(format!("{line}\n").as_bytes());
+        }
+    }
+
     async fn stop(&self, call: &str) {
+        self.say_reached(call);
+        while !self.may_go_on() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn say_reached(&self, call: &str) {
         // Written apart and renamed: who sees the file sees all of it.
         let making = self.reached.with_extension("making");
         let _ =
             std::fs::write(&making, call).and_then(|()| std::fs::rename(&making, &self.reached));
+    }
+
+    fn may_go_on(&self) -> bool {
         let mut go = self.reached.clone().into_os_string();
         go.push(".go");
-        let go = PathBuf::from(go);
-        while !go.exists() {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        PathBuf::from(go).exists()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// On whose side a call of a port is; `None` for the store.
+fn side(call: &str) -> Option<Side> {
+    match call.split('.').next() {
+        Some("source" | "reader") => Some(Side::Reader),
+        Some("destination" | "writer") => Some(Side::Writer),
+        _ => None,
     }
 }
 

@@ -41,6 +41,15 @@ impl cli::Ports for Stopping {
     fn destination(&self, port: sandbox::GuestDestination) -> Self::Destination {
         Stops { port, points: self.0.clone() }
     }
+
+    fn on_host_call(&self) -> Option<sandbox::OnHostCall> {
+        let points = self.0.clone();
+        Some(Arc::new(move |call| {
+            if let Some(side) = call.side {
+                points.host_call(side);
+            }
+        }))
+    }
 }
 
 impl<P: Source> Source for Stops<P> {
