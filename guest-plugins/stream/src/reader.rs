@@ -64,6 +64,24 @@ impl Recipe {
         }
     }
 
+    /// Fails where a sequence leaves its type before the last of the slices ends.
+    fn check_slices(&self, count: u32) -> Result<()> {
+        let rows = u128::from(self.rows_per_slice) * u128::from(count);
+        for (index, generator) in self.generators.iter().enumerate() {
+            let Generator::Sequence { kind, first, step } = generator else { continue };
+            if !fits(*kind, *first, *step, rows) {
+                let message = format!(
+                    "column {index}: the sequence leaves the range of its type within {rows} rows, {} for each of {count} tasks",
+                    self.rows_per_slice
+                );
+                return Err(Fault::user("stream.column", message)
+                    .at(format!("/parameter/column/{index}/sequence"))
+                    .hint("begin lower, or make fewer rows or tasks"));
+            }
+        }
+        Ok(())
+    }
+
     fn batch(&self, first: u64, count: usize) -> Result<RecordBatch> {
         let columns = self.generators.iter().enumerate();
         let columns = columns
@@ -173,15 +191,23 @@ fn sequence(kind: Kind, text: &str, rows: u64) -> Result<Generator, String> {
         text.trim().parse::<i64>().map_err(|_| format!("\"{text}\" is not a whole number"))
     };
     let (first, step) = (number(first)?, number(step)?);
-    let end = i128::from(first) + i128::from(step) * i128::from(rows);
-    let fits = match kind {
-        Kind::Int => i32::try_from(first).is_ok() && i32::try_from(end).is_ok(),
-        _ => i64::try_from(end).is_ok(),
-    };
-    match fits {
+    match fits(kind, first, step, u128::from(rows)) {
         true => Ok(Generator::Sequence { kind, first, step }),
         false => Err(format!("\"{text}\" leaves the range of its type within {rows} rows")),
     }
+}
+
+/// Whether a sequence keeps within its type for so many rows.
+fn fits(kind: Kind, first: i64, step: i64, rows: u128) -> bool {
+    let last = i128::try_from(rows.saturating_sub(1))
+        .ok()
+        .and_then(|rows| i128::from(step).checked_mul(rows)?.checked_add(first.into()));
+    let ends = [Some(i128::from(first)), last];
+    ends.into_iter().all(|end| match (end, kind) {
+        (Some(end), Kind::Int) => i32::try_from(end).is_ok(),
+        (Some(end), _) => i64::try_from(end).is_ok(),
+        (None, _) => false,
+    })
 }
 
 /// A session holds nothing but the recipe.
@@ -196,6 +222,7 @@ impl Reader for StreamReader {
 
     fn plan(&mut self, parallelism: u32, _since: &[Position]) -> Result<Plan> {
         let next = Next { index: 0, count: parallelism.max(1) };
+        self.0.check_slices(next.count)?;
         Ok(Plan { datasets: vec![self.0.dataset()], bounded: true, start: next.to_bytes() })
     }
 

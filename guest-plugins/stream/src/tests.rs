@@ -159,3 +159,38 @@ fn a_path_is_refused_with_the_way_out() {
     assert_eq!(refused(json!({"encoding": "GBK"})).code, "parameter.invalid");
     assert!(output(&configuration(Side::Writer, &json!({"print": true}))).is_ok());
 }
+
+#[test]
+fn a_sequence_fits_its_type_for_all_slices_together() {
+    let plan = |column: Value, parallelism| {
+        let parameter = json!({"sliceRecordCount": 1000, "column": [column]});
+        let configuration = configuration(Side::Reader, &parameter);
+        StreamReader::connect(&configuration).unwrap().plan(parallelism, &[]).map(drop)
+    };
+    let int = || json!({"type": "int", "sequence": "2147481648"});
+    plan(int(), 2).unwrap();
+    let fault = plan(int(), 3).unwrap_err();
+    assert_eq!(fault.place.as_deref(), Some("/parameter/column/0/sequence"));
+    let long = || json!({"type": "long", "sequence": "0,9000000000000000"});
+    plan(long(), 1).unwrap();
+    plan(long(), 2).unwrap_err();
+}
+
+#[test]
+fn schemas_name_exactly_what_the_code_reads() {
+    let description = <crate::Stream as sdk::Plugin>::describe();
+    let keys = |schema: &Value| {
+        let mut keys: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys.join(" ")
+    };
+    let read = |role: &Option<sdk::Role>| -> Value {
+        serde_json::from_str(&role.as_ref().unwrap().parameter_schema).unwrap()
+    };
+    let (reader, writer) = (read(&description.types[0].reader), read(&description.types[0].writer));
+    assert_eq!(keys(&reader), "column seed sliceRecordCount");
+    let column = reader["$defs"].as_object().unwrap().values().next().unwrap();
+    assert_eq!(keys(column), "dateFormat name random sequence type value");
+    let writes = "encoding fieldDelimiter fileName path print recordNumBeforeSleep sleepTime";
+    assert_eq!(keys(&writer), writes);
+}
