@@ -1,9 +1,9 @@
 //! What a step's document may say.
 
-use formats::lenient::{Count, Switch, word};
+use formats::lenient::{Switch, word};
 use formats::parameters::{ReadParameters, WriteParameters};
 use schemars::JsonSchema;
-use sdk::parameters::OneOrMany;
+use sdk::parameters::{Number, OneOrMany};
 use sdk::{Configuration, Fault, Result, parameters};
 use serde::Deserialize;
 use serde_json::Value;
@@ -73,7 +73,7 @@ pub(crate) struct WritePlaces {
     pub(crate) suffix: Option<String>,
     /// A file ends before it passes about this many MB.
     #[schemars(extend("default" = 10_000))]
-    pub(crate) max_file_size: Option<Count>,
+    pub(crate) max_file_size: Option<Number>,
     /// Whether a run without rows writes one file, with header or schema alone.
     #[schemars(extend("default" = true))]
     pub(crate) generate_empty_file: Option<Switch>,

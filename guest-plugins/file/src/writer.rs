@@ -7,8 +7,9 @@
 use std::fs;
 
 use formats::WriteFormat;
-use formats::lenient::{Count, Switch};
+use formats::lenient::Switch;
 use formats::parameters::WriteParameters;
+use sdk::parameters::Number;
 use sdk::{
     CommitMode, Configuration, Dataset, Fault, Outcome, Prepared, Result, Run, Task, Wishes, Writer,
 };
@@ -150,7 +151,7 @@ impl FolderSession {
     }
 
     fn limits(&self) -> Limits {
-        let mb = self.places.max_file_size.map_or(FILE_MB_DEFAULT, |Count(mb)| mb.max(1));
+        let mb = self.places.max_file_size.map_or(FILE_MB_DEFAULT, |Number(mb)| mb.max(1));
         Limits { file_bytes: mb.saturating_mul(1_000_000), cut_bytes: COMMIT_BYTES }
     }
 

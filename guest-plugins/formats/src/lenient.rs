@@ -1,4 +1,5 @@
-//! Values of a document that may also be written as text: `"true"`, `"128"`, `"Truncate"`.
+//! Values of a document that may also be written as text: `"true"`, `"Truncate"`. Numbers are
+//! [`sdk::parameters::Number`].
 
 use std::borrow::Cow;
 
@@ -42,45 +43,6 @@ impl JsonSchema for Switch {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$" }]
-        })
-    }
-}
-
-/// A whole number from 0, also as text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count(pub u64);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a whole number is expected")]
-        enum Written {
-            Plain(u64),
-            Text(String),
-        }
-        match Written::deserialize(deserializer)? {
-            Written::Plain(value) => Ok(Self(value)),
-            Written::Text(text) => text
-                .trim()
-                .parse()
-                .map(Self)
-                .map_err(|_| D::Error::custom("a whole number is expected")),
-        }
-    }
-}
-
-impl JsonSchema for Count {
-    fn schema_name() -> Cow<'static, str> {
-        "Count".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^ *[0-9]+ *$" }]
         })
     }
 }

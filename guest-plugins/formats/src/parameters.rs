@@ -4,6 +4,7 @@
 //! the format, is told as one without effect, so that nobody believes that it works.
 
 use schemars::JsonSchema;
+use sdk::parameters::Number;
 use sdk::{Fault, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::characters::{all_differ, character, check_null, field_delimiter};
 use crate::columns::{Listed, Origin, Wanted};
 use crate::csv::Dialect;
 use crate::kind::Kind;
-use crate::lenient::{Count, Switch, word};
+use crate::lenient::{Switch, word};
 use crate::pack::Packing;
 use crate::parquet_write::PageCodec;
 use crate::print::Style;
@@ -77,7 +78,7 @@ pub enum ColumnParameter {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct DescribedColumn {
     /// Place of the column in a record, from 0.
-    pub index: Option<Count>,
+    pub index: Option<Number>,
     /// Name of the column in the file's header, of the member (JSON lines) or of the field (Parquet);
     /// beside `index` or `value`, the name that the column gets.
     pub name: Option<String>,
@@ -104,7 +105,7 @@ pub struct CsvReaderConfig {
     /// The quote (default `"`).
     pub text_qualifier: Option<String>,
     /// 1: a quote in quotes is doubled (default); 2: a backslash stands before it.
-    pub escape_mode: Option<Count>,
+    pub escape_mode: Option<Number>,
     /// Takes away blanks around fields without quotes (default false).
     pub trim_whitespace: Switch,
     /// Passes over lines that begin with `comment` (default false).
@@ -159,7 +160,7 @@ pub struct ReadParameters {
     pub infer_types: Option<Switch>,
     /// Larger files are read in splits of about this many bytes.
     #[schemars(extend("default" = SPLIT_BYTES))]
-    pub split_bytes: Option<Count>,
+    pub split_bytes: Option<Number>,
     /// Without effect: a Parquet file knows its columns.
     pub parquet_schema: Option<Value>,
 }
@@ -260,7 +261,7 @@ impl ReadParameters {
             packing: self.packing(file_format)?,
             header: Header { line: line || skips, names, any_case },
             wanted: self.wanted(file_format)?,
-            split_bytes: self.split_bytes.map_or(SPLIT_BYTES, |Count(bytes)| bytes.max(1)),
+            split_bytes: self.split_bytes.map_or(SPLIT_BYTES, |Number(bytes)| bytes.max(1)),
         })
     }
 
@@ -322,8 +323,8 @@ impl ReadParameters {
         };
         let use_quotes = config.use_text_qualifier.map_or(quoted, |Switch(uses)| uses && quoted);
         let escape = match config.escape_mode {
-            None | Some(Count(1)) => None,
-            Some(Count(2)) => Some(b'\\'),
+            None | Some(Number(1)) => None,
+            Some(Number(2)) => Some(b'\\'),
             Some(_) => return Err(invalid("csvReaderConfig", "\"escapeMode\" is 1 or 2")),
         };
         let comment = match (&config.comment, config.use_comments) {
@@ -400,7 +401,7 @@ fn listed(at: usize, column: &ColumnParameter) -> Result<Listed> {
         (Some(_), Some(_), _) => {
             return Err(wrong("a column has an \"index\" or a \"value\", not both"));
         }
-        (Some(Count(index)), None, name) => {
+        (Some(Number(index)), None, name) => {
             let index = usize::try_from(*index).map_err(|_| wrong("the index is too large"))?;
             (Origin::Index(index), name.clone())
         }

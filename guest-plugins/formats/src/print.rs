@@ -135,7 +135,10 @@ fn close_json(from: usize, out: &mut Vec<u8>) {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            0..0x20 => {
+                out.extend_from_slice(b"\\u00");
+                push_hex(byte, out);
+            }
             byte => out.push(byte),
         }
     }
@@ -241,6 +244,11 @@ fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.truncate(from + written);
 }
 
+fn push_hex(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+}
+
 /// A UUID as people write it, other bytes as base64.
 fn fixed_binary<'a>(field: &Field, array: &'a ArrayRef) -> (Shape, Print<'a>) {
     let values = array.as_fixed_size_binary();
@@ -253,9 +261,7 @@ fn fixed_binary<'a>(field: &Field, array: &'a ArrayRef) -> (Shape, Print<'a>) {
                 if matches!(at, 4 | 6 | 8 | 10) {
                     out.push(b'-');
                 }
-                let digits = b"0123456789abcdef";
-                out.push(digits[usize::from(byte >> 4)]);
-                out.push(digits[usize::from(byte & 15)]);
+                push_hex(*byte, out);
             }
         }),
     };
