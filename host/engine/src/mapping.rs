@@ -163,10 +163,10 @@ fn pair_up(from: &Dataset, to: &Dataset, casts: Casts) -> Result<DatasetMapping>
         .hint("give both steps a \"column\" list of the same length"));
     }
     let columns = left.iter().zip(right).map(|(from, to)| {
-        let cast = match judge(from, to) {
-            Cast::Checked if casts == Casts::DataX && datax::may_change(from, to) => Cast::Lossy,
-            cast => cast,
-        };
+        let changes = casts == Casts::DataX
+            && judge_values(from, to) == Cast::Checked
+            && datax::may_change(from, to);
+        let cast = if changes { Cast::Lossy } else { judge(from, to) };
         ColumnCast { from: from.clone(), to: to.clone(), cast }
     });
     let columns = columns.collect();

@@ -61,11 +61,11 @@ pub(super) fn has(from: &Field, to: &Field) -> bool {
 
 /// Whether the table changes values where exact casts would tell them.
 pub(super) fn may_change(from: &Field, to: &Field) -> bool {
-    let same = from.data_type().equals_datatype(to.data_type());
     match (kind(from.data_type()), kind(to.data_type())) {
-        (Some(Kind::Long), Some(Kind::Long)) | (_, Some(Kind::Bytes)) => false,
-        (Some(Kind::Bytes), Some(Kind::Text)) | (None, _) | (_, None) => false,
-        _ => !same,
+        (None, _) | (_, None | Some(Kind::Bytes)) => false,
+        (Some(Kind::Bytes), Some(Kind::Text)) | (Some(Kind::Long), Some(Kind::Long)) => false,
+        (Some(Kind::Long), Some(Kind::Double)) => to.data_type().is_floating(),
+        _ => true,
     }
 }
 

@@ -147,6 +147,10 @@ fn pairs_that_datax_may_change_are_marked_and_noted() {
         mapping.note().unwrap(),
         "DataX's conversions, which may change values, were used for \"c0\", \"c3\""
     );
+    let required = [dataset(vec![Field::new("c", DataType::Utf8, false)])];
+    let text = fields(&[DataType::Date32]);
+    let mapping = Mapping::new(&text, &required, &settings(Casts::DataX)).unwrap();
+    assert_eq!(mapping.columns()[0][0].cast, Cast::Checked, "only NULL has no place");
     let same = Mapping::new(&from, &from, &settings(Casts::DataX)).unwrap();
     assert_eq!(same.note(), None);
 }
