@@ -91,6 +91,13 @@ impl MemStore {
         Self::new(Arc::new(World::with_strictness(scenario, false)))
     }
 
+    /// The dirty records of a run.
+    pub fn dirty(&self, run: &RunId) -> Vec<Dirty> {
+        let mut state = self.world.lock();
+        let book = state.books.book(run);
+        book.map_or(Vec::new(), |book| book.dirty.iter().map(|line| line.dirty.clone()).collect())
+    }
+
     async fn change<T>(
         &self,
         operation: Operation,

@@ -1,0 +1,346 @@
+//! One attempt at a run, call by call: what plug-ins may answer and what they may not, and what is
+//! left in the books.
+
+mod play;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use domain::job::ErrorLimit;
+use domain::port::{Answer, Closed, CommitMode, Outcome, Rows, Splits, Step, Wishes};
+use domain::run::RunState;
+use domain::{Fault, Mark};
+use engine::Settings;
+use play::{Play, again, counts, ended, remark, rows, split, splits, taken};
+
+/// Settings that commit at every position.
+fn committing() -> Wishes {
+    Wishes { commit_bytes: 1, ..Wishes::default() }
+}
+
+/// Two steps of ten rows, each with a position.
+fn two_steps((_, step): (String, u64)) -> domain::Result<Step> {
+    Ok(match step {
+        0 => rows(0..10),
+        1 => rows(10..20),
+        _ => ended(),
+    })
+}
+
+/// A sink that takes nothing before a commit, and speaks of batch 0 with the second write.
+fn remarks_late(loaded: bool) -> impl Fn((u64, Vec<i64>)) -> domain::Result<Answer> {
+    move |(number, _)| {
+        let remarks = if number == 1 { vec![remark(0, 3, loaded)] } else { vec![] };
+        Ok(Answer { remarks, ..Answer::default() })
+    }
+}
+
+#[test]
+fn a_mark_whose_row_is_refused_later_must_not_become_durable() {
+    for loaded in [false, true] {
+        let first = std::sync::Mutex::new(None);
+        let (_, lied) = Play {
+            wishes: committing(),
+            next: Box::new(two_steps),
+            write: Box::new(remarks_late(loaded)),
+            commit: Box::new(move |(_, mark, _)| {
+                // The first mark is durable with the second commit, though the refusal voided it.
+                let mut first = first.lock().unwrap();
+                let durable = first.replace(mark);
+                Ok(Answer { durable, ..Answer::default() })
+            }),
+            ..Play::default()
+        }
+        .run();
+        assert_eq!((lied.code(), lied.state()), ("plugin.lie.mark", RunState::Failed), "{loaded}");
+    }
+}
+
+#[test]
+fn a_refusal_before_its_mark_is_durable_is_counted() {
+    let (_, honest) = Play {
+        wishes: committing(),
+        next: Box::new(two_steps),
+        write: Box::new(remarks_late(false)),
+        commit: Box::new(|(writes, mark, _)| {
+            let durable = (mark.sequence > 1).then_some(mark);
+            Ok(Answer { durable, ..taken(if writes > 1 { writes } else { 0 }) })
+        }),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!(honest.state(), RunState::Succeeded, "{:?}", honest.summary.fault);
+    let found = honest.summary.counts;
+    assert_eq!((found.records_read, found.records_written, found.records_dirty), (20, 19, 1));
+    assert_eq!(honest.dirty, 1);
+}
+
+#[test]
+fn a_remark_with_the_answer_that_makes_its_mark_durable_is_a_lie() {
+    for loaded in [false, true] {
+        let hold = |(_, _)| Ok(Answer::default());
+        let at_commit = Play {
+            wishes: committing(),
+            write: Box::new(hold),
+            commit: Box::new(move |(_, mark, _)| {
+                let remarks = vec![remark(0, 3, loaded)];
+                Ok(Answer { durable: Some(mark), remarks, ..Answer::default() })
+            }),
+            ..Play::default()
+        };
+        let at_close = |says_durable: bool| Play {
+            write: Box::new(hold),
+            close: Box::new(move |mark| {
+                let durable = says_durable.then_some(mark);
+                let remarks = vec![remark(0, 3, loaded)];
+                let answer = Answer { durable, remarks, ..Answer::default() };
+                Ok(Closed { answer, receipt: vec![] })
+            }),
+            ..Play::default()
+        };
+        for play in [at_commit, at_close(false), at_close(true)] {
+            let (_, lied) = play.run();
+            assert_eq!(lied.code(), "plugin.lie.late_remark", "{loaded}");
+            assert!(lied.tasks[0].done.is_none());
+        }
+    }
+}
+
+#[test]
+fn a_task_that_is_closed_again_has_nothing_to_tell() {
+    let end = Mark { sequence: 3, end: true, counts: counts(5, 5, 0), position: None };
+    for (undone, remarks) in
+        [(Some(Fault::data("x", "x")), vec![]), (None, vec![remark(0, 0, true)])]
+    {
+        let end = end.clone();
+        let (_, lied) = Play {
+            open: Box::new(move |_| Ok(Some(end.clone()))),
+            close: Box::new(move |_| {
+                let (undone, remarks) = (undone.clone(), remarks.clone());
+                let answer = Answer { undone, remarks, ..Answer::default() };
+                Ok(Closed { answer, receipt: vec![] })
+            }),
+            ..Play::default()
+        }
+        .run();
+        assert_eq!(lied.code(), "plugin.lie.closed");
+    }
+}
+
+#[test]
+fn one_bad_row_that_is_not_named_costs_its_search() {
+    for bad in [0, 511, 512, 1023] {
+        let (play, played) = Play {
+            next: Box::new(|(_, step)| Ok(if step == 0 { rows(0..1024) } else { ended() })),
+            write: Box::new(move |(number, ids)| {
+                let undone = ids.contains(&bad).then(|| Fault::data("play.refused", "no"));
+                Ok(Answer { undone, ..taken(if ids.contains(&bad) { number } else { number + 1 }) })
+            }),
+            ..Play::default()
+        }
+        .run();
+        assert_eq!(played.state(), RunState::Succeeded);
+        assert_eq!((played.summary.counts.records_written, played.dirty), (1023, 1), "{bad}");
+        assert!(play.count("write") <= 1 + 10 + 2, "{bad}: {}", play.count("write"));
+    }
+}
+
+#[test]
+fn a_session_that_wants_all_attention_leaves_some_to_others() {
+    let (play, played) = Play {
+        tend: Some(Duration::ZERO),
+        next: Box::new(|(_, step)| {
+            Ok(match step {
+                0..4 => Step::Idle,
+                4 => rows(0..10),
+                _ => ended(),
+            })
+        }),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!(played.state(), RunState::Succeeded);
+    let most = 4 * (played.took.as_millis() as usize / 100 + 10);
+    assert!(play.count("tend") <= most, "{} in {:?}", play.count("tend"), played.took);
+}
+
+#[test]
+fn a_cursor_that_does_not_wait_is_waited_for() {
+    let (_, played) = Play {
+        next: Box::new(|(_, step)| {
+            Ok(match step {
+                0..20 => Step::Idle,
+                20 => rows(0..10),
+                _ => ended(),
+            })
+        }),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!(played.state(), RunState::Succeeded);
+    assert!(played.took >= 20 * Settings::default().wait, "{:?}", played.took);
+}
+
+#[test]
+fn a_bounded_plan_that_does_not_get_on_is_ended() {
+    let empty = || Step::Rows(Rows { position: Some(vec![1]), ..Rows::default() });
+    let advanced = || Step::Advanced { position: vec![1] };
+    let ways: [fn() -> Step; 3] = [|| Step::Idle, empty, advanced];
+    for way in ways {
+        let (_, played) = Play { next: Box::new(move |_| Ok(way())), ..Play::default() }.run();
+        assert_eq!((played.code(), played.state()), ("plugin.lie.idle", RunState::Failed));
+    }
+    // One that moves on without a row for this job is no such plan.
+    let (_, played) = Play {
+        next: Box::new(|(_, step)| {
+            Ok(match step {
+                0..30_000 => Step::Advanced { position: step.to_le_bytes().to_vec() },
+                _ => ended(),
+            })
+        }),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!(played.state(), RunState::Succeeded, "{:?}", played.summary.fault);
+}
+
+#[test]
+fn splits_that_never_end_or_go_back_are_refused() {
+    let given = |all: Vec<(Vec<domain::port::Split>, bool, &'static [u8])>| {
+        let call = AtomicU64::new(0);
+        let splits = move |_: Vec<u8>| {
+            let index = call.fetch_add(1, Ordering::Relaxed) as usize;
+            let (splits, last, next) = all[index.min(all.len() - 1)].clone();
+            Ok(Splits { splits, last, next: next.to_vec() })
+        };
+        Play { splits: Box::new(splits), ..Play::default() }.run().1
+    };
+    let same = given(vec![(vec![split("a", 0)], false, b"start")]);
+    assert_eq!(same.code(), "plugin.lie.splits");
+    let none = given(vec![(vec![], false, b"start")]);
+    assert_eq!(none.code(), "plugin.lie.splits");
+    let back = given(vec![(vec![split("a", 1)], false, b"1"), (vec![split("b", 0)], true, b"2")]);
+    assert_eq!((back.code(), back.tasks.len()), ("plugin.lie.stage", 1));
+    let many = given(vec![(vec![split("", 0); 1_000_001], false, b"1")]);
+    assert_eq!((many.code(), many.tasks.len()), ("run.too_many_tasks", 0));
+}
+
+#[test]
+fn a_run_that_fails_before_it_is_prepared_has_nothing_to_go_on_with() {
+    let gone = || Err(Fault::external("net.gone", "the server went away"));
+    for play in [
+        Play { plan: Box::new(move |()| gone()), ..Play::default() },
+        Play { prepare: Box::new(move |()| gone()), ..Play::default() },
+    ] {
+        let (play, played) = play.run();
+        assert_eq!((played.code(), played.state()), ("net.gone", RunState::Failed));
+        assert_eq!(play.count("finish"), 0, "there is nothing to clear away");
+    }
+    let gone = move |_| Err(Fault::external("net.gone", "the server went away"));
+    let (_, later) = Play { write: Box::new(gone), ..Play::default() }.run();
+    assert_eq!((later.code(), later.state()), ("net.gone", RunState::Interrupted));
+    let stopped = Play { plan: Box::new(|()| Err(again())), ..Play::default() };
+    stopped.stop.send_replace(true);
+    let (_, stopped) = stopped.run();
+    assert_eq!((stopped.code(), stopped.state()), ("run.stopped", RunState::Interrupted));
+}
+
+#[test]
+fn what_is_published_in_part_is_not_cleared_away() {
+    let call = AtomicU64::new(0);
+    let play = Arc::new(Play {
+        finish: Box::new(move |_| match call.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(Fault::plugin("plugin.trap", "unreachable")),
+            _ => Ok(()),
+        }),
+        ..Play::default()
+    });
+    let attempts = play.attempts(2);
+    let told: Vec<_> = attempts.iter().map(|one| (one.code(), one.state())).collect();
+    assert_eq!(told, [("plugin.trap", RunState::Finishing), ("", RunState::Succeeded)]);
+    assert_eq!(play.count(&format!("finish {:?}", Outcome::Failed)), 0);
+}
+
+#[test]
+fn every_dirty_record_of_the_counts_is_in_the_books() {
+    let settings = Settings {
+        concurrent: 3,
+        error_limit: ErrorLimit { records: Some(40), share: None },
+        ..Settings::default()
+    };
+    let (_, played) = Play {
+        settings,
+        splits: Box::new(|_| Ok(splits(&["a", "b", "c"]))),
+        next: Box::new(|(_, step)| Ok(rows(step as i64 * 10..step as i64 * 10 + 10))),
+        write: Box::new(|(number, _)| {
+            Ok(Answer { remarks: vec![remark(number, 0, false)], ..taken(number + 1) })
+        }),
+        ..Play::default()
+    }
+    .run();
+    let fault = played.summary.fault.as_ref().unwrap();
+    assert_eq!(fault.code, "run.dirty_limit");
+    assert_eq!(fault.context.len(), 1, "the writer is not to blame: {:?}", fault.context);
+    assert!(played.dirty > 40);
+    assert_eq!(played.dirty as u64, played.summary.counts.records_dirty);
+    assert!(played.took < Duration::from_secs(5), "nobody was waited for: {:?}", played.took);
+}
+
+#[test]
+fn records_that_may_be_there_twice_are_counted() {
+    let call = AtomicU64::new(0);
+    let (_, played) = Play {
+        mode: CommitMode::AtLeastOnce,
+        wishes: committing(),
+        next: Box::new(two_steps),
+        commit: Box::new(move |(writes, mark, _)| match call.fetch_add(1, Ordering::Relaxed) {
+            // The first is durable, the second breaks; the test's cursor begins from the start.
+            1 => Err(again()),
+            _ => Ok(Answer { durable: Some(mark), ..taken(writes) }),
+        }),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!(played.state(), RunState::Succeeded);
+    assert_eq!(played.tasks[0].epoch, 2);
+    let notes = &played.summary.notes;
+    assert!(notes.len() == 1 && notes[0].contains("up to 20 records"), "{notes:?}");
+}
+
+#[test]
+fn rows_come_to_the_sink_as_it_wishes() {
+    let wishes = Wishes { sort_by: vec!["id".into()], ..Wishes::default() };
+    let backwards = |(_, step): (String, u64)| {
+        let ids: arrow_array::Int64Array = (0..3).rev().collect();
+        let rows = arrow_array::RecordBatch::try_new(play::dataset().schema, vec![Arc::new(ids)]);
+        let batches = vec![domain::Batch::new(0, rows.unwrap())];
+        let rows = Step::Rows(Rows { batches, ..Rows::default() });
+        Ok(if step == 0 { rows } else { ended() })
+    };
+    let (play, _) = Play { wishes, next: Box::new(backwards), ..Play::default() }.run();
+    assert_eq!(play.count("write [0, 1, 2]"), 1);
+    let wishes = Wishes { sort_by: vec!["nope".into()], ..Wishes::default() };
+    let (_, lied) = Play { wishes, ..Play::default() }.run();
+    assert_eq!(lied.code(), "plugin.lie.sort_by");
+}
+
+#[test]
+fn marks_that_wait_are_bounded() {
+    let steps = |(_, step): (String, u64)| {
+        let id = step as i64;
+        Ok(if id < 5000 { rows(id..id + 1) } else { ended() })
+    };
+    let lazy = |may_wait: bool| {
+        let commit = move |(writes, mark, now)| {
+            let durable = (now && may_wait).then_some(mark);
+            Ok(Answer { durable, ..taken(writes) })
+        };
+        let wishes = committing();
+        Play { wishes, next: Box::new(steps), commit: Box::new(commit), ..Play::default() }.run()
+    };
+    let (play, played) = lazy(true);
+    assert_eq!(played.state(), RunState::Succeeded, "{:?}", played.summary.fault);
+    assert_eq!(play.calls.lock().unwrap().iter().filter(|call| call.ends_with(" now")).count(), 1);
+    assert_eq!(lazy(false).1.code(), "plugin.lie.mark");
+}
