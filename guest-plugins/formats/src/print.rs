@@ -34,8 +34,10 @@ pub(crate) enum Shape {
     /// Digits and signs that need no escape: dates, base64.
     Plain,
     Text,
-    /// JSON text.
+    /// JSON as somebody wrote it.
     Json,
+    /// JSON as it is made here.
+    Nested,
 }
 
 /// How dates and times are written.
@@ -80,7 +82,7 @@ impl<'a> Printer<'a> {
         }
         let from = out.len();
         match self.shape {
-            Shape::Number | Shape::Boolean => self.push(row, out),
+            Shape::Number | Shape::Boolean | Shape::Nested => self.push(row, out),
             Shape::Float => {
                 self.push(row, out);
                 if out[from..].iter().any(|byte| matches!(byte, b'N' | b'I')) {
@@ -213,7 +215,7 @@ fn print<'a>(field: &Field, array: &'a ArrayRef, style: &'a Style) -> Result<(Sh
             (Shape::Plain, Box::new(move |row, out| push_base64(values.value(row), out)))
         }
         DataType::FixedSizeBinary(_) => fixed_binary(field, array),
-        data_type if data_type.is_nested() => (Shape::Json, nested(array)?),
+        data_type if data_type.is_nested() => (Shape::Nested, nested(array)?),
         data_type => (Shape::Plain, endless(field, array, temporal(data_type, array, style)?)),
     })
 }

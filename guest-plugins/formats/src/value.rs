@@ -72,10 +72,10 @@ pub(crate) fn parse_i64(text: &[u8]) -> Result<i64, Misfit> {
         let number = fold(digits).ok_or(Misfit::Form)?;
         return Ok(if negative { -number } else { number });
     }
-    i64::try_from(wide(negative, digits)?).map_err(|_| Misfit::Range)
+    i64::try_from(wide(negative, digits.iter().copied())?).map_err(|_| Misfit::Range)
 }
 
-fn wide(negative: bool, digits: &[u8]) -> Result<i128, Misfit> {
+fn wide(negative: bool, digits: impl Iterator<Item = u8>) -> Result<i128, Misfit> {
     let mut number = 0_i128;
     for digit in digits {
         if !digit.is_ascii_digit() {
@@ -149,10 +149,10 @@ pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i12
         return if fits { Ok(i128::from(number)) } else { Err(Misfit::Range) };
     }
     let (negative, digits) = scaled_digits(text, scale)?;
-    if digits.len() > usize::from(precision) {
+    if digits.clone().count() > usize::from(precision) {
         return Err(Misfit::Range);
     }
-    wide(negative, &digits)
+    wide(negative, digits)
 }
 
 /// The common case: digits, a point, exactly `scale` digits, all of it in 64 bits.
@@ -177,11 +177,12 @@ fn short_decimal(text: &[u8], scale: i8) -> Option<i64> {
 /// As [`parse_decimal`], for more than 38 digits.
 pub(crate) fn parse_decimal256(text: &[u8], precision: u8, scale: i8) -> Result<i256, Misfit> {
     let (negative, digits) = scaled_digits(text, scale)?;
-    if digits.len() > usize::from(precision) {
+    if digits.clone().count() > usize::from(precision) {
         return Err(Misfit::Range);
     }
     let ten = i256::from_i128(10);
-    let number = digits.iter().try_fold(i256::ZERO, |number, digit| {
+    let mut digits = digits;
+    let number = digits.try_fold(i256::ZERO, |number, digit| {
         number.checked_mul(ten)?.checked_add(i256::from_i128(i128::from(digit - b'0')))
     });
     let number = number.ok_or(Misfit::Range)?;
@@ -192,22 +193,23 @@ pub(crate) fn parse_decimal256(text: &[u8], precision: u8, scale: i8) -> Result<
 const EXPONENT_MAX: i32 = 400;
 
 /// Sign, and the digits of the value times 10^scale without leading zeros.
-fn scaled_digits(text: &[u8], scale: i8) -> Result<(bool, Vec<u8>), Misfit> {
+fn scaled_digits(
+    text: &[u8],
+    scale: i8,
+) -> Result<(bool, impl Iterator<Item = u8> + Clone), Misfit> {
     let number = Number::parse(text).ok_or(Misfit::Form)?;
-    let mut digits = [number.whole, number.fraction].concat();
+    let written = number.whole.iter().chain(number.fraction).copied();
+    let count = number.whole.len() + number.fraction.len();
     let shift = i32::from(scale) - number.fraction.len() as i32 + number.exponent;
-    if shift >= 0 {
-        let zeros = if digits.iter().all(|digit| *digit == b'0') { 0 } else { shift as usize };
-        digits.resize(digits.len() + zeros, b'0');
-    } else {
-        let kept = digits.len().saturating_sub(shift.unsigned_abs() as usize);
-        if digits[kept..].iter().any(|digit| *digit != b'0') {
-            return Err(Misfit::Precision);
-        }
-        digits.truncate(kept);
+    let (kept, zeros) = match usize::try_from(shift) {
+        Ok(zeros) => (count, zeros),
+        Err(_) => (count.saturating_sub(shift.unsigned_abs() as usize), 0),
+    };
+    let is_zero = |digit: &u8| *digit == b'0';
+    if !written.clone().skip(kept).all(|digit| is_zero(&digit)) {
+        return Err(Misfit::Precision);
     }
-    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-    digits.drain(..zeros);
+    let digits = written.take(kept).chain(std::iter::repeat_n(b'0', zeros)).skip_while(is_zero);
     Ok((number.negative, digits))
 }
 

@@ -316,7 +316,7 @@ impl CsvStyle {
         let marks = [Some(self.delimiter), self.quote, self.escape];
         let usual = !marks.iter().flatten().chain(&self.line_end).any(used);
         match shape {
-            Shape::Text | Shape::Json => false,
+            Shape::Text | Shape::Json | Shape::Nested => false,
             Shape::Plain => usual && self.style.date.is_none(),
             Shape::Number | Shape::Float | Shape::Boolean => usual,
         }
