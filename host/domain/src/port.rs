@@ -194,6 +194,7 @@ pub struct Wishes {
     pub batch_bytes: u64,
     pub commit_bytes: u64,
     pub commit_ms: u32,
+    /// Fields that each batch is sorted by, the first counting most; batches of changes are not.
     pub sort_by: Vec<String>,
 }
 
@@ -221,8 +222,9 @@ pub struct Remark {
 /// What a sink says after `write`, `commit` or `close`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// About any batch since the last durable mark. Refusals of rows that a mark covers come before
-    /// that mark is durable, or with `undone`.
+    /// About any batch since the last durable mark. What is said of a row that a mark covers comes
+    /// before that mark is durable, or with `undone`: a mark that was given before counts what is no
+    /// longer so, and must not become durable any more.
     pub remarks: Vec<Remark>,
     /// The destination dropped every batch since the last durable mark that it had not taken.
     pub undone: Option<Fault>,

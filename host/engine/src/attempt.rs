@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use crate::lane::Lane;
 use crate::mapping::Mapping;
 use crate::pool::Pool;
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::retry::Tries;
 use crate::session::{Kept, Reads};
 use crate::settings::Settings;
@@ -202,7 +202,9 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     /// Plans, prepares and moves the rows.
     async fn work(&self, record: RunRecord, alive: mpsc::Sender<()>) -> Result<RunRecord> {
         let run = record.new.id.clone();
+        self.progress.enter(Stage::Planning);
         let (plan, mut planner) = self.plan(&record).await?;
+        self.progress.enter(Stage::Preparing);
         let attempt = Attempt { run: run.clone(), epoch: record.epoch, bounded: plan.bounded };
         let preparing = async {
             let prepared = self.prepare(&record, &attempt, &plan).await?;
@@ -230,6 +232,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         }
         let next = record.splits_next.unwrap_or((plan.start, false));
         let pool = Pool::new(context.clone(), self.source.clone(), planner, &tasks, next);
+        self.progress.enter(Stage::Moving);
         self.run_lanes(&context, Arc::new(pool)).await?;
         self.add_up(&context).await?;
         self.store.happened(&run, RunEvent::TasksDone, None).await
@@ -361,11 +364,13 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
 
     /// Publishes, or clears away, until it is written down that it was done.
     async fn finish(&self, record: &RunRecord) -> Result<()> {
-        let (run, outcome) = match record.state {
-            RunState::Finishing => (&record.new.id, Outcome::Succeeded),
-            RunState::Clearing => (&record.new.id, Outcome::Failed),
+        let run = &record.new.id;
+        let (outcome, stage) = match record.state {
+            RunState::Finishing => (Outcome::Succeeded, Stage::Finishing),
+            RunState::Clearing => (Outcome::Failed, Stage::Clearing),
             _ => return Ok(()),
         };
+        self.progress.enter(stage);
         if record.prepared.is_some() {
             let tasks = self.store.tasks(run).await?;
             let receipts = tasks.into_iter().filter_map(|task| task.done);

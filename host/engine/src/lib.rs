@@ -30,5 +30,5 @@ mod writing;
 
 pub use attempt::{Engine, Summary};
 pub use preview::{Preview, Sample, sample};
-pub use progress::{Progress, Seen};
+pub use progress::{Progress, Seen, Stage};
 pub use settings::Settings;

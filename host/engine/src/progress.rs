@@ -1,14 +1,42 @@
 //! What people see of a run while it goes on.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use domain::{Counts, TaskIndex};
 
+/// What an attempt is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    #[default]
+    Planning,
+    Preparing,
+    Moving,
+    Finishing,
+    Clearing,
+}
+
+impl Stage {
+    const ALL: [Self; 5] =
+        [Self::Planning, Self::Preparing, Self::Moving, Self::Finishing, Self::Clearing];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Preparing => "preparing",
+            Self::Moving => "moving",
+            Self::Finishing => "finishing",
+            Self::Clearing => "clearing",
+        }
+    }
+}
+
 /// Counters of a running attempt; written by lanes, read by whoever shows them.
 #[derive(Debug, Default)]
 pub struct Progress {
+    stage: AtomicU8,
     records_read: AtomicU64,
     records_written: AtomicU64,
     records_dirty: AtomicU64,
@@ -27,6 +55,7 @@ pub struct Progress {
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
+    pub stage: Stage,
     pub records_read: u64,
     pub records_written: u64,
     pub records_dirty: u64,
@@ -44,7 +73,9 @@ pub struct Seen {
 impl Progress {
     pub fn seen(&self) -> Seen {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let stage = self.stage.load(Ordering::Relaxed);
         Seen {
+            stage: Stage::ALL.into_iter().find(|one| *one as u8 == stage).unwrap_or_default(),
             records_read: get(&self.records_read),
             records_written: get(&self.records_written),
             records_dirty: get(&self.records_dirty),
@@ -56,6 +87,10 @@ impl Progress {
             waited_reader_us: get(&self.waited_reader_us),
             waited_writer_us: get(&self.waited_writer_us),
         }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
     /// A task's counts went from `old` to `new`; back, where it is tried again.

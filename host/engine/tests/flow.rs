@@ -344,3 +344,27 @@ fn marks_that_wait_are_bounded() {
     assert_eq!(play.calls.lock().unwrap().iter().filter(|call| call.ends_with(" now")).count(), 1);
     assert_eq!(lazy(false).1.code(), "plugin.lie.mark");
 }
+
+#[test]
+fn a_sample_ends_with_its_last_row_and_tells_what_cannot_be_decoded() {
+    let bad = |count: usize| {
+        let one = domain::port::Undecodable {
+            dataset: Some(0),
+            origin: "line 1".into(),
+            data: vec![0xff],
+            code: "x".into(),
+            message: "x".into(),
+        };
+        Step::Rows(Rows { undecodable: vec![one; count], ..Rows::default() })
+    };
+    let sampled = |next: fn(&dyn Fn(usize) -> Step, &str, u64) -> Step, rows: usize| {
+        let next = move |(label, step): (String, u64)| Ok(next(&bad, &label, step));
+        let splits = |_| Ok(splits(&["a", "b"]));
+        Play { splits: Box::new(splits), next: Box::new(next), ..Play::default() }.sample(rows)
+    };
+    let (play, sample) = sampled(|bad, _, step| if step == 0 { bad(2) } else { rows(0..10) }, 5);
+    assert_eq!((sample.undecodable, sample.batches[0].len()), (2, 5));
+    assert_eq!(play.count("open"), 1, "the second split was not needed");
+    let (play, sample) = sampled(|_, _, _| Step::Rows(Rows::default()), 5);
+    assert_eq!((sample.batches.len(), play.count("open")), (0, 2), "it ends without rows too");
+}

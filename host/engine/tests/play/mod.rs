@@ -104,6 +104,14 @@ impl Play {
         (play, played.remove(0))
     }
 
+    pub(crate) fn sample(self, rows: usize) -> (Arc<Self>, engine::Sample) {
+        let play = Arc::new(self);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let source = PlaySource(play.clone());
+        let sample = runtime.block_on(engine::sample(&source, rows)).unwrap();
+        (play, sample)
+    }
+
     /// Several attempts at one run, under simulated time.
     pub(crate) fn attempts(self: &Arc<Self>, count: usize) -> Vec<Played> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -219,6 +227,7 @@ impl Reader for PlayReader {
         _start: Option<&Position>,
         _datasets: &[Dataset],
     ) -> Result<()> {
+        self.play.note("open");
         (self.label, self.steps) = (split.label.clone(), 0);
         Ok(())
     }
