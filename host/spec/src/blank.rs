@@ -5,6 +5,7 @@
 //! a secret's.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use domain::description::SourceType;
@@ -42,6 +43,25 @@ pub fn secret_keys(kind: &SourceType) -> BTreeSet<String> {
     let schemas = std::iter::once(&kind.connection_schema).chain(roles);
     let schemas = schemas.filter_map(|text| Schema::parse(text).ok());
     schemas.flat_map(|schema| schema.secret_names()).collect()
+}
+
+/// The texts of a JSON value that are others in its blanked form.
+pub(crate) fn secret_texts(value: &Value, blanked: &Value, texts: &mut BTreeSet<String>) {
+    match (value, blanked) {
+        (Value::Object(members), Value::Object(others)) => {
+            for (value, blanked) in members.values().zip(others.values()) {
+                secret_texts(value, blanked, texts);
+            }
+        }
+        (Value::Array(items), Value::Array(others)) => {
+            for (value, blanked) in items.iter().zip(others) {
+                secret_texts(value, blanked, texts);
+            }
+        }
+        (Value::String(text), blanked) if value != blanked => drop(texts.insert(text.clone())),
+        (value, blanked) if value != blanked => drop(texts.insert(value.to_string())),
+        _ => {}
+    }
 }
 
 /// Blanks the secrets of a JSON value: texts and numbers under secret keys, and what stands at the
@@ -82,6 +102,18 @@ static URL_OPTION: LazyLock<Regex> =
 /// `user:password@` of a URL.
 static URL_USER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"(://[^:/?@"]*:)[^/?"]*@"#).expect("the pattern is valid"));
+
+/// All before the `@` of a URL, also of one with escaped slashes.
+static URL_USERINFO: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#":\\?/\\?/([^/?"\s]*)@"#).expect("the pattern is valid"));
+
+/// Where secrets stand within the URLs of a text: before an `@`, and behind the secret keys of a
+/// query.
+pub(crate) fn secret_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let users = URL_USERINFO.captures_iter(text).filter_map(|url| Some(url.get(1)?.range()));
+    let options = URL_OPTION.captures_iter(text).filter(|option| is_secret_name(&option[2]));
+    users.chain(options.filter_map(|option| Some(option.get(3)?.range())))
+}
 
 pub(crate) fn blank_url(text: &str) -> String {
     if !text.contains("://") {

@@ -18,6 +18,10 @@ use crate::{Plugins, Secrets, jdbc, json};
 
 /// Always the connection's, whatever the schemas say.
 const INLINE_KEYS: [&str; 3] = ["username", "password", "jdbcUrl"];
+/// Keys of a connection, whether or not the type knows them.
+const TAKEN_APART: [&str; 3] = ["host", "port", "address"];
+/// Keys of an entry of `connection` that are no part of the connection.
+const ENTRY_KEYS: [&str; 3] = ["table", "querySql", "datasource"];
 const SOURCE_KEYS: [&str; 4] = ["type", "properties", "description", "name"];
 /// A secret's text at most; certificates have some kilobytes.
 const SECRET_BYTES_MAX: usize = 1 << 20;
@@ -45,7 +49,7 @@ pub(crate) fn take(
                         property.spot.fault("spec.value", message).hint("remove one of them"),
                     );
                 }
-                "table" | "querySql" | "datasource" => step.parameter.entries.push(property),
+                name if ENTRY_KEYS.contains(&name) => step.parameter.entries.push(property),
                 _ => inline.properties.entries.push(property),
             }
         }
@@ -64,12 +68,30 @@ pub(crate) fn take(
     for name in names.iter().filter(|name| is_inline(name)) {
         inline.properties.entries.extend(step.parameter.take(name));
     }
+    if inline.source.is_some() {
+        // What no schema knows belongs to no connection: a misspelled "table", rather.
+        let entries = std::mem::take(&mut inline.properties.entries);
+        let (known, unknown) = entries.into_iter().partition(|entry: &Property| {
+            is_inline(&entry.name) || TAKEN_APART.contains(&entry.name.as_str())
+        });
+        inline.properties.entries = known;
+        unknown_entries(&unknown, &own, notes);
+    }
     if let (Some(_), Some(first)) = (&inline.source, inline.properties.entries.first()) {
         let message = format!("the step names a data source, and gives \"{}\" itself", first.name);
         let hint = "remove \"datasource\", or the keys of the connection";
         notes.faults.push(first.spot.fault("spec.connection_twice", message).hint(hint));
     }
     (notes.faults.len() == faults).then_some(inline)
+}
+
+fn unknown_entries(unknown: &[Property], own: &BTreeSet<&str>, notes: &mut Notes) {
+    let known = ENTRY_KEYS.into_iter().chain(own.iter().copied()).collect::<Vec<_>>();
+    for Property { name, spot, .. } in unknown {
+        let fault = spot.fault("spec.unknown_key", format!("unknown key \"{name}\", ignored"));
+        let hint = crate::nearest::hint(name, known.iter().copied());
+        notes.warnings.push(Fault { hint, ..fault });
+    }
 }
 
 /// What a step says of its connection.

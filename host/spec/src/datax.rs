@@ -18,6 +18,10 @@ pub(crate) fn read(document: &Rc<Document>, notes: &mut Notes) -> Draft {
     let root = document.root();
     let Some(members) = object(document.value(), &root, notes) else { return draft };
     unknown_keys(members, &KEYS, &root, notes);
+    if members.contains_key("entry") {
+        let message = "\"entry\" has no effect: there is no Java machine";
+        notes.warnings.push(root.key("entry").fault("spec.no_effect", message));
+    }
     let spot = root.key("job");
     let Some(job) = members.get("job").and_then(|job| object(job, &spot, notes)) else {
         return draft;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use domain::fault::Fault;
 use serde_json::{Map, Value};
 
-use crate::Sources;
 use crate::json::{self, Extent};
 use crate::substitute::Substituted;
+use crate::{Refused, Sources};
 
 /// What was found so far. Every check goes on after a fault, so that all are told at once.
 #[derive(Debug, Default)]
@@ -26,9 +26,9 @@ impl Notes {
         self.warnings.sort_by(|a, b| a.line.cmp(&b.line));
     }
 
-    pub(crate) fn faults_in_order(mut self) -> Vec<Fault> {
+    pub(crate) fn refused(mut self) -> Refused {
         self.sort();
-        self.faults
+        Refused { faults: self.faults, warnings: self.warnings }
     }
 }
 
@@ -194,6 +194,10 @@ impl Spot {
     /// This spot for values that are taken out of a text here.
     pub(crate) fn whole(&self) -> Self {
         Self { whole: true, ..self.clone() }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The pointer, with the file's name where it is not the job's.

@@ -9,7 +9,7 @@ use domain::job::DocumentKind;
 use serde_json::{Map, Value};
 
 use crate::document::{Document, Notes, Spot};
-use crate::{datax, json, script};
+use crate::{Moved, datax, json, script};
 
 /// A key with its value; the spot is where the user wrote it, also after it moved.
 #[derive(Clone, Debug)]
@@ -69,6 +69,18 @@ impl Properties {
             }
             None => false,
         });
+    }
+
+    /// Those that stand elsewhere than in the object, which the plug-in knows as `word`.
+    pub(crate) fn moved(&self, word: &str) -> Vec<Moved> {
+        let elsewhere =
+            |property: &&Property| property.spot.place() != self.spot.key(&property.name).place();
+        let moved = self.entries.iter().filter(elsewhere).map(|property| Moved {
+            from: format!("/{word}{}", json::child("", &property.name)),
+            to: property.spot.place(),
+            whole: property.spot.is_whole(),
+        });
+        moved.collect()
     }
 
     /// The spot of a pointer that is relative to the object.

@@ -45,7 +45,7 @@ pub use parameter::{Clock, Parameters};
 use document::{Document, Notes};
 use draft::Draft;
 use step::Workbench;
-use substitute::Substituted;
+use substitute::{Secrecy, Substituted};
 
 /// What plug-ins say of themselves, as far as documents need it.
 pub trait Plugins {
@@ -116,11 +116,39 @@ pub struct Places {
     pub writer: Vec<NamedPlace>,
 }
 
+/// A property that stands elsewhere in the user's documents than in the object it is a part of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// In the plug-in's words: `/parameter/table`, `/connection/host`.
+    pub from: String,
+    /// Where the user wrote it: `/job/content/0/writer/parameter/connection/0/table`.
+    pub to: String,
+    /// It was taken out of a text there, which has no places within.
+    pub whole: bool,
+}
+
+/// What moved, by the step it belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MovedProperties {
+    pub reader: Vec<Moved>,
+    pub writer: Vec<Moved>,
+}
+
+/// Why a document does not hold, and what else was found in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Refused {
+    /// At least one, in the order of the document; all of domain user (a plug-in whose schema is
+    /// unreadable is of domain plugin).
+    pub faults: Vec<Fault>,
+    pub warnings: Vec<Fault>,
+}
+
 /// A document that holds.
 #[derive(Clone, Debug)]
 pub struct Read {
     pub job: Job,
     pub places: Places,
+    pub moved: MovedProperties,
     pub warnings: Vec<Fault>,
     /// Names and values of the variables that the document uses, evaluated; values that stand in a
     /// secret's place are blank.
@@ -129,6 +157,8 @@ pub struct Read {
     pub secret_parameters: Vec<String>,
     /// The text before substitution with secrets blanked, for the books and for `--resume`.
     pub text_blanked: String,
+    /// Keys that hold secrets by the schemas of the job's plug-ins: [`blank_document`] took them.
+    pub secret_keys: BTreeSet<String>,
     /// Gives a place (a JSON pointer, or `datasources.json#` and one) its file and line.
     pub lines: Lines,
 }
@@ -140,6 +170,7 @@ pub struct Source {
     /// Where its properties stand: `datasources.json#/warehouse/properties`.
     pub connection_place: String,
     pub places: Vec<NamedPlace>,
+    pub moved: Vec<Moved>,
     pub warnings: Vec<Fault>,
     pub lines: Lines,
 }
@@ -147,14 +178,18 @@ pub struct Source {
 /// Reads a job document.
 ///
 /// # Errors
-/// Every fault that was found, in the order of the document, all of domain user (a plug-in whose
-/// schema is unreadable is of domain plugin).
-pub fn read(input: &Input<'_>) -> Result<Read, Vec<Fault>> {
+/// Everything that was found.
+pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
     let mut notes = Notes::default();
     let values = parameter::evaluate_all(input.parameters, input.clock, &mut notes.faults);
     let (substituted, document, draft) = parse(input, &values, &mut notes)?;
     let sources = document::Lazy::new(input.sources);
-    let bench = Workbench { sources: &sources, plugins: input.plugins, secrets: input.secrets };
+    let bench = Workbench {
+        kind: draft.kind,
+        sources: &sources,
+        plugins: input.plugins,
+        secrets: input.secrets,
+    };
     let settings = settings::read(draft.kind, &document, &mut notes);
     let reader = draft.reader.and_then(|step| bench.finish(step, &mut notes));
     let writer = draft.writer.and_then(|step| bench.finish(step, &mut notes));
@@ -165,15 +200,21 @@ pub fn read(input: &Input<'_>) -> Result<Read, Vec<Fault>> {
     let lines = Lines::new(sources.parsed().into_iter().chain([Rc::clone(&document)]));
     substituted.settle(&document, &mut notes);
     let (Some(reader), Some(writer), true) = (reader, writer, notes.faults.is_empty()) else {
-        return Err(notes.faults_in_order());
+        return Err(notes.refused());
     };
     notes.sort();
-    let secret_names: BTreeSet<String> = reader.secrets.union(&writer.secrets).cloned().collect();
-    let secret_parameters = substituted.within_secrets(&document, &secret_names);
+    let secret_keys: BTreeSet<String> = reader.secrets.union(&writer.secrets).cloned().collect();
+    let secrets = Secrecy {
+        keys: &secret_keys,
+        texts: reader.secret_texts.union(&writer.secret_texts).cloned().collect(),
+    };
+    let secret_parameters = substituted.secret(&document, &secrets, &values);
     Ok(Read {
-        text_blanked: blank_document(input.text, &secret_names),
+        text_blanked: blank_document(input.text, &secret_keys),
         parameters_used: substituted.used(&values, &secret_parameters),
         secret_parameters,
+        secret_keys,
+        moved: MovedProperties { reader: reader.moved, writer: writer.moved },
         places: Places { reader: reader.places, writer: writer.places },
         job: Job { kind: draft.kind, reader: reader.step, writer: writer.step, settings },
         warnings: notes.warnings,
@@ -186,7 +227,7 @@ fn parse<'a>(
     input: &Input<'a>,
     values: &parameter::Values,
     notes: &mut Notes,
-) -> Result<(Substituted<'a>, Rc<Document>, Draft), Vec<Fault>> {
+) -> Result<(Substituted<'a>, Rc<Document>, Draft), Refused> {
     let mut substituted = Substituted::new(input.name, input.text, values, false);
     let mut parsed = Document::of_job(&substituted);
     if substituted.has_bare(values) {
@@ -203,7 +244,7 @@ fn parse<'a>(
         Err(fault) => {
             notes.faults.push(fault);
             substituted.tell(None, notes);
-            return Err(std::mem::take(notes).faults_in_order());
+            return Err(std::mem::take(notes).refused());
         }
     };
     notes.warnings.extend(duplicates);
@@ -211,7 +252,7 @@ fn parse<'a>(
     let draft = Draft::read(&document, notes);
     match draft {
         Some(draft) => Ok((substituted, document, draft)),
-        None => Err(std::mem::take(notes).faults_in_order()),
+        None => Err(std::mem::take(notes).refused()),
     }
 }
 
@@ -232,19 +273,16 @@ pub fn source(
     sources: Sources<'_>,
     plugins: &dyn Plugins,
     secrets: &dyn Secrets,
-) -> Result<Source, Vec<Fault>> {
+) -> Result<Source, Refused> {
     let mut notes = Notes::default();
     let lazy = document::Lazy::new(sources);
-    let bench = Workbench { sources: &lazy, plugins, secrets };
+    let bench = Workbench { kind: DocumentKind::Script, sources: &lazy, plugins, secrets };
     let looked_at = bench.source(name, Side::Reader, &mut notes);
     match looked_at {
-        Some((configuration, connection_place, places)) if notes.faults.is_empty() => Ok(Source {
-            configuration,
-            connection_place,
-            places,
-            warnings: notes.warnings,
-            lines: Lines::new(lazy.parsed()),
-        }),
-        _ => Err(notes.faults_in_order()),
+        Some(source) if notes.faults.is_empty() => {
+            notes.sort();
+            Ok(Source { warnings: notes.warnings, lines: Lines::new(lazy.parsed()), ..source })
+        }
+        _ => Err(notes.refused()),
     }
 }

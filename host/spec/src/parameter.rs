@@ -116,7 +116,18 @@ impl Parameters {
     pub fn from_arguments<'a>(
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, Vec<Fault>> {
-        let (mut parameters, mut faults) = (Self::default(), Vec::new());
+        let mut faults = Vec::new();
+        let parameters = Self::gather(arguments, &mut faults);
+        if faults.is_empty() { Ok(parameters) } else { Err(faults) }
+    }
+
+    /// The same; what is wrong is left out and added to `faults`, so that the document can be looked
+    /// at too.
+    pub fn gather<'a>(
+        arguments: impl IntoIterator<Item = &'a str>,
+        faults: &mut Vec<Fault>,
+    ) -> Self {
+        let mut parameters = Self::default();
         for argument in arguments {
             match assignment(argument) {
                 Ok((name, value)) if parameters.0.insert(name.into(), value.into()).is_none() => {}
@@ -131,7 +142,7 @@ impl Parameters {
             let message = format!("more than {PARAMETERS_MAX} parameters are given");
             faults.push(Fault::user("spec.parameter_assignment", message));
         }
-        if faults.is_empty() { Ok(parameters) } else { Err(faults) }
+        parameters
     }
 
     /// Names and texts as given, for the books; [`Parameters::from_pairs`] reads them again.

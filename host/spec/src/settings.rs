@@ -35,6 +35,15 @@ const KEYS: [&str; 12] = [
 const SPEED_KEYS: [&str; 7] =
     ["concurrent", "throttle", "mbps", "dmu", "channel", "byte", "record"];
 
+const COMMON_KEYS: [&str; 1] = ["column"];
+const COLUMN_KEYS: [&str; 6] =
+    ["timeZone", "encoding", "datetimeFormat", "dateFormat", "timeFormat", "extraFormats"];
+/// Keys of DataX's `core` and what lies within, and which of them count here.
+const CORE_KEYS: [&str; 4] = ["transport", "container", "statistics", "dataXServer"];
+const TRANSPORT_KEYS: [&str; 2] = ["channel", "exchanger"];
+const CHANNEL_KEYS: [&str; 5] =
+    ["speed", "class", "flowControlInterval", "capacity", "byteCapacity"];
+
 /// An object of settings, and where it stands.
 struct Section<'v> {
     members: Option<&'v Map<String, Value>>,
@@ -51,6 +60,18 @@ impl<'v> Section<'v> {
         let spot = self.spot.key(key);
         let members = self.get(key).and_then(|value| object(value, &spot, notes));
         Section { members, spot }
+    }
+
+    /// Warns of keys that nothing knows, and of those that are known and without effect here: all
+    /// but `counting`.
+    fn judge_keys(&self, known: &[&str], counting: &[&str], notes: &mut Notes) {
+        let Some(members) = self.members else { return };
+        unknown_keys(members, known, &self.spot, notes);
+        for key in known.iter().filter(|key| !counting.contains(key)) {
+            if self.get(key).is_some() {
+                self.no_effect(key, "this program has its own way, or none", notes);
+            }
+        }
     }
 
     fn wrong(&self, key: &str, message: String, hint: &str, notes: &mut Notes) {
@@ -130,11 +151,14 @@ pub(crate) fn read(kind: DocumentKind, document: &Rc<Document>, notes: &mut Note
     check_execution(&setting, concurrent, notes);
     let common = common.filter(|common| common.members.is_some());
     let common = common.unwrap_or_else(|| setting.section("common", notes));
+    common.judge_keys(&COMMON_KEYS, &COMMON_KEYS, notes);
+    let column = common.section("column", notes);
+    column.judge_keys(&COLUMN_KEYS, &["timeZone"], notes);
     Settings {
         concurrent,
         error_limit: error_limit(kind, &setting.section("errorLimit", notes), notes),
         casts: casts(kind, &setting, notes),
-        time_zone: time_zone(&common.section("column", notes), notes),
+        time_zone: time_zone(&column, notes),
     }
 }
 
@@ -166,8 +190,14 @@ fn lanes(speed: &Section<'_>, key: &str, notes: &mut Notes) -> Option<u32> {
 
 /// DataX's rule: bytes and records over those of one channel, the smaller of both; else `channel`.
 fn datax_lanes(speed: &Section<'_>, root: &Section<'_>, notes: &mut Notes) -> u32 {
-    let core = root.section("core", notes).section("transport", notes);
-    let core = core.section("channel", notes).section("speed", notes);
+    let core = root.section("core", notes);
+    core.judge_keys(&CORE_KEYS, &["transport"], notes);
+    let core = core.section("transport", notes);
+    core.judge_keys(&TRANSPORT_KEYS, &["channel"], notes);
+    let core = core.section("channel", notes);
+    core.judge_keys(&CHANNEL_KEYS, &["speed"], notes);
+    let core = core.section("speed", notes);
+    core.judge_keys(&["byte", "record"], &["byte", "record"], notes);
     let mut by_rate: Option<u64> = None;
     for key in ["byte", "record"] {
         let Some(total) = speed.number(key, notes).filter(|total| *total > 0.0) else { continue };

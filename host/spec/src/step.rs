@@ -6,13 +6,15 @@ use domain::configuration::{Configuration, Secret, Side};
 use domain::description::{Role, SourceType};
 use domain::fault::{Fault, FaultDomain};
 use domain::grant::NamedPlace;
-use domain::job::Step;
+use domain::job::{DocumentKind, Step};
+
+use serde_json::Value;
 
 use crate::connection::{self, Inline};
-use crate::document::{Lazy, Notes, Spot};
+use crate::document::{Lazy, Lines, Notes, Spot};
 use crate::draft::{DraftStep, Properties};
 use crate::schema::{Finding, Schema};
-use crate::{Plugins, Secrets, blank, nearest, places};
+use crate::{Moved, Plugins, Secrets, Source, blank, nearest, places};
 
 /// Written by exports; nothing reads them, and nobody need be told.
 const PASSED_OVER: [&str; 7] = [
@@ -27,17 +29,30 @@ const PASSED_OVER: [&str; 7] = [
 
 /// What steps are finished with.
 pub(crate) struct Workbench<'a> {
+    pub(crate) kind: DocumentKind,
     pub(crate) sources: &'a Lazy<'a>,
     pub(crate) plugins: &'a dyn Plugins,
     pub(crate) secrets: &'a dyn Secrets,
+}
+
+/// Where DataX says no type it means text, so that a reader that could infer one does not.
+fn keep_texts(parameter: &mut Properties, schema: &Schema) {
+    const KEY: &str = "inferTypes";
+    if schema.property_names().contains(KEY) && parameter.get(KEY).is_none() {
+        let spot = parameter.spot.key(KEY);
+        parameter.push(KEY, Value::Bool(false), spot);
+    }
 }
 
 /// A step with what the document's caller needs beside it.
 pub(crate) struct Finished {
     pub(crate) step: Step,
     pub(crate) places: Vec<NamedPlace>,
+    pub(crate) moved: Vec<Moved>,
     /// Names of secret keys of its type.
     pub(crate) secrets: BTreeSet<String>,
+    /// Texts of its connection that are secret.
+    pub(crate) secret_texts: BTreeSet<String>,
     /// The parameters that remain, for checks between the steps.
     parameter: Properties,
 }
@@ -46,22 +61,32 @@ impl Workbench<'_> {
     /// Checks a step against its plug-in; `None` where something was wrong, which was told.
     pub(crate) fn finish(&self, mut draft: DraftStep, notes: &mut Notes) -> Option<Finished> {
         let kind = self.find(&draft.type_name, Some(&draft.type_spot), notes)?;
+        refuse_other_side(&draft, kind, notes)?;
         let role = role(kind, draft.side, &draft.type_spot, notes)?;
         let (connection_schema, parameter_schema) = schemas(kind, role, notes)?;
         let before = notes.faults.len();
         let inline = connection::take(&mut draft, &connection_schema, &parameter_schema, notes);
+        if self.kind == DocumentKind::DataX && draft.side == Side::Reader {
+            keep_texts(&mut draft.parameter, &parameter_schema);
+        }
         let parameter_place = draft.parameter.spot.place();
         check(&parameter_schema, &mut draft.parameter, &BTreeSet::new(), notes);
         let connected =
             inline.and_then(|inline| self.connect(inline, kind, &connection_schema, notes));
         let connected = connected.filter(|_| notes.faults.len() == before)?;
         let places = places::named(draft.side, &kind.name, &connected.properties, &draft.parameter);
+        let moved = [draft.parameter.moved("parameter"), connected.properties.moved("connection")];
+        let parameter = draft.parameter.to_value();
+        let mut blanked = parameter.clone();
+        blank::blank_value(&mut blanked, &parameter_schema.secret_names(), &BTreeSet::new());
+        let parameter_blanked = blanked.to_string();
         let configuration = Configuration {
             source_type: kind.name.clone(),
             side: draft.side,
             connection: connected.text,
             connection_blanked: connected.blanked,
-            parameter: draft.parameter.to_value().to_string(),
+            parameter: parameter.to_string(),
+            parameter_blanked,
         };
         let step = Step {
             name: draft.name,
@@ -72,18 +97,15 @@ impl Workbench<'_> {
         Some(Finished {
             step,
             places,
+            moved: moved.concat(),
             secrets: blank::secret_keys(kind),
+            secret_texts: connected.secret_texts,
             parameter: draft.parameter,
         })
     }
 
-    /// A data source by itself, with the place of its properties and the places that it names.
-    pub(crate) fn source(
-        &self,
-        name: &str,
-        side: Side,
-        notes: &mut Notes,
-    ) -> Option<(Configuration, String, Vec<NamedPlace>)> {
+    /// A data source by itself; its warnings and lines are the caller's to add.
+    pub(crate) fn source(&self, name: &str, side: Side, notes: &mut Notes) -> Option<Source> {
         let (type_name, type_spot, properties) =
             connection::of_source(name, None, self.sources, notes)?;
         let kind = self.find(&type_name, Some(&type_spot), notes)?;
@@ -99,8 +121,16 @@ impl Workbench<'_> {
             connection: connected.text,
             connection_blanked: connected.blanked,
             parameter: "{}".to_owned(),
+            parameter_blanked: "{}".to_owned(),
         };
-        Some((configuration, connected.properties.spot.place(), places))
+        Some(Source {
+            configuration,
+            connection_place: connected.properties.spot.place(),
+            places,
+            moved: connected.properties.moved("connection"),
+            warnings: Vec::new(),
+            lines: Lines::default(),
+        })
     }
 
     /// The type that a name means; DataX's names end in `reader` and `writer`.
@@ -182,7 +212,10 @@ impl Workbench<'_> {
         let value = properties.to_value();
         let mut blanked = value.clone();
         blank::blank_value(&mut blanked, &schema.secret_names(), &hidden);
-        Connected { text: Secret::new(value.to_string()), blanked: blanked.to_string(), properties }
+        let mut secret_texts = BTreeSet::new();
+        blank::secret_texts(&value, &blanked, &mut secret_texts);
+        let (text, blanked) = (Secret::new(value.to_string()), blanked.to_string());
+        Connected { properties, text, blanked, secret_texts }
     }
 }
 
@@ -190,6 +223,7 @@ struct Connected {
     properties: Properties,
     text: Secret,
     blanked: String,
+    secret_texts: BTreeSet<String>,
 }
 
 fn role<'k>(kind: &'k SourceType, side: Side, spot: &Spot, notes: &mut Notes) -> Option<&'k Role> {
@@ -203,6 +237,27 @@ fn role<'k>(kind: &'k SourceType, side: Side, spot: &Spot, notes: &mut Notes) ->
         notes.faults.push(spot.fault("spec.no_role", message).hint(hint));
     }
     role.as_ref()
+}
+
+/// DataX's names say the side; the wrong one is a slip that no parameter would show.
+fn refuse_other_side(draft: &DraftStep, kind: &SourceType, notes: &mut Notes) -> Option<()> {
+    let other = match draft.side {
+        Side::Reader => Side::Writer,
+        Side::Writer => Side::Reader,
+    };
+    let name = draft.type_name.to_lowercase();
+    if name == kind.name || !name.ends_with(other.word()) {
+        return Some(());
+    }
+    let message = format!(
+        "\"{}\" names a {}, but stands where a {} is expected",
+        draft.type_name,
+        other.word(),
+        draft.side.word()
+    );
+    let hint = format!("write \"{}\", or exchange both sides", kind.name);
+    notes.faults.push(draft.type_spot.fault("spec.no_role", message).hint(hint));
+    None
 }
 
 fn schemas(kind: &SourceType, role: &Role, notes: &mut Notes) -> Option<(Schema, Schema)> {

@@ -5,10 +5,11 @@
 //! user's text, so that lines stay right.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use domain::fault::Fault;
 
-use crate::blank::is_secret_name;
+use crate::blank::{is_secret_name, secret_ranges};
 use crate::document::{self, Document, Notes};
 use crate::json;
 use crate::parameter::{self, Values};
@@ -194,20 +195,53 @@ impl<'a> Substituted<'a> {
         used.collect()
     }
 
-    /// The variables that stand in the value of a secret.
-    pub(crate) fn within_secrets(
+    /// The variables that stand in the value of a secret, in the secret part of a URL, or that are
+    /// themselves what is secret in a connection.
+    pub(crate) fn secret(
         &self,
         document: &Document,
-        names: &BTreeSet<String>,
+        secrecy: &Secrecy<'_>,
+        values: &Values,
     ) -> Vec<String> {
         let mut secret = BTreeSet::new();
-        for extent in document.extents_of(|key| is_secret_name(key) || names.contains(key)) {
-            let first = self.patches.partition_point(|patch| patch.to.0 < extent.start);
-            let within = self.patches[first..].iter().take_while(|patch| patch.to.0 < extent.end);
-            secret.extend(within.map(|patch| patch.name));
+        let is_secret_key = |key: &str| is_secret_name(key) || secrecy.keys.contains(key);
+        for extent in document.extents_of(is_secret_key) {
+            secret.extend(self.within(extent.start..extent.end, |patch| patch.to));
         }
+        // Before substitution and after: a value may close what would show where a secret stands,
+        // and may bring a secret of its own.
+        for range in secret_ranges(self.source) {
+            secret.extend(self.within(range, |patch| patch.from));
+        }
+        for range in secret_ranges(&self.text) {
+            secret.extend(self.within(range, |patch| patch.to));
+        }
+        let is_text = |name: &&str| match values.get(*name) {
+            Some(Some(value)) => !value.is_empty() && secrecy.texts.contains(value),
+            _ => false,
+        };
+        secret.extend(self.names.iter().copied().filter(is_text));
         secret.into_iter().map(str::to_owned).collect()
     }
+
+    /// The variables whose place, by `place_of`, touches a range.
+    fn within(
+        &self,
+        range: Range<usize>,
+        place_of: impl Fn(&Patch<'a>) -> (usize, usize),
+    ) -> impl Iterator<Item = &'a str> {
+        let first = self.patches.partition_point(|patch| place_of(patch).1 <= range.start);
+        let behind = self.patches[first..].iter();
+        behind.take_while(move |patch| place_of(patch).0 < range.end).map(|patch| patch.name)
+    }
+}
+
+/// What is secret in a document, beside keys that look like it.
+pub(crate) struct Secrecy<'k> {
+    /// Keys that hold secrets.
+    pub(crate) keys: &'k BTreeSet<String>,
+    /// Texts of the connections that were blanked.
+    pub(crate) texts: BTreeSet<String>,
 }
 
 /// A variable in a text.

@@ -14,7 +14,7 @@ fn told(text: &str) -> String {
             let warnings = read.warnings.iter().map(|fault| fixture::render("warning", fault));
             "the document holds\n".to_owned() + &warnings.collect::<String>()
         }
-        Err(faults) => faults.iter().map(|fault| fixture::render("error", fault)).collect(),
+        Err(refused) => fixture::render_all(&refused),
     }
 }
 

@@ -16,10 +16,8 @@ const EXAMPLE: &str = r#"{"type": "job", "version": "2.0",
 
 #[track_caller]
 fn holds(text: &str, parameters: &[&str]) -> Read {
-    fixture::read(text, parameters).unwrap_or_else(|faults| {
-        let lines: Vec<_> = faults.iter().map(|fault| fixture::render("error", fault)).collect();
-        panic!("{}", lines.concat())
-    })
+    fixture::read(text, parameters)
+        .unwrap_or_else(|refused| panic!("{}", fixture::render_all(&refused)))
 }
 
 fn warnings(read: &Read) -> Vec<String> {
@@ -195,6 +193,50 @@ fn datax_jobs_hold_with_their_own_defaults() {
 }
 
 #[test]
+fn properties_that_moved_are_found_where_they_were_written() {
+    let read = holds(DATAX, &["pw=x"]);
+    let moved = |from: &str| {
+        let found = read.moved.reader.iter().find(|moved| moved.from == from).unwrap();
+        (found.to.as_str(), found.whole)
+    };
+    let entry = "/job/content/0/reader/parameter/connection/0";
+    assert_eq!(moved("/parameter/table"), (format!("{entry}/table").as_str(), false));
+    assert_eq!(moved("/connection/host"), (format!("{entry}/jdbcUrl/0").as_str(), true));
+    // The connection stands among the parameters, so its own keys are where they seem to be.
+    assert!(read.moved.reader.iter().all(|moved| moved.from != "/connection/username"));
+    assert!(read.moved.writer.is_empty());
+}
+
+#[test]
+fn parameters_within_secrets_are_secret_wherever_they_stand() {
+    let table = [
+        ("jdbc:postgresql://h/d?user=u&password=${x}", "s3cret/#", true),
+        ("jdbc:postgresql://u:${x}@h/d", "s3cret", true),
+        ("jdbc:postgresql://${x}@h/d", "u:s3cret", true),
+        ("jdbc:postgresql://${x}", "u:s3cret@h/d", true),
+        ("${x}", "jdbc:postgresql://u:s3cret@h/d", true),
+        ("jdbc:postgresql://h/d?user=u&password=s3${x}t", "cre", true),
+        ("jdbc:postgresql://${x}/d?user=u&password=p", "h", false),
+        ("jdbc:postgresql://h/${x}?user=u", "d", false),
+    ];
+    for (url, value, secret) in table {
+        let writer = json!({"datasource": "warehouse", "table": "t"});
+        let text =
+            script(json!({"jdbcUrl": url, "username": "u", "table": "t"}), writer, json!({}));
+        let read = holds(&text, &[&format!("x={value}")]);
+        assert_eq!(read.secret_parameters == ["x"], secret, "{url}");
+        let shown = format!("{:?}{}", read.parameters_used, read.text_blanked);
+        assert!(!secret || !shown.contains(value), "{url}: {shown}");
+    }
+    // The same value, given for a password and elsewhere too.
+    let reader =
+        json!({"host": "h", "database": "d", "username": "${a}", "password": "${b}", "table": "t"});
+    let writer = json!({"datasource": "warehouse", "table": "t"});
+    let read = holds(&script(reader, writer, json!({})), &["a=same", "b=same"]);
+    assert_eq!(read.secret_parameters, ["a", "b"]);
+}
+
+#[test]
 fn stream_to_stream_holds_with_both_names() {
     let text = r#"{ "job": { "setting": { "speed": { "channel": 2 }, "errorLimit": { "record": 0 } }, "content": [ {
    "reader": { "name": "streamreader", "parameter": { "sliceRecordCount": 100, "column": [
@@ -264,6 +306,48 @@ fn settings_without_effect_are_told() {
 }
 
 #[test]
+fn keys_of_datax_that_nothing_reads_are_told() {
+    let text = r#"{"entry": {"jvm": "-Xms1g"},
+      "core": {"container": {"job": {"id": 1}}, "transport": {"chanel": {}, "channel": {"capacity": 512, "speed": {"bytes": 1}}}},
+      "common": {"colunm": {}, "column": {"encoding": "utf-8", "timezone": "GMT+8"}},
+      "job": {"setting": {"speed": {"channel": 1}}, "content": [{
+        "reader": {"name": "streamreader", "parameter": {"sliceRecordCount": 1, "column": [{"value": 1}]}},
+        "writer": {"name": "streamwriter", "parameter": {}}}]}}"#;
+    let read = holds(text, &[]);
+    let told: Vec<_> = read
+        .warnings
+        .iter()
+        .map(|fault| format!("{} {}", fault.code, fault.place.clone().unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "spec.no_effect /entry",
+            "spec.no_effect /core/container",
+            "spec.unknown_key /core/transport/chanel",
+            "spec.no_effect /core/transport/channel/capacity",
+            "spec.unknown_key /core/transport/channel/speed/bytes",
+            "spec.unknown_key /common/colunm",
+            "spec.unknown_key /common/column/timezone",
+            "spec.no_effect /common/column/encoding",
+        ]
+    );
+}
+
+#[test]
+fn warnings_are_told_beside_errors() {
+    let reader = json!({"datasource": "warehouse", "table": "t"});
+    let writer = json!({"connection": [{"datasource": "warehouse", "tabel": ["t"]}]});
+    let refused = fixture::read(&script(reader, writer, json!({})), &[]).unwrap_err();
+    assert_eq!(
+        fixture::render_all(&refused),
+        "error /steps/1/parameter (job.json:1): \"table\" is missing [spec.required]\n\
+         warning /steps/1/parameter/connection/0/tabel (job.json:1): unknown key \"tabel\", ignored [spec.unknown_key]\n  \
+         hint: did you mean \"table\"?\n"
+    );
+}
+
+#[test]
 fn a_data_source_is_read_by_itself() {
     let source = |name| {
         let sources = Sources { name: "conf/datasources.json", text: Some(fixture::SOURCES) };
@@ -275,12 +359,12 @@ fn a_data_source_is_read_by_itself() {
         shop.places,
         [tcp("a.example", 3307, "datasources.json#/shop/properties/address/0/host")]
     );
-    let faults = source("warehose").unwrap_err();
+    let faults = source("warehose").unwrap_err().faults;
     assert_eq!(
         fixture::render("error", &faults[0]),
         "error: there is no data source \"warehose\" [spec.unknown_source]\n  hint: did you mean \"warehouse\"?\n"
     );
-    let faults = source("no_secret").unwrap_err();
+    let faults = source("no_secret").unwrap_err().faults;
     assert_eq!(faults[0].code, "spec.secret_missing");
 }
 

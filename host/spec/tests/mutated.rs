@@ -67,7 +67,7 @@ fn damaged_documents_are_answered() {
         let text = damage(&texts[number % texts.len()], &mut random);
         let told = match fixture::read(&text, &["n=7", "sep=é\"\\"]) {
             Ok(read) => format!("{read:?}"),
-            Err(faults) => faults.iter().map(|fault| fixture::render("error", fault)).collect(),
+            Err(refused) => fixture::render_all(&refused),
         };
         assert!(!told.contains("s3cret"), "document {number} shows a secret: {told}\n{text}");
         spec::blank_document(&text, &std::collections::BTreeSet::new());
