@@ -1,4 +1,4 @@
-//! One folder: run plain, run killed and resumed, compared with what is expected.
+//! One folder: run plain, then killed and resumed at some points, compared with what is expected.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ struct Case {
     exit_code: i32,
     /// `jobs`: documents that run one after another; `job.json` by default.
     jobs: Vec<String>,
-    /// `stop`: where the run is killed; `writer.close:1:before` by default.
+    /// `stop`: where the run is killed in place of `writer.close:1:before`.
     stop: String,
 }
 
@@ -34,6 +34,16 @@ impl Case {
             stop: value["stop"].as_str().unwrap_or("writer.close:1:before").to_owned(),
         }
     }
+
+    /// Where it is killed: with nothing durable, with a task that only the destination knows to be done,
+    /// and with one that the books know and others that are not begun.
+    fn stops(&self, one_task: bool) -> Vec<&str> {
+        let mut stops = vec![self.stop.as_str(), "writer.close:1:after"];
+        if !one_task {
+            stops.push("store.complete:1:after");
+        }
+        stops
+    }
 }
 
 /// Runs the folder `name` both ways.
@@ -47,8 +57,11 @@ pub(crate) fn check(name: &str) {
     }
     let wanted = fs::read_to_string(&expected).unwrap_or_default();
     same(&wanted, &plain, "the run differs from expected.txt");
-    let resumed = Place::new(&folder).all(&case, Place::run_killed);
-    same(&plain, &resumed, "killed and resumed, the run differs");
+    for stop in case.stops(plain.contains("\ntasks: 1\n")) {
+        let run = |place: &Place, case: &Case, job: &str| place.run_killed(case, job, stop);
+        let resumed = Place::new(&folder).all(&case, run);
+        same(&plain, &resumed, &format!("killed at {stop} and resumed, the run differs"));
+    }
 }
 
 fn same(wanted: &str, got: &str, what: &str) {
@@ -82,7 +95,7 @@ impl Place {
     }
 
     /// Runs all jobs by `run`, and tells what came out.
-    fn all(self, case: &Case, run: fn(&Self, &Case, &str) -> Output) -> String {
+    fn all(self, case: &Case, run: impl Fn(&Self, &Case, &str) -> Output) -> String {
         let mut text = String::new();
         for (index, job) in case.jobs.iter().enumerate() {
             let last = index + 1 == case.jobs.len();
@@ -114,15 +127,15 @@ impl Place {
         self.env.airlock(&self.arguments(case, job)).run()
     }
 
-    /// Killed at the case's stop point, then resumed by the real binary. A run that fails before it
-    /// comes there is not killed.
-    fn run_killed(&self, case: &Case, job: &str) -> Output {
+    /// Killed at a stop point, then resumed by the real binary. A run that fails before it comes there
+    /// is not killed.
+    fn run_killed(&self, case: &Case, job: &str, stop: &str) -> Output {
         let stops = Path::new(env!("CARGO_BIN_EXE_airlock-stops"));
         let program = self.env.program(stops, &self.arguments(case, job));
-        match Stopped::at(program, &case.stop, self.env.root()) {
+        match Stopped::at(program, stop, self.env.root()) {
             Ok(stopped) => stopped.kill(),
             Err(output) => {
-                assert!(case.exit_code != 0, "it never comes to {}\n{output}", case.stop);
+                assert!(case.exit_code != 0, "it never comes to {stop}\n{output}");
                 return output;
             }
         }

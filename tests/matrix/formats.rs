@@ -1,6 +1,6 @@
 //! What each format is as a source and as a destination, and the check of a pair.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tests::{Database, Document, Env, PgServer, document, lineitem, referee, soak};
@@ -14,6 +14,8 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    pub(crate) const ALL: [Self; 4] = [Self::Csv, Self::Jsonl, Self::Parquet, Self::PostgreSql];
+
     /// The word of `fileFormat`, and the suffix of the files.
     fn word(self) -> &'static str {
         match self {
@@ -40,6 +42,21 @@ pub(crate) fn check(from: Format, to: Format) {
     if to == Format::Parquet {
         let got = referee::types(&place.parquet_file());
         assert_eq!(got, wanted_types());
+    }
+    if to == Format::Jsonl {
+        check_kinds(&place.written());
+    }
+}
+
+/// Numbers are numbers in JSON, and everything else a text.
+fn check_kinds(file: &Path) {
+    for ((name, kinds), (_, kind)) in referee::kinds(file).iter().zip(lineitem::COLUMNS) {
+        let wanted = match kind {
+            "bigint" => "int",
+            "decimal(15,2)" => "float",
+            _ => "str",
+        };
+        assert_eq!(kinds, wanted, "{name}: {kind}");
     }
 }
 
@@ -129,12 +146,24 @@ impl Place {
         }
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        self.database.as_ref().expect("one side is PostgreSQL")
+    }
+
     /// A table as the database spells it.
     pub(crate) fn exported(&self, table: &str) -> PathBuf {
         let file = self.env.path("exported.csv");
-        let database = self.database.as_ref().expect("one side is PostgreSQL");
-        database.export(&format!("select * from {table}"), &file);
+        self.database().export(&format!("select * from {table}"), &file);
         file
+    }
+
+    /// The columns of a table, as the standard's catalog has them: type, and digits behind the point.
+    pub(crate) fn table_types(&self, table: &str) -> Vec<String> {
+        let types = self.database().sql(&format!(
+            "select concat_ws(' ', data_type, case data_type when 'numeric' then numeric_scale end)
+             from information_schema.columns where table_name = '{table}' order by ordinal_position"
+        ));
+        types.lines().map(str::to_owned).collect()
     }
 
     pub(crate) fn parquet_file(&self) -> PathBuf {

@@ -50,4 +50,45 @@ fn csv_creates_a_table_of_its_types() {
         referee::compare(&lineitem::file(rows(), "parquet"), &place.exported("created")),
         rows()
     );
+    // How many digits there could be is not in the file; how many decimals is.
+    let wanted = lineitem::COLUMNS.map(|(_, kind)| match kind {
+        "decimal(15,2)" => "numeric 2",
+        other => other,
+    });
+    assert_eq!(place.table_types("created"), wanted);
+}
+
+/// Digits that are no number: a zero stands before them.
+#[test]
+fn a_code_with_zeros_stays_text() {
+    for to in Format::ALL {
+        let place = Place::new(Format::Csv, to, rows());
+        place.env.write("codes.csv", "code,n\n007,7\n010,10\n100,100\n");
+        let writer = match to {
+            Format::PostgreSql => {
+                ("postgresql", json!({"datasource": "pg", "table": "codes", "createTable": true}))
+            }
+            _ => place.writer(),
+        };
+        assert_eq!(
+            place.run(&Document::new(document::csv("codes.csv"), writer))["records_written"],
+            3
+        );
+        let written = match to {
+            Format::PostgreSql => place.exported("codes"),
+            _ => place.written(),
+        };
+        assert_eq!(referee::compare(&place.env.path("codes.csv"), &written), 3, "{to:?}");
+        let kinds = |pairs: Vec<(String, String)>| -> Vec<String> {
+            pairs.into_iter().map(|(_, kind)| kind).collect()
+        };
+        match to {
+            Format::Csv => {}
+            Format::Jsonl => assert_eq!(kinds(referee::kinds(&written)), ["str", "int"]),
+            Format::Parquet => {
+                assert_eq!(kinds(referee::types(&place.parquet_file())), ["string", "int64"]);
+            }
+            Format::PostgreSql => assert_eq!(place.table_types("codes"), ["text", "bigint"]),
+        }
+    }
 }

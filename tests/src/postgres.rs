@@ -373,18 +373,11 @@ impl Database {
         self.log().iter().filter(|line| line.contains("connection authorized")).count()
     }
 
-    /// Statements of jobs that begin with `text`, in lower case. What an error says of its statement
-    /// is no other one.
+    /// Lines about jobs that contain `text`, in lower case, such as `log:  statement: copy `: an error
+    /// repeats its statement, but not as a log.
     pub fn statements(&self, text: &str) -> usize {
         let log = self.log();
-        let statements = log.iter().filter_map(|line| {
-            let (_, said) = line.split_once("LOG:  ")?;
-            let (kind, statement) = said.split_once(": ")?;
-            (kind == "statement" || kind.starts_with("execute")).then_some(statement)
-        });
-        statements
-            .filter(|statement| statement.trim_start().to_lowercase().starts_with(text))
-            .count()
+        log.iter().filter(|line| line.to_lowercase().contains(text)).count()
     }
 
     /// The properties of a data source, the password from the environment of [`Database::admit`].
