@@ -139,9 +139,6 @@ impl FileSession {
             ("files".to_owned(), files.len().to_string()),
             ("inferred".to_owned(), inferred.to_string()),
         ];
-        if let Some(reason) = first.format.uncut_reason() {
-            metadata.push(("splits".to_owned(), format!("one a file: {reason}")));
-        }
         let idle = self.idle_keys();
         if !idle.is_empty() {
             metadata.push(("without effect".to_owned(), idle.join(", ")));

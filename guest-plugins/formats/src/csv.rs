@@ -58,11 +58,6 @@ impl Dialect {
     pub(crate) fn lines_are_records(&self) -> bool {
         self.quote.is_none() && self.escape.is_none()
     }
-
-    /// Whether quotes alone say where records end, as `bounds` needs it.
-    pub(crate) fn can_be_cut(&self) -> bool {
-        self.lines_are_records() || self.escape.is_none() && self.comment.is_none()
-    }
 }
 
 /// How many fields a record must have.

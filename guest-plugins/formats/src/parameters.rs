@@ -341,13 +341,13 @@ impl ReadParameters {
         let characters = [
             ("fieldDelimiter", Some(delimiter)),
             ("lineDelimiter", Some(line_end)),
-            ("csvReaderConfig", quote),
+            ("csvReaderConfig/textQualifier", quote),
+            ("csvReaderConfig/escapeMode", escape),
+            ("csvReaderConfig/comment", comment),
         ];
         all_differ(&characters)?;
-        all_differ(&[characters[0], characters[1], ("csvReaderConfig", escape)])?;
-        all_differ(&[characters[0], characters[1], ("csvReaderConfig", comment)])?;
         if let Some(null) = &self.null_format {
-            check_null(null, &characters)?;
+            check_null(null, &characters[..3])?;
         }
         Ok(Dialect {
             delimiter,

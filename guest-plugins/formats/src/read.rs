@@ -104,16 +104,6 @@ impl ReadFormat {
         self.format != Format::Parquet && self.wanted.infers_types()
     }
 
-    /// Why a plain file of any length is one share; `None` where it is cut.
-    pub fn uncut_reason(&self) -> Option<&'static str> {
-        match &self.format {
-            Format::Csv(dialect) if !dialect.can_be_cut() => {
-                Some("with \"escapeMode\" 2 or \"useComments\" a file is read from its beginning")
-            }
-            _ => None,
-        }
-    }
-
     pub(crate) fn packing_of(&self, input: &dyn Input) -> Result<Packing> {
         self.packing.map_or_else(|| Packing::detect(input), Ok)
     }
@@ -161,11 +151,9 @@ impl ReadFormat {
             return Ok(end);
         }
         match &self.format {
-            Format::Csv(dialect) if dialect.can_be_cut() => {
-                bounds::next_start(input, dialect, from, target)
-            }
+            Format::Csv(dialect) => bounds::next_start(input, dialect, from, target),
             Format::Json => bounds::line_start(input, b'\n', target),
-            Format::Csv(_) | Format::Parquet => Ok(end),
+            Format::Parquet => Ok(end),
         }
     }
 

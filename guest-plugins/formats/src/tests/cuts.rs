@@ -89,11 +89,33 @@ fn every_cut_of_lines_gives_the_rows_of_one_split() {
 }
 
 #[test]
-fn text_with_escapes_or_comments_is_not_cut() {
-    let config = json!({ "csvReaderConfig": { "escapeMode": 2 }, "column": text_columns(3) });
-    assert_eq!(by_shares(&config, "a.csv", &nasty(100), 10).2, 1);
-    let config = json!({ "csvReaderConfig": { "useComments": true }, "column": text_columns(3) });
-    assert_eq!(by_shares(&config, "a.csv", &nasty(100), 10).2, 1);
+fn every_cut_with_escapes_and_comments_gives_the_rows_of_one_split() {
+    let column = json!([{ "index": 0, "type": "long" }, { "index": 1, "type": "string" }]);
+    let lines = [
+        "1,\"say \\\"hi\\\"\n\\\\\"\n",
+        "# \"a comment\n",
+        "2,two\\\nlines\\,\"x\n",
+        "#\n",
+        "3,#\"no quote\n",
+        "4,\\\"plain\r\n",
+        "5,\"broken\"\\\n",
+        "6,\"# in quotes\n# too\"\n",
+        "\n",
+    ];
+    let text: String = lines.repeat(5).concat() + "9,\"no end\\";
+    for quotes in [true, false] {
+        let config = json!({ "escapeMode": 2, "useComments": true, "useTextQualifier": quotes });
+        let parameter = json!({ "csvReaderConfig": config, "column": column });
+        check_every_cut(&parameter, "a.csv", &text);
+    }
+    let config = json!({ "useComments": true });
+    let parameter = json!({ "csvReaderConfig": config, "column": column });
+    check_every_cut(&parameter, "a.csv", &text);
+    check_every_cut(
+        &json!({ "csvReaderConfig": config, "column": text_columns(3) }),
+        "a.csv",
+        &nasty(20),
+    );
 }
 
 /// A field longer than a block of the window, and a cut inside it.
