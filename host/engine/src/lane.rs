@@ -277,6 +277,12 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                 fault = &mut stopping => return Err(fault),
                 answer = &mut call => return answer,
             }
+            // Two sessions that are always due must not keep the call from getting on.
+            tokio::select! {
+                biased;
+                answer = &mut call => return answer,
+                () = std::future::ready(()) => {}
+            }
         }
     }
 

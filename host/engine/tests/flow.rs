@@ -166,6 +166,19 @@ fn a_session_that_wants_all_attention_leaves_some_to_others() {
 }
 
 #[test]
+fn two_sessions_that_are_slow_to_tend_do_not_keep_a_lane_from_its_work() {
+    let (_, played) = Play {
+        tend: Some(Duration::ZERO),
+        tend_takes: Duration::from_millis(300),
+        next: Box::new(two_steps),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!(played.state(), RunState::Succeeded);
+    assert!(played.took < Duration::from_secs(60), "{:?}", played.took);
+}
+
+#[test]
 fn a_cursor_that_does_not_wait_is_waited_for() {
     let (_, played) = Play {
         next: Box::new(|(_, step)| {

@@ -19,6 +19,9 @@ use testkit::MemStore;
 use testkit::conformance::new_run;
 use tokio::sync::watch;
 
+/// Simulated time that no attempt needs.
+const ATTEMPT_MAX: Duration = Duration::from_secs(24 * 3600);
+
 type Script<A, T> = Box<dyn Fn(A) -> Result<T> + Send + Sync>;
 
 /// What each call answers. As it is made, a run of one split with ten rows that succeeds.
@@ -36,6 +39,7 @@ pub(crate) struct Play {
     pub(crate) close: Script<Mark, Closed>,
     pub(crate) finish: Script<Outcome, ()>,
     pub(crate) tend: Option<Duration>,
+    pub(crate) tend_takes: Duration,
     pub(crate) mode: CommitMode,
     pub(crate) wishes: Wishes,
     pub(crate) settings: Settings,
@@ -59,6 +63,7 @@ impl Default for Play {
             close: Box::new(|_| Ok(Closed::default())),
             finish: Box::new(|_| Ok(())),
             tend: None,
+            tend_takes: Duration::ZERO,
             mode: CommitMode::Transactional,
             wishes: Wishes::default(),
             settings,
@@ -140,7 +145,8 @@ impl Play {
             progress: Arc::new(Progress::default()),
         };
         let begun = tokio::time::Instant::now();
-        let summary = engine.attempt(run, self.stop.subscribe()).await;
+        let attempt = engine.attempt(run, self.stop.subscribe());
+        let summary = tokio::time::timeout(ATTEMPT_MAX, attempt).await.expect("it ends");
         let tasks = store.tasks(run).await.unwrap();
         let dirty = store.dirty(run).len();
         Played { summary, tasks, dirty, took: begun.elapsed() }
@@ -244,6 +250,7 @@ impl Reader for PlayReader {
 
     async fn tend(&mut self) -> Result<Option<Duration>> {
         self.play.note("tend");
+        tokio::time::sleep(self.play.tend_takes).await;
         Ok(self.play.tend)
     }
 }
@@ -319,6 +326,7 @@ impl Writer for PlayWriter {
 
     async fn tend(&mut self) -> Result<Option<Duration>> {
         self.play.note("tend");
+        tokio::time::sleep(self.play.tend_takes).await;
         Ok(self.play.tend)
     }
 }
