@@ -126,10 +126,10 @@ impl Plugin for FilePlugin {
 fn reading(configuration: &Configuration) -> Result<Configuration> {
     let connection: Connection = sdk::parameters::connection(configuration)?;
     let mut parameter: Value = sdk::parameters::parameter(configuration)?;
-    if let (Some(path), Value::Object(members)) = (connection.path, &mut parameter) {
-        if !members.contains_key("object") {
-            members.entry("path").or_insert(Value::String(path));
-        }
+    if let (Some(path), Value::Object(members)) = (connection.path, &mut parameter)
+        && !members.contains_key("object")
+    {
+        members.entry("path").or_insert(Value::String(path));
     }
     Ok(Configuration { parameter: parameter.to_string(), ..configuration.clone() })
 }
