@@ -122,8 +122,25 @@ impl Client {
     }
 
     fn scram(&mut self, mechanisms: &[u8], password: &[u8]) -> Result<()> {
-        const MECHANISM: &str = "SCRAM-SHA-256";
-        if !mechanisms.split(|byte| *byte == 0).any(|name| name == MECHANISM.as_bytes()) {
+        const PLAIN: &str = "SCRAM-SHA-256";
+        const BOUND: &str = "SCRAM-SHA-256-PLUS";
+        let offers = |wanted: &str| {
+            mechanisms.split(|byte| *byte == 0).any(|name| name == wanted.as_bytes())
+        };
+        let end_point = match &self.stream {
+            Stream::Tls(stream) => tls::end_point(stream),
+            Stream::Plain(_) => None,
+        };
+        // Bound to the connection, a login is of no use to whoever stands in between. Where the server
+        // does not offer that, it is told that it could have, and refuses if it did.
+        let (mechanism, binding) = match end_point {
+            Some(hash) if offers(BOUND) => {
+                (BOUND, sasl::ChannelBinding::tls_server_end_point(hash))
+            }
+            Some(_) => (PLAIN, sasl::ChannelBinding::unrequested()),
+            None => (PLAIN, sasl::ChannelBinding::unsupported()),
+        };
+        if !offers(mechanism) {
             let message = "the server offers no login by SCRAM-SHA-256";
             return Err(Fault::external("postgresql.authentication_failed", message).into());
         }
@@ -133,9 +150,8 @@ impl Client {
                 format!("the login failed: {error}"),
             ))
         };
-        let binding = sasl::ChannelBinding::unsupported();
         let mut scram = sasl::ScramSha256::new(password, binding);
-        self.send(|out| frontend::sasl_initial_response(MECHANISM, scram.message(), out))?;
+        self.send(|out| frontend::sasl_initial_response(mechanism, scram.message(), out))?;
         let body = self.sasl_answer(11)?;
         scram.update(&body).map_err(refused)?;
         self.send(|out| frontend::sasl_response(scram.message(), out))?;

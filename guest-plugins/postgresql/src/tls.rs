@@ -59,6 +59,55 @@ pub(crate) fn begin(
     Ok(StreamOwned::new(connection, stream))
 }
 
+/// What binds a login to this connection (`tls-server-end-point`): a hash of the server's certificate, by
+/// the hash of its signature. `None` for signatures that have none, or one that is not here.
+pub(crate) fn end_point(stream: &TlsStream) -> Option<Vec<u8>> {
+    let certificate = stream.conn.peer_certificates()?.first()?;
+    // The cipher suites bring the hashes along.
+    let suite = match signature_hash(certificate)? {
+        SignatureHash::Sha256 => ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
+        SignatureHash::Sha384 => ring::cipher_suite::TLS13_AES_256_GCM_SHA384,
+    };
+    let hash = suite.tls13()?.common.hash_provider.hash(certificate);
+    Some(hash.as_ref().to_vec())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum SignatureHash {
+    Sha256,
+    Sha384,
+}
+
+/// The hash of a certificate's signature; SHA-256 stands in for the broken ones.
+fn signature_hash(certificate: &[u8]) -> Option<SignatureHash> {
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+    const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04];
+    // Certificate ::= SEQUENCE { tbsCertificate, SEQUENCE { OBJECT IDENTIFIER, … }, … }
+    let (whole, _) = der(certificate)?;
+    let (_, behind) = der(whole)?;
+    let (algorithm, _) = der(behind)?;
+    let (identifier, _) = der(algorithm)?;
+    match (identifier.strip_prefix(RSA), identifier.strip_prefix(ECDSA)) {
+        (Some([4 | 5 | 11]), _) | (_, Some([1] | [3, 2])) => Some(SignatureHash::Sha256),
+        (Some([12]), _) | (_, Some([3, 3])) => Some(SignatureHash::Sha384),
+        _ => None,
+    }
+}
+
+/// The contents of the first DER element, and what stands behind it.
+fn der(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<2>()?;
+    let (length, rest) = match head[1] {
+        short @ 0..0x80 => (usize::from(short), rest),
+        long => {
+            let (digits, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
+            let digits = digits.iter().filter(|_| digits.len() <= 4);
+            (digits.fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+        }
+    };
+    rest.split_at_checked(length)
+}
+
 fn failed(why: &str) -> Fault {
     Fault::external("postgresql.tls_failed", format!("the TLS handshake failed: {why}"))
 }
@@ -171,5 +220,37 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A certificate of which only the algorithm of its signature matters.
+    fn certificate(identifier: &[u8]) -> Vec<u8> {
+        let element = |tag: u8, contents: &[u8]| {
+            let length = (contents.len() as u16).to_be_bytes();
+            [&[tag, 0x82][..], &length, contents].concat()
+        };
+        let body = element(0x30, &[0; 300]);
+        let algorithm = element(0x30, &[&[6, identifier.len() as u8][..], identifier].concat());
+        element(0x30, &[body, algorithm].concat())
+    }
+
+    #[test]
+    fn the_hash_of_a_signature_is_found() {
+        let rsa = |last: u8| certificate(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, last]);
+        let ecdsa = |last: u8| certificate(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 3, last]);
+        assert_eq!(signature_hash(&rsa(11)), Some(SignatureHash::Sha256));
+        assert_eq!(signature_hash(&rsa(5)), Some(SignatureHash::Sha256));
+        assert_eq!(signature_hash(&rsa(12)), Some(SignatureHash::Sha384));
+        assert_eq!(signature_hash(&ecdsa(2)), Some(SignatureHash::Sha256));
+        assert_eq!(signature_hash(&ecdsa(3)), Some(SignatureHash::Sha384));
+        // Ed25519 signs without a hash of its own.
+        assert_eq!(signature_hash(&certificate(&[0x2b, 0x65, 0x70])), None);
+        for cut in 0..300 {
+            assert_eq!(signature_hash(&rsa(11)[..cut]), None, "{cut}");
+        }
     }
 }

@@ -223,6 +223,24 @@ fn tls_trusts_what_the_data_source_says() {
 }
 
 #[test]
+fn a_password_goes_in_clear_text_only_to_a_server_that_is_known() {
+    let server = Server::start("-c ssl=on", |data| {
+        certificates(data);
+        std::fs::write(data.join("pg_hba.conf"), "host all all 127.0.0.1/32 password\n").unwrap();
+    });
+    let db = server.database("clear");
+    let ca = std::fs::read_to_string(server.folder.join("data/ca.pem")).unwrap();
+    for mode in ["disable", "prefer", "require"] {
+        let wrong = fault(connect(&with(&db.connection(), json!({"ssl": {"mode": mode}}))));
+        assert_eq!(wrong.code, "postgresql.authentication_failed", "{mode}");
+        assert!(wrong.message.contains("identity is not checked"), "{}", wrong.message);
+    }
+    for ssl in [json!({"mode": "verify-ca", "ca": ca}), json!({"ca": ca})] {
+        assert!(connect(&with(&db.connection(), json!({"host": "localhost", "ssl": ssl}))).is_ok());
+    }
+}
+
+#[test]
 fn schemas_of_parameters_are_json_schemas() {
     let description = Postgresql::describe();
     let kind = &description.types[0];
