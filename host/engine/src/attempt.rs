@@ -1,6 +1,7 @@
 //! One attempt at a run, from where it stands.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::port::{
@@ -9,7 +10,7 @@ use domain::port::{
 };
 use domain::run::{RunEvent, RunState};
 use domain::{Counts, Dataset, Fault, FaultDomain, Result, RunId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -76,18 +77,38 @@ pub(crate) struct Context<S> {
     pub(crate) mapping: Mapping,
     pub(crate) sorting: Sorting,
     pub(crate) budget: Budget,
-    /// True when a lane broke the run: the others end at the next moment that suits them.
-    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) broken: Broken,
     /// Whoever works for the attempt holds the context, and so this.
     pub(crate) _alive: mpsc::Sender<()>,
+}
+
+/// Says that a lane broke the run: the others end at the next moment that suits them. It wakes them in
+/// the order in which they wait, so that a simulation plays the same again.
+#[derive(Default)]
+pub(crate) struct Broken {
+    is_so: AtomicBool,
+    told: Notify,
+}
+
+impl Broken {
+    fn tell(&self) {
+        self.is_so.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    async fn wait(&self) {
+        // Listens before it looks.
+        let told = self.told.notified();
+        if !self.is_so.load(Ordering::Acquire) {
+            told.await;
+        }
+    }
 }
 
 impl<S> Context<S> {
     /// Waits until another lane broke the run.
     pub(crate) async fn stopping(&self) -> Fault {
-        let mut stop = self.stop.subscribe();
-        // The sender is here, so there is no other answer.
-        drop(stop.wait_for(|stop| *stop).await);
+        self.broken.wait().await;
         Fault::external(STOPPED, "another lane broke the run")
     }
 
@@ -220,7 +241,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             progress: self.progress.clone(),
             mapping: Mapping::new(&plan.datasets, &prepared.datasets, &self.settings)?,
             sorting: Sorting::new(&prepared)?,
-            stop: watch::Sender::new(false),
+            broken: Broken::default(),
             budget: self.settings.budget(&prepared.wishes),
             datasets: plan.datasets,
             attempt,
@@ -435,7 +456,7 @@ fn breaks(fault: &Fault) -> bool {
 /// Lets the lanes that are left store what they have told, so that the books have every dirty record
 /// that the counts have.
 async fn stop_lanes<S>(context: &Context<S>, lanes: &mut JoinSet<Result<()>>) {
-    context.stop.send_replace(true);
+    context.broken.tell();
     let ended = async { while lanes.join_next().await.is_some() {} };
     if timeout(LANES_END_MAX, ended).await.is_err() {
         tracing::warn!(
