@@ -92,7 +92,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         mut queue: mpsc::Receiver<Item>,
     ) -> (Result<Option<Done>>, Counts) {
         let result = self.take_all(&mut queue).await;
-        if result.is_err() {
+        if !matches!(result, Ok(Some(_))) {
             self.store_rest().await;
         }
         (result, self.counts)

@@ -301,6 +301,23 @@ fn every_dirty_record_of_the_counts_is_in_the_books() {
 }
 
 #[test]
+fn a_fault_of_the_reader_keeps_the_dirty_records_too() {
+    let (_, played) = Play {
+        next: Box::new(|(_, step)| match step {
+            0..3 => Ok(rows(0..10)),
+            _ => Err(Fault::plugin("plugin.trap", "unreachable")),
+        }),
+        write: Box::new(|(number, _)| {
+            Ok(Answer { remarks: vec![remark(number, 0, false)], ..taken(number + 1) })
+        }),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!((played.code(), played.state()), ("plugin.trap", RunState::Failed));
+    assert_eq!((played.dirty, played.summary.counts.records_dirty), (3, 3));
+}
+
+#[test]
 fn records_that_may_be_there_twice_are_counted() {
     let call = AtomicU64::new(0);
     let (_, played) = Play {
