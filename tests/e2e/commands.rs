@@ -54,16 +54,23 @@ fn plan_shows_and_changes_nothing() {
 #[test]
 fn plan_marks_casts_that_lose_something() {
     let (env, database) = with_table();
-    database.setup("create table narrow (id smallint, code text, amount int, day date)");
+    database
+        .setup("create table narrow (id smallint, code text, amount double precision, day date)");
     env.write_json(
         "job.json",
         Document::new(document::csv("orders.csv"), document::table("narrow")).json(),
     );
-    let output = env.airlock(&["plan", "job.json"]).run();
-    assert!(output.stdout.contains('!'), "{output}");
+    let plan = env.airlock(&["plan", "job.json", "-o", "json"]).run().expect(0).json();
+    let columns = plan["datasets"][0]["columns"].as_array().unwrap();
+    let casts: Vec<_> = columns.iter().map(|column| column["cast"].as_str().unwrap()).collect();
+    assert_eq!(casts, ["checked", "same", "lossy", "same"]);
+    let output = env.airlock(&["plan", "job.json"]).run().expect(0);
+    let marked: Vec<_> = output.stdout.lines().filter(|line| line.contains("! lossy")).collect();
+    assert!(marked.len() == 1 && marked[0].contains("amount"), "{output}");
     assert_eq!(database.sql("select * from narrow"), "");
-    let run = env.airlock(&["run", "job.json"]).run();
-    assert!(run.code != Some(0), "nothing is rounded: {run}");
+    let run = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(2);
+    assert_eq!(run.error_code(), "mapping.lossy_cast", "nothing is rounded: {run}");
+    assert_eq!(database.sql("select * from narrow"), "");
 }
 
 #[test]
@@ -156,9 +163,14 @@ fn a_reader_that_goes_away_is_content() {
     );
     let program = env.program(
         std::path::Path::new("/bin/sh"),
-        &["-c", "\"$0\" run job.json | head -n 1", &tests::tree::airlock().display().to_string()],
+        &[
+            "-c",
+            "{ \"$0\" run job.json; echo \"code $?\" >&2; } | head -n 1",
+            &tests::tree::airlock().display().to_string(),
+        ],
     );
     let output = program.run().expect(0);
     assert_eq!(output.stdout, "row\n");
+    assert!(output.stderr.ends_with("code 0\n"), "{output}");
     assert!(!output.stderr.contains("panicked"), "{output}");
 }

@@ -1,8 +1,10 @@
-use std::net::TcpListener;
-use std::process::Command;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use serde_json::json;
-use tests::{Database, Document, Env, PgServer, document};
+use tests::{Database, Document, Env, Output, PgServer, Stopped, document, tree};
 
 /// A job from a CSV file to the table `people`, and its database.
 fn to_people() -> (Env, Database) {
@@ -54,10 +56,12 @@ fn an_absent_database() {
 #[test]
 fn a_server_that_is_not_there() {
     let (env, database) = to_people();
-    // A port that was free a moment ago, and that nobody listens on.
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    // A port that nobody listens on, nor can begin to.
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let place: SocketAddr = getsockname(&socket).unwrap().try_into().unwrap();
     let mut properties = database.properties();
-    properties["port"] = port.into();
+    properties["port"] = place.port().into();
     env.write_json(
         "datasources.json",
         &json!({"pg": {"type": "postgresql", "properties": properties}}),
@@ -108,24 +112,69 @@ fn a_session_that_is_ended_in_the_middle_goes_on_in_a_new_one() {
 }
 
 #[test]
-fn a_disk_that_is_full() {
-    let env = Env::new();
-    let disk = SmallDisk::mount(&env);
-    let reader =
-        json!({"column": [{"random": "100,100", "type": "string"}], "sliceRecordCount": 100_000});
-    let parameter = json!({"path": "small/out", "fileName": "rows", "fileFormat": "csv", "writeMode": "truncate"});
-    env.write_json("job.json", Document::new(("stream", reader), ("file", parameter)).json());
-    let output = env.airlock(&["run", "job.json"]).run().expect(3);
-    assert!(output.stderr.contains("resume"), "once there is room, it goes on: {output}");
-    let published: Vec<_> =
-        env.files("small/out").into_iter().filter(|file| !is_staging(file)).collect();
-    assert!(published.is_empty(), "nothing is half published: {published:?}");
-    drop(disk);
+fn a_server_that_dies_in_the_middle() {
+    let server = PgServer::own();
+    let database = server.database();
+    database.setup("create table people (id bigint, name text)");
+    let mut env = Env::new();
+    database.admit(&mut env);
+    let rows: String = (0..50_000).map(|row| format!("{row},row {row}\n")).collect();
+    env.write("rows.csv", format!("id,name\n{rows}"));
+    env.write_json(
+        "job.json",
+        Document::new(document::csv("rows.csv"), document::table("people")).json(),
+    );
+    let stops = tree::stops();
+    let program = env.program(&stops, &["run", "job.json", "-o", "json"]);
+    let stopped = Stopped::at(program, "writer.write:1:after", env.root()).unwrap();
+    server.kill();
+    let output = stopped.go().wait().expect(3);
+    assert!(output.json()["resume"].is_string(), "it can go on: {output}");
+    server.start_again();
+    assert_eq!(database.count("select count(*) from people"), 0, "nothing is half published");
+    env.airlock(&["run", "job.json", "--resume"]).run().expect(0);
+    assert_eq!(
+        database.sql("select count(*), count(distinct id), sum(id) from people"),
+        "50000|50000|1249975000\n"
+    );
 }
 
-/// Staged files hide from readers: their names, or a folder of theirs, begin with a dot or underscore.
-fn is_staging(file: &std::path::Path) -> bool {
-    file.iter().any(|part| part.to_string_lossy().starts_with(['.', '_']))
+/// A job that writes some ten megabytes of text that cannot be packed.
+fn large_files(format: &str) -> Env {
+    let env = Env::new();
+    let reader =
+        json!({"column": [{"random": "100,100", "type": "string"}], "sliceRecordCount": 100_000});
+    let parameter = json!({"path": "small/out", "fileName": "rows", "fileFormat": format, "writeMode": "truncate"});
+    env.write_json("job.json", Document::new(("stream", reader), ("file", parameter)).json());
+    env
+}
+
+fn nothing_is_published(env: &Env, output: &Output) {
+    assert!(output.stderr.contains("resume"), "once there is room, it goes on: {output}");
+    let published = env.published("small/out");
+    assert!(published.is_empty(), "nothing is half published: {published:?}");
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    for format in ["csv", "parquet"] {
+        let env = large_files(format);
+        // Without the right to mount, the file that may not grow stands for the disk.
+        let Some(_disk) = SmallDisk::mount(&env) else { continue };
+        nothing_is_published(&env, &env.airlock(&["run", "job.json"]).run().expect(3));
+    }
+}
+
+#[test]
+fn a_file_that_may_not_grow() {
+    for format in ["csv", "parquet"] {
+        let env = large_files(format);
+        // In blocks of 512 bytes; the signal that comes with it would end the program.
+        let limited = "trap '' XFSZ; ulimit -f 4096; exec \"$0\" run job.json";
+        let airlock = tree::airlock().display().to_string();
+        let output = env.program(Path::new("/bin/sh"), &["-c", limited, &airlock]).run();
+        nothing_is_published(&env, &output.expect(3));
+    }
 }
 
 #[test]
@@ -154,18 +203,16 @@ fn a_state_folder_that_cannot_be_written() {
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(env: &Env) -> Self {
+    /// `None` without the right to mount.
+    fn mount(env: &Env) -> Option<Self> {
         let folder = env.path("small");
         std::fs::create_dir_all(&folder).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
             .arg(&folder)
+            .stderr(Stdio::null())
             .status();
-        if !mounted.is_ok_and(|status| status.success()) {
-            // Without the right to mount, a device that is always full stands for the disk.
-            std::os::unix::fs::symlink("/dev/full", folder.join("out")).unwrap();
-        }
-        Self(folder)
+        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
     }
 }
 

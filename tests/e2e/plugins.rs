@@ -89,6 +89,22 @@ fn a_plugin_that_traps_or_never_comes_back_ends_its_run() {
 }
 
 #[test]
+fn a_plugin_that_goes_on_for_ever_without_a_row_ends_its_run() {
+    let env = Env::new();
+    for (call, act, code) in [
+        ("next", "empty-forever", "plugin.lie.idle"),
+        ("next", "advanced-forever", "plugin.lie.idle"),
+        ("next-splits", "splits-forever", "plugin.lie.splits"),
+    ] {
+        let parameter = json!({"call": call, "act": act, "nth": 0});
+        env.write_json("job.json", rows_into_nothing(parameter).json());
+        let output =
+            env.airlock(&["run", "job.json", "--plugin", &faulty(), "-o", "json"]).run().expect(4);
+        assert_eq!(output.error_code(), code, "{act}: {output}");
+    }
+}
+
+#[test]
 fn a_plugin_that_lies_about_its_data_ends_its_run() {
     let env = Env::new();
     for act in ["offsets-falling", "utf8-invalid", "buffers-few", "null-forbidden"] {
@@ -124,9 +140,8 @@ fn a_plugin_that_is_no_component() {
     env.write("cut.wasm", &whole[..whole.len() / 2]);
     let output = env.airlock(&["run", "job.json", "--plugin", "text.wasm"]).run();
     insta::assert_snapshot!(output.normal());
-    for file in ["module.wasm", "cut.wasm", "none.wasm"] {
-        let output = env.airlock(&["run", "job.json", "--plugin", file]).run();
-        assert!(matches!(output.code, Some(2 | 4)), "{file}: {output}");
+    for (file, code) in [("module.wasm", 2), ("cut.wasm", 2), ("none.wasm", 2)] {
+        let output = env.airlock(&["run", "job.json", "--plugin", file]).run().expect(code);
         assert!(output.stderr.contains(file), "{file}: {output}");
     }
     assert_eq!(env.files("out").len(), 0);

@@ -84,8 +84,8 @@ fn a_run_whose_process_lives_is_refused() {
     let held = database.hold("lock table people");
     let mut running = env.airlock(&["run", "job.json"]).start();
     running.until("a session that waits for the lock", |_| database.waiting() > 0);
-    let second = env.airlock(&["run", "job.json", "--resume", "-o", "json"]).run();
-    assert!(second.code != Some(0), "{second}");
+    let second = env.airlock(&["run", "job.json", "--resume", "-o", "json"]).run().expect(2);
+    assert_eq!(second.error_code(), "run.still_alive", "{second}");
     drop(held);
     running.wait().expect(0);
     assert_eq!(database.sql("select * from people order by id"), "1|a\n2|b\n");
@@ -108,9 +108,9 @@ fn a_run_that_failed_on_its_data_is_not_resumed() {
     );
 }
 
+/// Nothing has begun at the destination, so there is nothing to go on with.
 #[test]
-fn a_server_that_goes_away_leaves_a_run_that_can_go_on() {
-    // A server of this test's own, since it is stopped.
+fn a_database_that_goes_away_before_anything_began_ends_the_run() {
     let (env, database) = waiting_job();
     let held = database.hold("lock table people");
     let mut running = env.airlock(&["run", "job.json", "-o", "json"]).start();
@@ -119,10 +119,11 @@ fn a_server_that_goes_away_leaves_a_run_that_can_go_on() {
     database.sql(&format!("alter database {name} with connection limit 0"));
     database.disconnect_all();
     let output = running.wait().expect(3);
-    assert!(output.json()["resume"].is_string(), "{output}");
+    assert!(output.json()["resume"].is_null(), "{output}");
     drop(held);
     database.sql(&format!("alter database {name} with connection limit -1"));
-    env.airlock(&["run", "job.json", "--resume"]).run().expect(0);
+    let again = env.airlock(&["run", "job.json", "--resume", "-o", "json"]).run().expect(0);
+    assert!(again.stderr.contains("nothing is unfinished"), "{again}");
     assert_eq!(database.sql("select * from people order by id"), "1|a\n2|b\n");
 }
 

@@ -33,13 +33,20 @@ impl Folders {
         }
     }
 
-    /// Creates both, readable by the user alone.
+    /// Creates both, readable by the user alone. Without a cache all works, only slower: the sandbox
+    /// says so.
     ///
     /// # Errors
     /// `state.folder`, domain external.
     pub(crate) fn create(&self) -> Result<()> {
-        create(&self.state, "")?;
-        create(&self.cache, " of the compile cache")
+        let _ = create(&self.cache);
+        create(&self.state).map_err(|error| {
+            Fault::external(
+                "state.folder",
+                format!("cannot create the folder \"{}\": {error}", self.state.display()),
+            )
+            .hint("name a writable folder with --state-dir or AIRLOCK_STATE_DIR")
+        })
     }
 }
 
@@ -51,15 +58,9 @@ fn xdg(environment: &Environment, variable: &str, below_home: &str) -> Option<Pa
     Some(folder.join("airlock"))
 }
 
-fn create(folder: &Path, what: &str) -> Result<()> {
+fn create(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
-        Fault::external(
-            "state.folder",
-            format!("cannot create the folder \"{}\"{what}: {error}", folder.display()),
-        )
-        .hint("name a writable folder with --state-dir or AIRLOCK_STATE_DIR")
-    })
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]
