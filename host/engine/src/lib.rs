@@ -7,7 +7,8 @@
 //!
 //! What stands where: [`attempt`] is the run as a whole, `pool` hands out tasks, `lane` works on one
 //! after another, `reading` and `writing` are the two halves of a task, `unsettled` keeps what a
-//! destination may still refuse, `parts` looks for the row to blame, [`mapping`] casts, `sorting` sorts, [`preview`] is the run that does nothing.
+//! destination may still refuse, `parts` looks for the row to blame, [`mapping`] casts, `sorting`
+//! sorts, [`preview`] is the run that does nothing.
 //!
 //! Begin with `attempt.rs`, then `lane.rs`; the order of invariant 1 is in `writing.rs`, in `settle`.
 

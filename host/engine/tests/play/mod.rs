@@ -96,11 +96,16 @@ impl Played {
 impl Play {
     /// How often `call` was made.
     pub(crate) fn count(&self, call: &str) -> usize {
-        self.calls.lock().unwrap().iter().filter(|one| one.starts_with(call)).count()
+        self.calls
+            .lock()
+            .expect("no panic while it is held")
+            .iter()
+            .filter(|one| one.starts_with(call))
+            .count()
     }
 
     fn note(&self, call: impl Into<String>) {
-        self.calls.lock().unwrap().push(call.into());
+        self.calls.lock().expect("no panic while it is held").push(call.into());
     }
 
     pub(crate) fn run(self) -> (Arc<Self>, Played) {
@@ -111,9 +116,9 @@ impl Play {
 
     pub(crate) fn sample(self, rows: usize) -> (Arc<Self>, engine::Sample) {
         let play = Arc::new(self);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let source = PlaySource(play.clone());
-        let sample = runtime.block_on(engine::sample(&source, rows)).unwrap();
+        let sample = runtime.block_on(engine::sample(&source, rows)).expect("a sample");
         (play, sample)
     }
 
@@ -123,11 +128,11 @@ impl Play {
             .enable_time()
             .start_paused(true)
             .build()
-            .unwrap();
+            .expect("a runtime");
         runtime.block_on(async {
             let store = Arc::new(MemStore::alone());
             let new = new_run("r1", "/a", 1);
-            store.record(&new).await.unwrap();
+            store.record(&new).await.expect("recorded");
             let mut all = Vec::new();
             for _ in 0..count {
                 all.push(self.attempt(&store, &new.id).await);
@@ -147,7 +152,7 @@ impl Play {
         let begun = tokio::time::Instant::now();
         let attempt = engine.attempt(run, self.stop.subscribe());
         let summary = tokio::time::timeout(ATTEMPT_MAX, attempt).await.expect("it ends");
-        let tasks = store.tasks(run).await.unwrap();
+        let tasks = store.tasks(run).await.expect("tasks");
         let dirty = store.dirty(run).len();
         Played { summary, tasks, dirty, took: begun.elapsed() }
     }
@@ -176,7 +181,7 @@ pub(crate) fn split(label: &str, stage: u32) -> Split {
 pub(crate) fn rows(ids: std::ops::Range<i64>) -> Step {
     let position = Some(ids.end.to_le_bytes().to_vec());
     let ids: ArrayRef = Arc::new(ids.collect::<Int64Array>());
-    let batch = RecordBatch::try_new(dataset().schema, vec![ids]).unwrap();
+    let batch = RecordBatch::try_new(dataset().schema, vec![ids]).expect("columns of the schema");
     Step::Rows(Rows { batches: vec![Batch::new(0, batch)], position, ..Rows::default() })
 }
 
