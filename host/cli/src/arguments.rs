@@ -1,8 +1,10 @@
 //! What can be typed: the doc comments here are the help texts.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +31,26 @@ pub(crate) struct Arguments {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// Those of this process.
+    ///
+    /// # Errors
+    /// What clap answers: also the requests for help and version.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|text| text.is_empty());
+        Self::from_arg_matches(&without(Self::command(), &is_empty).try_get_matches()?)
+    }
+}
+
+/// The command without the environment variables that are empty, which are as good as none.
+fn without(command: clap::Command, is_empty: &dyn Fn(&OsStr) -> bool) -> clap::Command {
+    let command = command.mut_args(|argument| match argument.get_env() {
+        Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+        _ => argument,
+    });
+    command.mut_subcommands(|command| without(command, is_empty))
 }
 
 #[derive(Args, Debug)]

@@ -8,7 +8,7 @@ use domain::run::RunId;
 use serde::{Deserialize, Serialize};
 use spec::{Clock, Parameters};
 
-use crate::difference;
+use crate::{difference, document};
 
 /// Parameters and clock, as they stand in the books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,17 +20,26 @@ pub(crate) struct Given {
     parameters: Vec<(String, String)>,
     /// Names of those that stand in a secret's place; their values are not kept.
     secret: Vec<String>,
+    /// The keys whose values were blanked in the document that the books keep.
+    secret_keys: BTreeSet<String>,
 }
 
 impl Given {
     /// Without the values of `secret` parameters (invariant 8). A parameter that the document does
     /// not use is left out: it may be anything.
-    pub(crate) fn new(
+    pub(crate) fn new(clock: &Clock, zone: &str, given: &Parameters, read: &spec::Read) -> Self {
+        let (used, secret) = (&read.parameters_used, &read.secret_parameters);
+        let keys = read.secret_keys.clone();
+        Self::kept(clock, zone, given, used, secret, keys)
+    }
+
+    fn kept(
         clock: &Clock,
         zone: &str,
         parameters: &Parameters,
         used: &[(String, String)],
         secret: &[String],
+        secret_keys: BTreeSet<String>,
     ) -> Self {
         let is_used = |name: &str| used.iter().any(|(used, _)| used == name);
         let kept = |name: &str| is_used(name) && !secret.iter().any(|secret| secret == name);
@@ -40,6 +49,7 @@ impl Given {
             zone: zone.to_owned(),
             parameters: pairs.map(|(name, value)| (name.into(), value.into())).collect(),
             secret: secret.to_vec(),
+            secret_keys,
         }
     }
 
@@ -96,20 +106,40 @@ impl Given {
     }
 }
 
-/// Refuses to go on with a run whose document is another one by now.
-pub(crate) fn same_document(run: &RunId, before: &str, now: &str) -> Result<()> {
-    if before == now {
+/// Refuses to go on with the run of one document by another.
+pub(crate) fn same_place(run: &RunId, before: &str, now: &str) -> Result<()> {
+    if document::same_place(before, now) {
         return Ok(());
     }
-    let difference = difference::lines(before, now);
-    Err(Fault::user(
-        "run.document_changed",
-        format!("the document is not the one that run \"{run}\" began with"),
-    )
-    .hint(format!(
-        "undo the change, or start a new run without --resume; the difference is\n{}",
-        difference.trim_end()
-    )))
+    let message = format!("run \"{run}\" is one of \"{before}\", not of \"{now}\"");
+    let hint = "name the document that the run began with, or start a new run without --resume";
+    Err(Fault::user("run.other_document", message).hint(hint))
+}
+
+/// Refuses to go on with a run whose document has changed since, told before what the change may
+/// have broken.
+///
+/// `before` is the text in the books; `all_keys` answers the secret keys of every plug-in, since the
+/// change may bring one that the books do not know.
+pub(crate) fn same_text(
+    run: &RunId,
+    before: &str,
+    given: &Given,
+    now: &str,
+    all_keys: impl FnOnce() -> BTreeSet<String>,
+) -> Result<()> {
+    if before == spec::blank_document(now, &given.secret_keys) {
+        return Ok(());
+    }
+    let keys = all_keys().union(&given.secret_keys).cloned().collect();
+    let blanked = |text| spec::blank_document(text, &keys);
+    let difference = difference::lines(&blanked(before), &blanked(now));
+    let message = format!("the document is not the one that run \"{run}\" began with");
+    let undo = "undo the change, or start a new run without --resume; the difference is";
+    Err(Fault::user("run.document_changed", message).hint(match difference.trim_end() {
+        "" => format!("{undo} in the ends of lines alone"),
+        difference => format!("{undo}\n{difference}"),
+    }))
 }
 
 #[cfg(test)]
@@ -123,7 +153,9 @@ mod tests {
         let parameters = Parameters::from_arguments(parameters).unwrap();
         let clock: Clock = "20251101023045 20251031".parse().unwrap();
         let used = [("a".to_owned(), "1".to_owned()), ("password".to_owned(), "p4ss".to_owned())];
-        let given = Given::new(&clock, "UTC", &parameters, &used, &["password".to_owned()]);
+        let secret = ["password".to_owned()];
+        let keys = BTreeSet::from(["pin".to_owned()]);
+        let given = Given::kept(&clock, "UTC", &parameters, &used, &secret, keys);
         (parameters, given)
     }
 
@@ -159,10 +191,29 @@ mod tests {
 
     #[test]
     fn a_changed_document_is_refused_with_the_difference() {
-        let run = RunId("r1".into());
-        assert_eq!(same_document(&run, "a", "a"), Ok(()));
-        let fault = same_document(&run, "{\n\"a\": 1\n}", "{\n\"a\": 2\n}").unwrap_err();
+        let (_, given) = given();
+        let same = |before: &str, now: &str| {
+            let all_keys = || BTreeSet::from(["code".to_owned()]);
+            same_text(&RunId("r1".into()), before, &given, now, all_keys)
+        };
+        assert_eq!(
+            same("{\"pin\": \"\"}", "{\"pin\": \"1\"}"),
+            Ok(()),
+            "blanked, they are the same"
+        );
+        let fault = same("{\n\"a\": 1\n}", "{\n\"a\": 2,\n\"code\": \"s3cret\",\n").unwrap_err();
         assert_eq!(fault.code, "run.document_changed");
-        assert!(fault.hint.unwrap().ends_with("-\"a\": 1\n+\"a\": 2\n }"));
+        let hint = fault.hint.unwrap();
+        assert!(hint.ends_with("-\"a\": 1\n-}\n+\"a\": 2,\n+\"code\": \"\","), "{hint}");
+        let fault = same("{\n\"a\": 1\n}", "{\r\n\"a\": 1\r\n}").unwrap_err();
+        assert!(fault.hint.unwrap().ends_with("is in the ends of lines alone"));
+    }
+
+    #[test]
+    fn the_same_text_elsewhere_is_another_document() {
+        let run = RunId("r1".into());
+        assert_eq!(same_place(&run, "/a/job.json", "/a/job.json"), Ok(()));
+        let fault = same_place(&run, "/a/job.json", "/b/job.json").unwrap_err();
+        assert_eq!(fault.code, "run.other_document");
     }
 }

@@ -3,11 +3,12 @@
 use std::io::{self, IsTerminal};
 
 use domain::fault::Fault;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::arguments::Format;
 use crate::environment::Environment;
-use crate::render;
+use crate::failure::Failure;
+use crate::render::{self, escape};
 use crate::terminal;
 
 /// How a command speaks.
@@ -35,7 +36,7 @@ impl Console {
         json: impl FnOnce() -> Value,
     ) -> io::Result<()> {
         match self.format {
-            Format::Text => terminal::print(&text()),
+            Format::Text => terminal::print(&escape::lines(&text())),
             Format::Json => print_json(&json()),
         }
     }
@@ -58,7 +59,7 @@ impl Console {
     }
 
     fn aside(&self, word: &str, colour: &str, text: &str) {
-        let text = text.trim_end();
+        let text = escape::lines(text.trim_end());
         if self.colour {
             terminal::say(&format!("\u{1b}[1;{colour}m{word}:\u{1b}[0m {text}\n"));
         } else {
@@ -66,17 +67,38 @@ impl Console {
         }
     }
 
-    /// Tells faults that ended a command before it had a result of its own.
-    pub(crate) fn failed(&self, faults: &[Fault]) -> io::Result<()> {
+    /// Warnings of a document before its result, which has them itself with `-o json`.
+    pub(crate) fn warnings(&self, warnings: &[Fault]) {
+        if self.format == Format::Text {
+            warnings.iter().for_each(|warning| self.warn(warning));
+        }
+    }
+
+    /// The same as [`Console::failed`]; where the object cannot be written, standard error still can.
+    pub(crate) fn tell(&self, failure: &Failure, rest: Map<String, Value>) {
+        if self.failed(failure, rest).is_err() {
+            failure.faults.iter().for_each(|fault| self.error(fault));
+        }
+    }
+
+    /// Tells what ended a command before it had a result of its own: with `-o json` beside the keys
+    /// of `rest`.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    fn failed(&self, failure: &Failure, rest: Map<String, Value>) -> io::Result<()> {
         match self.format {
-            Format::Text => faults.iter().for_each(|fault| self.error(fault)),
+            Format::Text => {
+                failure.warnings.iter().for_each(|warning| self.warn(warning));
+                failure.faults.iter().for_each(|fault| self.error(fault));
+                Ok(())
+            }
             Format::Json => {
-                let errors: Vec<_> = faults.iter().map(render::fault::json).collect();
-                let first = errors.first().cloned().unwrap_or_default();
-                print_json(&json!({"status": "failed", "error": first, "errors": errors}))?;
+                let mut object = rest;
+                object.extend(render::fault::failed(&failure.faults, &failure.warnings));
+                print_json(&object.into())
             }
         }
-        Ok(())
     }
 }
 

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use domain::fault::{Fault, Result};
 
 use crate::environment::Environment;
+use crate::shell;
 
 /// A document or a secret larger than this is refused: somebody named the wrong file.
 const DOCUMENT_BYTES_MAX: u64 = 16 << 20;
 /// What a document on standard input is called.
 const STANDARD_INPUT: &str = "<stdin>";
+/// How the identity of one begins.
+const STANDARD_INPUT_PREFIX: &str = "stdin:";
 /// Where data sources are looked for, beside the document.
 const SOURCES_FILE: &str = "datasources.json";
 
@@ -22,7 +25,8 @@ pub(crate) struct DocumentFile {
     pub(crate) text: String,
     /// Where its relative paths start.
     pub(crate) folder: PathBuf,
-    /// Names it in the books: the absolute path, or the digest of what came on standard input.
+    /// Names it in the books: the absolute path; for standard input the digest of what came, and the
+    /// working folder, where relative paths start.
     pub(crate) identity: String,
 }
 
@@ -43,21 +47,30 @@ impl DocumentFile {
 
     /// How the document is named to a shell.
     pub(crate) fn argument(&self) -> String {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=+,@%".contains(c);
         match self.name.as_str() {
             STANDARD_INPUT => "-".into(),
-            name if name.chars().all(plain) => name.into(),
-            name => format!("'{}'", name.replace('\'', "'\\''")),
+            name => shell::quoted(name),
         }
     }
 
     fn read_standard_input() -> Result<Self> {
         let refused = |error| unreadable("document", STANDARD_INPUT, &error);
         let text = read_bounded(std::io::stdin().lock()).map_err(refused)?;
-        let identity = format!("stdin:{}", blake3::hash(text.as_bytes()).to_hex());
         let folder = std::env::current_dir().map_err(refused)?;
+        let digest = blake3::hash(text.as_bytes()).to_hex();
+        let identity = format!("{STANDARD_INPUT_PREFIX}{digest}:{}", folder.display());
         Ok(Self { name: STANDARD_INPUT.into(), text, folder, identity })
     }
+}
+
+/// Whether two identities name one document, which may have changed since: one file, or standard
+/// input in one folder.
+pub(crate) fn same_place(before: &str, now: &str) -> bool {
+    let folder = |identity: &str| {
+        let rest = identity.strip_prefix(STANDARD_INPUT_PREFIX)?;
+        rest.split_once(':').map(|(_, folder)| folder.to_owned())
+    };
+    before == now || folder(before).is_some_and(|before| folder(now) == Some(before))
 }
 
 /// The data sources' file: named, or looked for.
@@ -65,6 +78,8 @@ impl DocumentFile {
 pub(crate) struct SourcesFile {
     pub(crate) name: String,
     pub(crate) text: Option<String>,
+    /// Where its relative paths start: the folder of the file itself, also behind a link.
+    pub(crate) folder: PathBuf,
 }
 
 impl SourcesFile {
@@ -84,10 +99,14 @@ impl SourcesFile {
             (Some(path), _) => path.to_owned(),
         };
         let name = shown.display().to_string();
-        match read_text(&path) {
-            Ok(text) => Ok(Self { name, text: Some(text) }),
+        let read = read_text(&path).and_then(|text| Ok((text, path.canonicalize()?)));
+        match read {
+            Ok((text, real)) => {
+                let folder = real.parent().unwrap_or(folder).to_owned();
+                Ok(Self { name, text: Some(text), folder })
+            }
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Self { name, text: None })
+                Ok(Self { name, text: None, folder: folder.to_owned() })
             }
             Err(error) => Err(unreadable("sources", &name, &error)),
         }
@@ -99,15 +118,21 @@ impl SourcesFile {
 }
 
 /// Secrets from the environment and from files.
-pub(crate) struct HostSecrets<'a>(pub(crate) &'a Environment);
+pub(crate) struct HostSecrets<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) sources: &'a SourcesFile,
+    /// `None` where a data source is looked at by itself.
+    pub(crate) document: Option<&'a DocumentFile>,
+}
 
 impl spec::Secrets for HostSecrets<'_> {
     fn env(&self, name: &str) -> Option<String> {
-        self.0.variable(name).map(str::to_owned)
+        self.environment.variable(name).map(str::to_owned)
     }
 
     fn file(&self, beside: &str, path: &str) -> Result<String, String> {
-        let folder = Path::new(beside).parent().unwrap_or(Path::new(""));
+        let document = self.document.filter(|document| document.name == beside);
+        let folder = document.map_or(&self.sources.folder, |document| &document.folder);
         read_text(&folder.join(path)).map_err(|error| reason(&error))
     }
 }
@@ -182,6 +207,44 @@ mod tests {
             let fault = DocumentFile::read(&path).unwrap_err();
             assert_eq!(fault.domain.exit_code(), 2, "{fault}");
             assert!(fault.message.contains(why), "{fault}");
+        }
+    }
+
+    #[test]
+    fn the_secrets_of_a_linked_document_lie_beside_the_file_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, links) = (folder.path().join("real"), folder.path().join("links"));
+        for folder in [&real, &links] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        for (name, text) in [("job.json", "{}"), (SOURCES_FILE, "{}"), ("pw.txt", "s3cret")] {
+            std::fs::write(real.join(name), text).unwrap();
+        }
+        let link = links.join("job.json");
+        std::os::unix::fs::symlink(real.join("job.json"), &link).unwrap();
+        let document = DocumentFile::read(&link).unwrap();
+        let sources = SourcesFile::read(None, &document.folder, Some(&document.name)).unwrap();
+        assert_eq!(sources.name, links.join(SOURCES_FILE).display().to_string());
+        let environment = Environment::default();
+        let secrets =
+            HostSecrets { environment: &environment, sources: &sources, document: Some(&document) };
+        for beside in [&document.name, &sources.name] {
+            let secret = spec::Secrets::file(&secrets, beside, "pw.txt");
+            assert_eq!(secret.as_deref(), Ok("s3cret"), "{beside}");
+        }
+    }
+
+    #[test]
+    fn standard_input_is_one_document_in_one_folder() {
+        let table = [
+            ("/a/job.json", "/a/job.json", true),
+            ("/a/job.json", "/b/job.json", false),
+            ("stdin:1:/a", "stdin:2:/a", true),
+            ("stdin:1:/a", "stdin:1:/b", false),
+            ("stdin:1:/a", "/a", false),
+        ];
+        for (before, now, same) in table {
+            assert_eq!(same_place(before, now), same, "{before} {now}");
         }
     }
 

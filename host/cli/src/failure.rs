@@ -12,29 +12,43 @@ pub(crate) const EXIT_TERMINATED: u8 = 143;
 /// What a command answers: its exit code, or why it could not go on.
 pub(crate) type Ending = Result<u8, Failure>;
 
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// At least one; all are told, the first decides the exit code.
-    Faults(Vec<Fault>),
-    /// Standard output cannot be written.
-    Output(io::Error),
+/// All that was found until then.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Failure {
+    /// At least one; the first decides the exit code.
+    pub(crate) faults: Vec<Fault>,
+    /// Of the document, not told yet.
+    pub(crate) warnings: Vec<Fault>,
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self::Faults(vec![fault])
+        Self::from(vec![fault])
     }
 }
 
 impl From<Vec<Fault>> for Failure {
     fn from(faults: Vec<Fault>) -> Self {
-        Self::Faults(faults)
+        Self { faults, warnings: Vec::new() }
+    }
+}
+
+impl From<spec::Refused> for Failure {
+    fn from(refused: spec::Refused) -> Self {
+        Self { faults: refused.faults, warnings: refused.warnings }
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::Output(error)
+        Self::from(of_output(&error))
+    }
+}
+
+impl Failure {
+    /// The code that a command ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        exit_code(&self.faults)
     }
 }
 
@@ -43,15 +57,10 @@ pub(crate) fn exit_code(faults: &[Fault]) -> u8 {
     faults.first().map_or(1, |fault| fault.domain.exit_code())
 }
 
-/// What a failed write to standard output means: a reader that went away is content.
-pub(crate) fn of_output(error: &io::Error) -> Option<Fault> {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => None,
-        _ => Some(Fault::external(
-            "output.write",
-            format!("cannot write to standard output: {error}"),
-        )),
-    }
+/// Standard output cannot be written.
+pub(crate) fn of_output(error: &io::Error) -> Fault {
+    Fault::external("output.write", format!("cannot write to standard output: {error}"))
+        .hint("check the space on the disk that it goes to")
 }
 
 #[cfg(test)]
@@ -70,11 +79,5 @@ mod tests {
         for (fault, code) in table {
             assert_eq!(exit_code(&[fault]), code);
         }
-    }
-
-    #[test]
-    fn a_broken_pipe_is_no_fault() {
-        assert_eq!(of_output(&io::ErrorKind::BrokenPipe.into()), None);
-        assert_eq!(of_output(&io::ErrorKind::StorageFull.into()).unwrap().domain.exit_code(), 3);
     }
 }

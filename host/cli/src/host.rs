@@ -1,6 +1,7 @@
 //! What every command needs of this process: how to speak, where its files are, what time it is.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use domain::fault::Result;
 use jiff::Zoned;
@@ -11,13 +12,15 @@ use crate::arguments::Common;
 use crate::console::Console;
 use crate::environment::Environment;
 use crate::folders::Folders;
+use crate::job::GuestOutput;
 use crate::signals::Stop;
 
 /// One process of the command line.
 pub(crate) struct Host {
     pub(crate) console: Console,
     pub(crate) environment: Environment,
-    state_dir: Option<PathBuf>,
+    pub(crate) guest_output: Arc<GuestOutput>,
+    pub(crate) state_dir: Option<PathBuf>,
     /// When the process began, in the machine's zone.
     pub(crate) now: Zoned,
     pub(crate) stop: Stop,
@@ -33,7 +36,8 @@ impl Host {
         on_host_call: Option<OnHostCall>,
     ) -> Self {
         let (state_dir, now) = (common.state_dir, Zoned::now());
-        Self { console, environment, state_dir, now, stop, on_host_call }
+        let guest_output = Arc::new(GuestOutput::new(console.format, stop.clone()));
+        Self { console, environment, guest_output, state_dir, now, stop, on_host_call }
     }
 
     /// # Errors

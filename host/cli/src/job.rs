@@ -1,12 +1,13 @@
 //! From arguments to a job whose two ends are granted: what `run`, `plan`, `check` and `discover`
 //! have in common.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use domain::configuration::{Configuration, Side};
 use domain::fault::{Fault, Result};
-use domain::grant::{self, Grant, NamedPlace};
+use domain::grant::{Grant, NamedPlace, Requirement};
 use engine::Engine;
 use sandbox::{GuestSource, Limits, Output, Reach, Sandbox};
 use spec::{Clock, Parameters};
@@ -14,9 +15,11 @@ use spec::{Clock, Parameters};
 use crate::arguments::{Format, GrantArguments, InputArguments, LimitArguments};
 use crate::catalogue::{Catalogue, Plugin};
 use crate::document::{DocumentFile, HostSecrets, SourcesFile};
+use crate::failure::{self, Failure};
 use crate::host::Host;
 use crate::locate::{self, Locator};
 use crate::ports::Ports;
+use crate::signals::Stop;
 use crate::{grants, terminal};
 
 /// Parameters and clock that a document is read with.
@@ -27,26 +30,100 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// # Errors
-    /// All that is wrong with the arguments.
-    pub(crate) fn from_arguments(host: &Host, input: &InputArguments) -> Result<Self, Vec<Fault>> {
-        let parameters = Parameters::from_arguments(input.parameters.iter().map(String::as_str))?;
+    fn from_arguments(host: &Host, input: &InputArguments, faults: &mut Vec<Fault>) -> Self {
+        let texts = input.parameters.iter().map(String::as_str);
+        let parameters = Parameters::gather(texts, faults);
+        let read = |bizdate, cyctime| Clock::from_arguments(host.now.datetime(), bizdate, cyctime);
         let (bizdate, cyctime) = (input.bizdate.as_deref(), input.cyctime.as_deref());
-        let clock = Clock::from_arguments(host.now.datetime(), bizdate, cyctime);
-        Ok(Self { parameters, clock: clock.map_err(|fault| vec![fault])? })
+        let clock = read(bizdate, cyctime).unwrap_or_else(|fault| {
+            let each = [read(bizdate, None).err(), read(None, cyctime).err()];
+            let both: Vec<_> = each.into_iter().flatten().collect();
+            faults.extend(if both.is_empty() { vec![fault] } else { both });
+            // A stand-in, with which the document can be looked at.
+            Clock { cyctime: host.now.datetime(), bizdate: host.now.date() }
+        });
+        Self { parameters, clock }
     }
 }
 
-/// The sandbox with the limits of the arguments, and the plug-ins.
+/// What the arguments say. What is wrong with them is told together with the document's faults.
+pub(crate) struct Said {
+    pub(crate) given: Given,
+    limits: Limits,
+    /// Places that the operator allows.
+    pub(crate) allowed: Vec<NamedPlace>,
+    faults: Vec<Fault>,
+}
+
+impl Said {
+    pub(crate) fn new(
+        host: &Host,
+        input: &InputArguments,
+        limits: &LimitArguments,
+        grants: &GrantArguments,
+    ) -> Self {
+        let mut faults = Vec::new();
+        let given = Given::from_arguments(host, input, &mut faults);
+        let limits = read_limits(limits).unwrap_or_else(|wrong| {
+            faults.extend(wrong);
+            Limits::default()
+        });
+        let allowed = grants::places(grants).unwrap_or_else(|wrong| {
+            faults.extend(wrong);
+            Vec::new()
+        });
+        Self { given, limits, allowed, faults }
+    }
+
+    /// `failure` behind what is wrong with the arguments.
+    fn and(&self, failure: impl Into<Failure>) -> Failure {
+        let failure = failure.into();
+        Failure { faults: [self.faults.as_slice(), &failure.faults].concat(), ..failure }
+    }
+
+    /// The sandbox with the limits of the arguments, and the plug-ins.
+    ///
+    /// # Errors
+    /// All plug-ins that are wrong, behind what else is wrong with the arguments.
+    pub(crate) async fn catalogue(
+        &self,
+        host: &Host,
+        plugins: &[PathBuf],
+    ) -> Result<Catalogue, Failure> {
+        let catalogue = catalogue(host, self.limits.clone(), plugins).await;
+        catalogue.map_err(|faults| self.and(faults))
+    }
+
+    /// What was read, or all that is wrong with it and with the arguments.
+    ///
+    /// # Errors
+    /// All of it.
+    pub(crate) fn judge<T>(
+        &self,
+        catalogue: &Catalogue,
+        read: Result<T, spec::Refused>,
+        warnings: impl FnOnce(&T) -> Vec<Fault>,
+    ) -> Result<T, Failure> {
+        // A plug-in that is broken explains why its types are unknown.
+        let broken = catalogue.take_faults();
+        match read {
+            _ if !broken.is_empty() => Err(self.and(broken)),
+            Err(refused) => Err(self.and(refused)),
+            Ok(read) if self.faults.is_empty() => Ok(read),
+            Ok(read) => Err(self.and(Failure { warnings: warnings(&read), faults: Vec::new() })),
+        }
+    }
+}
+
+/// The sandbox with its limits, and the plug-ins.
 ///
 /// # Errors
-/// All limits that are wrong, or all plug-ins that are.
+/// All plug-ins that are wrong.
 pub(crate) async fn catalogue(
     host: &Host,
-    limits: &LimitArguments,
+    limits: Limits,
     plugins: &[PathBuf],
 ) -> Result<Catalogue, Vec<Fault>> {
-    let limits = read_limits(limits)?;
     let sandbox = sandbox(host, limits).map_err(|fault| vec![fault])?;
     Catalogue::open(sandbox, plugins).await
 }
@@ -54,7 +131,7 @@ pub(crate) async fn catalogue(
 fn sandbox(host: &Host, limits: Limits) -> Result<Sandbox> {
     let folders = host.folders()?;
     folders.create()?;
-    let output = Arc::new(GuestOutput { format: host.console.format });
+    let output = Arc::clone(&host.guest_output) as Arc<dyn Output>;
     let on_host_call = host.on_host_call.clone();
     let cache_dir = Some(folders.cache);
     Sandbox::new(sandbox::Settings { cache_dir, limits, output, on_host_call })
@@ -70,33 +147,56 @@ pub(crate) fn read_limits(arguments: &LimitArguments) -> Result<Limits, Vec<Faul
 }
 
 /// What a guest prints is data; beside a JSON object it would be in the way.
-struct GuestOutput {
+pub(crate) struct GuestOutput {
     format: Format,
+    stop: Stop,
+    /// Why rows that a guest printed were lost.
+    lost: OnceLock<Fault>,
+}
+
+impl GuestOutput {
+    pub(crate) fn new(format: Format, stop: Stop) -> Self {
+        Self { format, stop, lost: OnceLock::new() }
+    }
+
+    /// Why rows that a guest printed were lost, where some were.
+    pub(crate) fn lost(&self) -> Option<&Fault> {
+        self.lost.get()
+    }
 }
 
 impl Output for GuestOutput {
     fn write(&self, text: &str) {
-        match self.format {
-            // A reader that went away wants no more; the run goes on.
-            Format::Text => drop(terminal::print(text)),
-            Format::Json => terminal::say(text),
+        let written = match self.format {
+            Format::Text => terminal::print(text),
+            Format::Json => {
+                terminal::say(text);
+                Ok(())
+            }
+        };
+        if let Err(error) = written {
+            self.lost.get_or_init(|| failure::of_output(&error));
+            self.stop.ask();
         }
     }
 }
 
-/// Reads the document with its data sources, and tells its warnings.
+/// Reads the document with its data sources.
 ///
 /// # Errors
-/// All that is wrong.
+/// All that is wrong, with the document and with the arguments.
 pub(crate) fn read(
     host: &Host,
+    said: &Said,
     catalogue: &Catalogue,
     document: &DocumentFile,
     sources: Option<&Path>,
     given: &Given,
-) -> Result<spec::Read, Vec<Fault>> {
+) -> Result<spec::Read, Failure> {
     let sources = SourcesFile::read(sources, &document.folder, Some(&document.name));
-    let sources = sources.map_err(|fault| vec![fault])?;
+    let sources = sources.map_err(|fault| said.and(fault))?;
+    let environment = &host.environment;
+    let secrets = HostSecrets { environment, sources: &sources, document: Some(document) };
     let input = spec::Input {
         text: &document.text,
         name: &document.name,
@@ -104,12 +204,48 @@ pub(crate) fn read(
         clock: &given.clock,
         sources: sources.sources(),
         plugins: catalogue,
-        secrets: &HostSecrets(&host.environment),
+        secrets: &secrets,
     };
-    let read = spec::read(&input);
-    // A plug-in that is broken explains why its types are unknown.
-    let broken = catalogue.take_faults();
-    if broken.is_empty() { read } else { Err(broken) }
+    said.judge(catalogue, spec::read(&input), |read| read.warnings.clone())
+}
+
+/// Keys that hold secrets by the schemas of any plug-in.
+pub(crate) fn secret_keys(catalogue: &Catalogue) -> BTreeSet<String> {
+    let descriptions = catalogue.all().map(|(plugin, _)| &plugin.description);
+    descriptions.flat_map(|description| &description.types).flat_map(spec::secret_keys).collect()
+}
+
+/// Asks both plug-ins what they require: they look at their parameters, and reach nothing.
+///
+/// # Errors
+/// What they say of their parameters.
+pub(crate) async fn try_requirements(
+    catalogue: &Catalogue,
+    read: &spec::Read,
+) -> Result<(), Failure> {
+    let locator = Locator::of_job(read);
+    let mut faults = Vec::new();
+    for step in [&read.job.reader, &read.job.writer] {
+        let required = requirements(catalogue, &step.configuration).await;
+        let fault = required.err();
+        faults.extend(fault.map(|fault| locator.locate_in(step.configuration.side, fault)));
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Failure { faults, warnings: read.warnings.clone() }),
+    }
+}
+
+async fn requirements(
+    catalogue: &Catalogue,
+    configuration: &Configuration,
+) -> Result<(Plugin, Vec<Requirement>)> {
+    let kind = &configuration.source_type;
+    let plugin = catalogue.plugin(kind).cloned().ok_or_else(|| {
+        Fault::internal("host.plugin", format!("no plug-in for the type \"{kind}\""))
+    })?;
+    let requirements = plugin.component.requirements(configuration).await?;
+    Ok((plugin, requirements))
 }
 
 /// One end of a job, or a data source, with what it may reach.
@@ -131,12 +267,8 @@ impl End {
         named: &[NamedPlace],
         base: &Path,
     ) -> Result<Self> {
-        let kind = &configuration.source_type;
-        let plugin = catalogue.plugin(kind).cloned().ok_or_else(|| {
-            Fault::internal("host.plugin", format!("no plug-in for the type \"{kind}\""))
-        })?;
-        let requirements = plugin.component.requirements(configuration).await?;
-        let grants = grant::judge(configuration.side, kind, &requirements, named)?;
+        let (plugin, requirements) = requirements(catalogue, configuration).await?;
+        let grants = grants::judge(configuration, &requirements, named, base)?;
         let reach = Reach::new(&grants, base)?;
         Ok(Self { plugin, configuration: configuration.clone(), reach, grants })
     }
@@ -160,8 +292,6 @@ pub(crate) struct GrantedJob {
     pub(crate) reader: End,
     pub(crate) writer: End,
     pub(crate) locator: Locator,
-    /// Where relative paths start.
-    pub(crate) base: PathBuf,
 }
 
 impl GrantedJob {
@@ -171,11 +301,15 @@ impl GrantedJob {
         catalogue: &Catalogue,
         read: spec::Read,
         base: &Path,
-        arguments: &GrantArguments,
-    ) -> Result<Self, Vec<Fault>> {
-        let allowed = grants::places(arguments)?;
-        let named = |places: &[NamedPlace]| [places, &allowed].concat();
-        let locator = Locator::of_job(&read.job, &read.lines);
+        allowed: &[NamedPlace],
+    ) -> Result<Self, Failure> {
+        if let Err(fault) =
+            grants::check_instances(catalogue.limits(), read.job.settings.concurrent)
+        {
+            return Err(Failure { faults: vec![fault], warnings: read.warnings });
+        }
+        let named = |places: &[NamedPlace]| [places, allowed].concat();
+        let locator = Locator::of_job(&read);
         let (reader, writer) = (&read.job.reader.configuration, &read.job.writer.configuration);
         let reader_end = End::granted(catalogue, reader, &named(&read.places.reader), base).await;
         let writer_end = End::granted(catalogue, writer, &named(&read.places.writer), base).await;
@@ -184,10 +318,11 @@ impl GrantedJob {
             (reader, writer) => {
                 let reader = reader.err().map(|fault| locator.locate_in(Side::Reader, fault));
                 let writer = writer.err().map(|fault| locator.locate_in(Side::Writer, fault));
-                return Err(reader.into_iter().chain(writer).collect());
+                let faults = reader.into_iter().chain(writer).collect();
+                return Err(Failure { faults, warnings: read.warnings });
             }
         };
-        Ok(Self { read, reader, writer, locator, base: base.to_owned() })
+        Ok(Self { read, reader, writer, locator })
     }
 
     /// By side, the reader's first.

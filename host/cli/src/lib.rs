@@ -10,6 +10,7 @@
 //! Begin with [`main_with`], then `commands/run.rs`; `job.rs` is what the commands share. A new command
 //! goes into `arguments.rs` and `commands/`, a new way to show something into `render/`.
 
+mod again;
 mod arguments;
 mod books;
 mod catalogue;
@@ -26,11 +27,13 @@ mod human;
 mod job;
 mod locate;
 mod logging;
+mod misuse;
 mod panic;
 mod ports;
 mod progress;
 mod render;
 mod run_id;
+mod shell;
 mod signals;
 mod target;
 mod terminal;
@@ -38,17 +41,16 @@ mod terminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use clap::error::ErrorKind;
 use domain::fault::{Fault, Result};
-use serde_json::{Map, Value};
+use serde_json::Map;
+use tokio::task::JoinError;
 
 pub use ports::{Plain, Ports};
 
 use arguments::{Arguments, Command, Format};
 use console::Console;
 use environment::Environment;
-use failure::{Ending, Failure};
+use failure::Ending;
 use host::Host;
 use signals::{Signals, Stop};
 
@@ -57,9 +59,9 @@ pub fn main_with<P: Ports>(ports: P) -> ExitCode {
     panic::install();
     let environment = Environment::read();
     logging::start(&environment);
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
-        Err(error) => return ExitCode::from(misused(&error, &environment)),
+        Err(error) => return ExitCode::from(misuse::tell(&error, &environment)),
     };
     let console = Console::new(arguments.common.output, &environment);
     let ended =
@@ -85,10 +87,10 @@ fn start<P: Ports>(
         let command = dispatch(ports, arguments, console, environment, stop.clone());
         let command = tokio::spawn(command);
         tokio::select! {
-            ended = command => Ok(ended.unwrap_or(Ok(1))),
+            ended = command => Ok(ended.unwrap_or_else(|error| panicked(console, error))),
             code = signals.end_at_once() => {
                 if stop.is_listened_to() {
-                    terminal::say("ended at once; the run can be resumed\n");
+                    terminal::say_raw("ended at once; the run can be resumed\n");
                 }
                 Ok(Ok(code))
             }
@@ -130,39 +132,14 @@ fn code(console: Console, ended: Ending) -> u8 {
         Ok(code) => return code,
         Err(failure) => failure,
     };
-    tell(console, &failure, Map::new());
+    console.tell(&failure, Map::new());
     failure.exit_code()
 }
 
-/// Where the object cannot be written, standard error still can.
-fn tell(console: Console, failure: &Failure, rest: Map<String, Value>) {
-    if console.failed(failure, rest).is_err() {
-        failure.faults.iter().for_each(|fault| console.error(fault));
+/// The panic was told on standard error already; a program that reads JSON gets its object too.
+fn panicked(console: Console, error: JoinError) -> Ending {
+    match console.format {
+        Format::Text => Ok(1),
+        Format::Json => Err(panic::fault(error).into()),
     }
-}
-
-/// Help and version, or arguments that are wrong.
-fn misused(error: &clap::Error, environment: &Environment) -> u8 {
-    let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if help || !wants_json() {
-        // To standard output or standard error, as it should be; nobody is told if that is closed.
-        let _ = error.print();
-        return u8::try_from(error.exit_code()).unwrap_or(2);
-    }
-    // What is wrong stands before the first empty line, the usage behind it.
-    let text = error.to_string();
-    let wrong: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    let message = wrong.join(" ").trim_start_matches("error: ").to_owned();
-    let fault = Fault::user("arguments.invalid", message)
-        .hint("\"airlock --help\" shows what can be typed");
-    code(Console::new(Format::Json, environment), Err(fault.into()))
-}
-
-/// Whether `-o json` stands among arguments that could not be read.
-fn wants_json() -> bool {
-    let texts: Vec<_> = std::env::args().collect();
-    let together = ["-ojson", "-o=json", "--output=json"];
-    let apart =
-        |pair: &[String]| ["-o", "--output"].contains(&pair[0].as_str()) && pair[1] == "json";
-    texts.iter().any(|text| together.contains(&text.as_str())) || texts.windows(2).any(apart)
 }

@@ -4,8 +4,8 @@
 
 use domain::configuration::Side;
 use domain::fault::Fault;
-use domain::job::{Job, Step};
-use spec::Lines;
+use domain::job::Step;
+use spec::{Lines, Moved};
 
 /// Knows where a job's steps stand.
 #[derive(Clone, Debug)]
@@ -22,17 +22,22 @@ struct End {
     title: String,
     parameter_place: String,
     connection_place: String,
+    /// What stands elsewhere.
+    moved: Vec<Moved>,
 }
 
 impl Locator {
-    pub(crate) fn of_job(job: &Job, lines: &Lines) -> Self {
-        let end = |step: &Step| End {
+    pub(crate) fn of_job(read: &spec::Read) -> Self {
+        let end = |step: &Step, moved: &[Moved]| End {
             side: step.configuration.side,
             title: title(step.configuration.side, &step.configuration.source_type),
             parameter_place: step.parameter_place.clone(),
             connection_place: step.connection_place.clone(),
+            moved: moved.to_vec(),
         };
-        Self { ends: vec![end(&job.reader), end(&job.writer)], lines: lines.clone() }
+        let (job, moved) = (&read.job, &read.moved);
+        let ends = vec![end(&job.reader, &moved.reader), end(&job.writer, &moved.writer)];
+        Self { ends, lines: read.lines.clone() }
     }
 
     pub(crate) fn of_source(source: &spec::Source) -> Self {
@@ -43,6 +48,7 @@ impl Locator {
             // A data source by itself has no step.
             parameter_place: source.connection_place.clone(),
             connection_place: source.connection_place.clone(),
+            moved: source.moved.clone(),
         };
         Self { ends: vec![end], lines: source.lines.clone() }
     }
@@ -73,6 +79,15 @@ impl Locator {
 
 impl End {
     fn translate(&self, place: String) -> String {
+        let moved = self.moved.iter().find_map(|moved| {
+            let rest = place.strip_prefix(&moved.from)?;
+            let whole = format!("{}{rest}", moved.to);
+            let found = rest.is_empty() || rest.starts_with('/');
+            found.then_some(if moved.whole { moved.to.clone() } else { whole })
+        });
+        if let Some(moved) = moved {
+            return moved;
+        }
         for (word, stands) in
             [("/parameter", &self.parameter_place), ("/connection", &self.connection_place)]
         {
@@ -109,9 +124,16 @@ mod tests {
             title: title(side, "file"),
             parameter_place: parameter.into(),
             connection_place: connection.into(),
+            moved: Vec::new(),
         };
         let reader = end(Side::Reader, "/steps/0/parameter", "datasources.json#/a/properties");
-        let writer = end(Side::Writer, "/steps/1/parameter", "/steps/1/parameter/connection/0");
+        let mut writer = end(Side::Writer, "/steps/1/parameter", "/steps/1/parameter/connection/0");
+        let moved = |from: &str, to: &str, whole| Moved { from: from.into(), to: to.into(), whole };
+        writer.moved = vec![
+            moved("/parameter/table", "/steps/1/parameter/connection/0/table", false),
+            moved("/connection/host", "/steps/1/parameter/connection/0/jdbcUrl/0", true),
+            moved("/connection/username", "/steps/1/parameter/username", false),
+        ];
         Locator { ends: vec![reader, writer], lines: Lines::default() }
     }
 
@@ -122,7 +144,12 @@ mod tests {
             ("/parameter/path", "reader", "/steps/0/parameter/path"),
             ("/parameter", "writer", "/steps/1/parameter"),
             ("/connection/host", "reader \"file\"", "datasources.json#/a/properties/host"),
-            ("/connection/host", "writer", "/steps/1/parameter/connection/0/host"),
+            ("/connection/port", "writer", "/steps/1/parameter/connection/0/port"),
+            ("/parameter/table/0", "writer", "/steps/1/parameter/connection/0/table/0"),
+            ("/parameter/tables", "writer", "/steps/1/parameter/tables"),
+            ("/connection/host", "writer", "/steps/1/parameter/connection/0/jdbcUrl/0"),
+            ("/connection/host/0", "writer", "/steps/1/parameter/connection/0/jdbcUrl/0"),
+            ("/connection/username", "writer", "/steps/1/parameter/username"),
             ("/parameters/path", "reader", "/parameters/path"),
             ("/steps/0/parameter/path", "reader", "/steps/0/parameter/path"),
             ("/parameter/path", "readers", "/parameter/path"),

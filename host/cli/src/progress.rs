@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::run::RunId;
-use engine::{Progress, Seen};
+use engine::{Progress, Seen, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -126,6 +126,10 @@ fn line(now: &Seen, rate: u64) -> String {
     if *records_dirty > 0 {
         text += &format!(", dirty {}", human::count(*records_dirty));
     }
+    // Where nothing moves, what is waited for.
+    if now.stage != Stage::Moving {
+        text += &format!(", {}", now.stage.word());
+    }
     text
 }
 
@@ -133,6 +137,7 @@ fn progress_event(run: &RunId, now: &Seen, rate: u64) -> Value {
     json!({
         "event": "progress",
         "run_id": run.0,
+        "stage": now.stage.word(),
         "records_read": now.records_read,
         "records_written": now.records_written,
         "records_dirty": now.records_dirty,
@@ -154,11 +159,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_shows_dirty_records_only_where_there_are_some() {
-        let now =
-            Seen { records_read: 1000, records_written: 900, bytes_read: 2048, ..Seen::default() };
+    fn a_line_shows_dirty_records_and_stages_only_where_there_is_need() {
+        let now = Seen {
+            stage: Stage::Moving,
+            records_read: 1000,
+            records_written: 900,
+            bytes_read: 2048,
+            ..Seen::default()
+        };
         assert_eq!(line(&now, 50), "read 1,000, written 900, 50 records/s, 2.0 KiB");
         let dirty = Seen { records_dirty: 1, ..now };
         assert!(line(&dirty, 50).ends_with(", dirty 1"));
+        let finishing = Seen { stage: Stage::Finishing, ..now };
+        assert_eq!(line(&finishing, 0), "read 1,000, written 900, 0 records/s, 2.0 KiB, finishing");
     }
 }

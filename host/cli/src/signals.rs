@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use domain::fault::{Fault, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::failure::{EXIT_INTERRUPTED, EXIT_TERMINATED};
 use crate::terminal;
@@ -39,6 +39,11 @@ impl Stop {
         self.asked.receiver_count() > 0
     }
 
+    /// Asks a run to stop although no signal came.
+    pub(crate) fn ask(&self) {
+        self.asked.send_replace(true);
+    }
+
     /// Takes note of a signal; says whether the process must end at once.
     fn came(&self, code: u8) -> bool {
         let first = self.code.swap(code, Ordering::Relaxed) == 0;
@@ -48,26 +53,33 @@ impl Stop {
     }
 }
 
-/// Signals that were asked for, before any can be lost.
+/// Signals are heard on a thread of its own, so that they are heard whatever holds up the others,
+/// such as a reader of standard output that does not read.
 pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
     stop: Stop,
+    ended: oneshot::Receiver<u8>,
 }
 
 impl Signals {
-    /// Must be called within the runtime.
+    /// From here on no signal is lost.
     ///
     /// # Errors
     /// `host.signals` where the system refuses.
     pub(crate) fn listen() -> Result<Self> {
         let refused =
             |error| Fault::internal("host.signals", format!("cannot listen to signals: {error}"));
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(refused)?,
-            terminate: signal(SignalKind::terminate()).map_err(refused)?,
-            stop: Stop::new(),
-        })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.map_err(refused)?;
+        let within = runtime.enter();
+        let interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
+        let terminate = signal(SignalKind::terminate()).map_err(refused)?;
+        drop(within);
+        let (end, ended) = oneshot::channel();
+        let stop = Stop::new();
+        let heard = hear(interrupt, terminate, stop.clone(), end);
+        let thread = std::thread::Builder::new().name("signals".into());
+        thread.spawn(move || runtime.block_on(heard)).map_err(refused)?;
+        Ok(Self { stop, ended })
     }
 
     pub(crate) fn stop(&self) -> Stop {
@@ -75,17 +87,27 @@ impl Signals {
     }
 
     /// Waits until the process must end at once, and answers its exit code.
-    pub(crate) async fn end_at_once(mut self) -> u8 {
-        loop {
-            let code = tokio::select! {
-                _ = self.interrupt.recv() => EXIT_INTERRUPTED,
-                _ = self.terminate.recv() => EXIT_TERMINATED,
-            };
-            if self.stop.came(code) {
-                return code;
-            }
-            terminal::say("stopping; once more to end at once\n");
+    pub(crate) async fn end_at_once(self) -> u8 {
+        match self.ended.await {
+            Ok(code) => code,
+            // The thread never ends without a word; if it did, nobody could ask any more.
+            Err(_) => std::future::pending().await,
         }
+    }
+}
+
+async fn hear(mut interrupt: Signal, mut terminate: Signal, stop: Stop, end: oneshot::Sender<u8>) {
+    loop {
+        let code = tokio::select! {
+            _ = interrupt.recv() => EXIT_INTERRUPTED,
+            _ = terminate.recv() => EXIT_TERMINATED,
+        };
+        if stop.came(code) {
+            // Nobody waits for it where the command has just ended by itself.
+            let _ = end.send(code);
+            return;
+        }
+        terminal::say_raw("stopping; once more to end at once\n");
     }
 }
 

@@ -3,72 +3,83 @@
 use std::path::Path;
 
 use domain::configuration::Side;
-use domain::fault::{Fault, Result};
+use domain::fault::Fault;
 
 use crate::arguments::TargetArguments;
 use crate::catalogue::Catalogue;
 use crate::document::{DocumentFile, HostSecrets, SourcesFile};
-use crate::grants;
+use crate::failure::Failure;
 use crate::host::Host;
-use crate::job::{self, End, Given, GrantedJob};
+use crate::job::{self, End, GrantedJob, Said};
 use crate::locate::Locator;
 
 /// One or two ends, granted.
 pub(crate) struct Target {
     pub(crate) ends: Vec<End>,
     pub(crate) locator: Locator,
+    pub(crate) warnings: Vec<Fault>,
 }
 
 impl Target {
     /// # Errors
     /// All that is wrong with the document or the data source, and refused grants.
-    pub(crate) async fn open(host: &Host, arguments: &TargetArguments) -> Result<Self, Vec<Fault>> {
-        let plugins = &arguments.input.plugins;
-        let catalogue = job::catalogue(host, &arguments.limits, plugins).await?;
+    pub(crate) async fn open(host: &Host, arguments: &TargetArguments) -> Result<Self, Failure> {
+        let input = &arguments.input;
+        let said = Said::new(host, input, &arguments.limits, &arguments.grants);
+        let catalogue = said.catalogue(host, &input.plugins).await?;
         match is_document(&arguments.target) {
-            true => Self::of_job(host, &catalogue, arguments).await,
-            false => Self::of_source(host, &catalogue, arguments).await,
+            true => Self::of_job(host, &said, &catalogue, arguments).await,
+            false => Self::of_source(host, &said, &catalogue, arguments).await,
         }
     }
 
     async fn of_job(
         host: &Host,
+        said: &Said,
         catalogue: &Catalogue,
         arguments: &TargetArguments,
-    ) -> Result<Self, Vec<Fault>> {
-        let document = DocumentFile::read(&arguments.target).map_err(|fault| vec![fault])?;
-        let given = Given::from_arguments(host, &arguments.input)?;
+    ) -> Result<Self, Failure> {
+        let document = DocumentFile::read(&arguments.target)?;
         let sources = arguments.input.sources.as_deref();
-        let read = job::read(host, catalogue, &document, sources, &given)?;
-        read.warnings.iter().for_each(|warning| host.console.warn(warning));
-        let job = GrantedJob::new(catalogue, read, &document.folder, &arguments.grants).await?;
-        Ok(Self { ends: vec![job.reader, job.writer], locator: job.locator })
+        let read = job::read(host, said, catalogue, &document, sources, &said.given)?;
+        let warnings = read.warnings.clone();
+        let job = GrantedJob::new(catalogue, read, &document.folder, &said.allowed).await?;
+        Ok(Self { ends: vec![job.reader, job.writer], locator: job.locator, warnings })
     }
 
     async fn of_source(
         host: &Host,
+        said: &Said,
         catalogue: &Catalogue,
         arguments: &TargetArguments,
-    ) -> Result<Self, Vec<Fault>> {
-        let one = |fault: Fault| vec![fault];
-        let named = arguments.input.sources.as_deref();
-        let sources = SourcesFile::read(named, Path::new(""), None).map_err(one)?;
-        let name = arguments.target.display().to_string();
-        let secrets = HostSecrets(&host.environment);
-        let source = spec::source(&name, sources.sources(), catalogue, &secrets);
-        let broken = catalogue.take_faults();
-        let source = if broken.is_empty() { source? } else { return Err(broken) };
-        source.warnings.iter().for_each(|warning| host.console.warn(warning));
-        let locator = Locator::of_source(&source);
-        let places = [source.places, grants::places(&arguments.grants)?].concat();
-        // Relative paths of a data source start beside its file.
-        let base = named.and_then(Path::parent).unwrap_or(Path::new(""));
-        let base = std::path::absolute(base.join(".")).map_err(|error| {
-            one(Fault::external("host.folder", format!("there is no current folder: {error}")))
+    ) -> Result<Self, Failure> {
+        let here = std::env::current_dir().map_err(|error| {
+            Fault::external("host.folder", format!("there is no current folder: {error}"))
         })?;
-        let end = End::granted(catalogue, &source.configuration, &places, &base).await;
-        let end = end.map_err(|fault| one(locator.locate_in(Side::Reader, fault)))?;
-        Ok(Self { ends: vec![end], locator })
+        let sources = SourcesFile::read(arguments.input.sources.as_deref(), &here, None)?;
+        let name = arguments.target.display().to_string();
+        let environment = &host.environment;
+        let secrets = HostSecrets { environment, sources: &sources, document: None };
+        let source = spec::source(&name, sources.sources(), catalogue, &secrets);
+        let source = said.judge(catalogue, source, |source| source.warnings.clone())?;
+        let locator = Locator::of_source(&source);
+        let places = [source.places, said.allowed.clone()].concat();
+        // Relative paths of a data source start beside its file.
+        let granted = End::granted(catalogue, &source.configuration, &places, &sources.folder);
+        match granted.await {
+            Ok(end) => Ok(Self { ends: vec![end], locator, warnings: source.warnings }),
+            Err(fault) => {
+                let faults = vec![locator.locate_in(Side::Reader, fault)];
+                Err(Failure { faults, warnings: source.warnings })
+            }
+        }
+    }
+}
+
+impl Target {
+    /// For results that have no place for them.
+    pub(crate) fn tell_warnings(&self, host: &Host) {
+        self.warnings.iter().for_each(|warning| host.console.warn(warning));
     }
 }
 

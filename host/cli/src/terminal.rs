@@ -1,9 +1,11 @@
 //! Standard error, shared between messages, log lines and progress bars that redraw themselves.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use indicatif::MultiProgress;
+
+use crate::render::escape;
 
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
@@ -26,19 +28,24 @@ pub(crate) fn say_raw(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes to standard output between two drawings of the bars.
+/// Writes to standard output, between two drawings of the bars where both go to a terminal: what
+/// waits for a slow reader shall hold up nothing else.
 ///
 /// # Errors
-/// Those of standard output.
+/// Those of standard output. A reader that went away is content with what it has.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let write = || {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()
     };
-    match BARS.get() {
-        Some(bars) => bars.suspend(write),
-        None => write(),
+    let written = match BARS.get() {
+        Some(bars) if io::stdout().is_terminal() => bars.suspend(write),
+        _ => write(),
+    };
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 
@@ -48,7 +55,7 @@ pub(crate) struct LogLines;
 
 impl Write for LogLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        say(&String::from_utf8_lossy(bytes));
+        say(&escape::lines(&String::from_utf8_lossy(bytes)));
         Ok(bytes.len())
     }
 

@@ -1,5 +1,3 @@
-use clap::CommandFactory;
-
 use super::*;
 
 fn parse(line: &str) -> Arguments {
@@ -16,6 +14,20 @@ fn run(line: &str) -> Box<RunArguments> {
 #[test]
 fn the_definitions_hold() {
     Arguments::command().debug_assert();
+}
+
+#[test]
+fn empty_variables_count_as_unset() {
+    let variables = |is_empty: &dyn Fn(&OsStr) -> bool| {
+        let command = without(Arguments::command(), is_empty);
+        let run = command.find_subcommand("run").unwrap();
+        let all = command.get_arguments().chain(run.get_arguments());
+        let named = all.filter_map(|argument| argument.get_env()).map(OsStr::to_owned);
+        named.collect::<Vec<_>>()
+    };
+    let all = ["AIRLOCK_OUTPUT", "AIRLOCK_STATE_DIR", "AIRLOCK_PROGRESS", "AIRLOCK_SOURCES"];
+    assert_eq!(variables(&|_| false), all);
+    assert_eq!(variables(&|name| name != "AIRLOCK_PROGRESS"), ["AIRLOCK_PROGRESS"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use store::{DirtyEntry, SqliteStore};
 use crate::arguments::DirtyArguments;
 use crate::failure::Ending;
 use crate::host::Host;
-use crate::render::dataset::escape;
+use crate::render::escape;
 use crate::{human, run_id};
 
 pub(crate) async fn dirty(host: &Host, arguments: &DirtyArguments) -> Ending {
@@ -48,20 +48,16 @@ fn entry_text(entry: &DirtyEntry) -> String {
         format!("task {task}, {stage}{column}{origin}: {} [{}]\n", dirty.message, dirty.code);
     match &dirty.record {
         DirtyRecord::Raw(bytes) => {
-            text += &format!("  {}\n", safe(&String::from_utf8_lossy(bytes)));
+            text += &format!("  {}\n", escape::line(&String::from_utf8_lossy(bytes)));
         }
         DirtyRecord::Values(values) => {
             for (name, value) in values {
-                let value = value.as_deref().map_or("NULL".into(), safe);
+                let value = value.as_deref().map_or("NULL".into(), escape::line);
                 text += &format!("  {name}: {value}\n");
             }
         }
     }
     text
-}
-
-fn safe(text: &str) -> String {
-    text.chars().flat_map(escape).collect()
 }
 
 fn json(run: &RunId, entries: &[DirtyEntry], count: u64) -> Value {

@@ -14,7 +14,7 @@ use crate::failure::Ending;
 use crate::host::Host;
 use crate::job::End;
 use crate::ports::Ports;
-use crate::render::dataset;
+use crate::render::{dataset, escape};
 use crate::target::{Target, is_document};
 
 /// Entries asked for at a time.
@@ -38,9 +38,11 @@ pub(crate) async fn discover(
     if let Some(rows) = arguments.sample {
         let source = ports.source(end.source());
         let sample = engine::sample(&source, rows as usize).await.map_err(locate)?;
+        target.tell_warnings(host);
         return show_sample(host, &sample);
     }
     let found = look(end, &arguments.path).await.map_err(locate)?;
+    target.tell_warnings(host);
     host.console.result(|| text(&found), || json(&found))?;
     Ok(0)
 }
@@ -116,7 +118,7 @@ fn text(found: &Found) -> String {
 
 /// What can be looked into further ends with a slash.
 fn entry_text(entry: &Entry) -> String {
-    let name: String = entry.path.join(" ").chars().flat_map(dataset::escape).collect();
+    let name = escape::line(&entry.path.join(" "));
     format!("{name}{}\n", if entry.is_dataset { "" } else { " /" })
 }
 
@@ -147,7 +149,15 @@ fn show_sample(host: &Host, sample: &Sample) -> Ending {
         object["rows"] = dataset::rows_json(&rows).map_err(unshown)?.into();
         objects.push(object);
     }
-    let json = || json!({"status": "succeeded", "datasets": objects, "error": null});
+    let undecodable = sample.undecodable;
+    if undecodable > 0 {
+        text += &format!("{undecodable} records beside them cannot be decoded\n");
+    }
+    let json = || {
+        json!({
+            "status": "succeeded", "datasets": objects, "undecodable": undecodable, "error": null,
+        })
+    };
     host.console.result(|| text, json)?;
     Ok(0)
 }

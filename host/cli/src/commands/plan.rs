@@ -2,9 +2,9 @@
 
 use crate::arguments::SandboxedJobArguments;
 use crate::document::DocumentFile;
-use crate::failure::Ending;
+use crate::failure::{Ending, Failure};
 use crate::host::{Host, clock_text};
-use crate::job::{self, Given, GrantedJob};
+use crate::job::{self, GrantedJob, Said};
 use crate::ports::Ports;
 use crate::render::{self, plan::Plan};
 
@@ -15,17 +15,22 @@ pub(crate) async fn plan(
 ) -> Ending {
     let input = &arguments.job.input;
     let document = DocumentFile::read(&arguments.job.job)?;
-    let given = Given::from_arguments(host, input)?;
-    let catalogue = job::catalogue(host, &arguments.limits, &input.plugins).await?;
-    let read = job::read(host, &catalogue, &document, input.sources.as_deref(), &given)?;
-    let job = GrantedJob::new(&catalogue, read, &document.folder, &arguments.grants).await?;
+    let said = Said::new(host, input, &arguments.limits, &arguments.grants);
+    let catalogue = said.catalogue(host, &input.plugins).await?;
+    let sources = input.sources.as_deref();
+    let read = job::read(host, &said, &catalogue, &document, sources, &said.given)?;
+    let job = GrantedJob::new(&catalogue, read, &document.folder, &said.allowed).await?;
     let store = store::SqliteStore::open(&host.folders()?.state)?;
     let engine = job.engine(ports, ports.store(store));
-    let preview = engine.preview().await.map_err(|fault| job.locator.locate(fault))?;
+    let failed = |fault| Failure {
+        faults: vec![job.locator.locate(fault)],
+        warnings: job.read.warnings.clone(),
+    };
+    let preview = engine.preview().await.map_err(failed)?;
     let plan = Plan {
         preview: &preview,
         grants: &job.grants(),
-        clock: &clock_text(&given.clock, &host.zone()),
+        clock: &clock_text(&said.given.clock, &host.zone()),
         warnings: job.read.warnings.iter().map(render::fault::json).collect(),
     };
     let text = || {

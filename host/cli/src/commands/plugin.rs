@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use domain::description::{Description, Role, SourceType};
 use domain::fault::Fault;
-use sandbox::Faces;
+use sandbox::{Faces, Limits};
 use serde_json::{Value, json};
 
-use crate::arguments::{LimitArguments, PluginCommand};
+use crate::arguments::PluginCommand;
 use crate::catalogue::{Catalogue, Plugin};
 use crate::failure::{Ending, Failure};
 use crate::host::Host;
 use crate::job;
-use crate::render::{dataset, table};
+use crate::render::{escape, table};
 
 pub(crate) async fn plugin(host: &Host, command: &PluginCommand) -> Ending {
     match command {
@@ -22,7 +22,7 @@ pub(crate) async fn plugin(host: &Host, command: &PluginCommand) -> Ending {
 }
 
 async fn list(host: &Host, files: &[PathBuf]) -> Ending {
-    let catalogue = job::catalogue(host, &LimitArguments::default(), files).await?;
+    let catalogue = job::catalogue(host, Limits::default(), files).await?;
     let plugins: Vec<_> = catalogue.all().collect();
     let broken = catalogue.take_faults();
     if !broken.is_empty() {
@@ -82,7 +82,7 @@ fn list_json(plugins: &[(&Plugin, bool)]) -> Value {
 async fn inspect(host: &Host, wanted: &str) -> Ending {
     let by_name = !wanted.contains('/') && !Path::new(wanted).is_file();
     let files: Vec<PathBuf> = if by_name { Vec::new() } else { vec![wanted.into()] };
-    let catalogue = job::catalogue(host, &LimitArguments::default(), &files).await?;
+    let catalogue = job::catalogue(host, Limits::default(), &files).await?;
     let plugin = match by_name {
         true => named(&catalogue, wanted)?,
         false => catalogue
@@ -164,7 +164,7 @@ fn schema_text(title: &str, schema: &str) -> String {
             let default = match &property["default"] {
                 Value::Null if must => "required".into(),
                 Value::Null => String::new(),
-                Value::String(text) => text.chars().flat_map(dataset::escape).collect(),
+                Value::String(text) => escape::line(text),
                 other => other.to_string(),
             };
             let about = property["description"].as_str().unwrap_or_default();

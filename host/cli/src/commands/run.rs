@@ -1,30 +1,28 @@
 //! `airlock run JOB`: one attempt at a new run, or at one that is unfinished.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use domain::fault::{Fault, Result};
 use domain::port::{NewRun, Store};
 use domain::run::{RunId, RunState};
 use spec::Clock;
-use store::{DirtyEntry, RunLock, SqliteStore};
+use store::{RunLock, SqliteStore};
 
+use crate::again;
 use crate::arguments::RunArguments;
 use crate::books;
+use crate::catalogue::Catalogue;
 use crate::document::DocumentFile;
-use crate::failure::{Ending, exit_code};
-use crate::grants;
+use crate::failure::{Ending, Failure, exit_code};
 use crate::host::{Host, clock_text};
-use crate::job::{self, Given, GrantedJob};
+use crate::job::{self, Given, GrantedJob, Said};
 use crate::ports::Ports;
 use crate::progress::Shown;
 use crate::render::summary::{self, DirtyReason, Status, Summary};
 use crate::run_id;
 
-/// Dirty records that a summary looks at for its reasons.
-const DIRTY_LOOKED_AT: u32 = 1000;
 /// Reasons that a summary shows.
-const DIRTY_REASONS: usize = 5;
+const DIRTY_REASONS: u32 = 5;
 
 /// A run that this process works on, and no other.
 struct Ours {
@@ -37,39 +35,55 @@ struct Ours {
 }
 
 pub(crate) async fn run(host: &Host, ports: &impl Ports, arguments: &RunArguments) -> Ending {
-    let job_arguments = &arguments.sandboxed.job;
-    let input = &job_arguments.input;
-    let document = DocumentFile::read(&job_arguments.job)?;
-    let given_now = Given::from_arguments(host, input)?;
+    match begin_and_attempt(host, ports, arguments).await {
+        Ok(summary) => tell(host, &summary),
+        Err(failure) => {
+            host.console.tell(&failure, summary::of_nothing());
+            Ok(failure.exit_code())
+        }
+    }
+}
+
+/// # Errors
+/// Why the run was refused before it was one.
+async fn begin_and_attempt(
+    host: &Host,
+    ports: &impl Ports,
+    arguments: &RunArguments,
+) -> Result<Summary, Failure> {
+    let sandboxed = &arguments.sandboxed;
+    let input = &sandboxed.job.input;
+    let document = DocumentFile::read(&sandboxed.job.job)?;
+    let said = Said::new(host, input, &sandboxed.limits, &sandboxed.grants);
     let state = host.folders()?.state;
     let before = match &arguments.resume {
         Some(wanted) => Unfinished::find(host, &state, &document, wanted.as_deref()).await?,
         None => None,
     };
+    let catalogue = said.catalogue(host, &input.plugins).await?;
     let given = match &before {
-        Some(before) => before.given(&given_now)?,
-        None => given_now.clone(),
+        Some(before) => before.given(&document, &catalogue, &said.given)?,
+        None => said.given.clone(),
     };
-    let catalogue = job::catalogue(host, &arguments.sandboxed.limits, &input.plugins).await?;
-    let read = job::read(host, &catalogue, &document, input.sources.as_deref(), &given)?;
-    read.warnings.iter().for_each(|warning| host.console.warn(warning));
+    let sources = input.sources.as_deref();
+    let read = job::read(host, &said, &catalogue, &document, sources, &given)?;
+    let job = GrantedJob::new(&catalogue, read, &document.folder, &said.allowed).await?;
     if let Some(before) = &before {
-        books::same_document(&before.id, &before.text, &read.text_blanked)?;
-        before.tell(host, &given.clock, &given_now);
+        before.tell(host, &given.clock, &said.given);
     }
-    let folder = &document.folder;
-    let job = GrantedJob::new(&catalogue, read, folder, &arguments.sandboxed.grants).await?;
     let store = ports.store(SqliteStore::open(&state)?);
     let ours = match before {
         Some(before) => before.ours(&given),
         None => begin(host, &store, &state, &document, &given, &job).await?,
     };
-    let resume = format!("airlock run {} --resume={}", document.argument(), ours.id);
-    let summary = attempt(host, ports, store, arguments, &job, &ours, resume).await?;
-    tell(host, &summary)
+    host.console.warnings(&job.read.warnings);
+    let state_dir = host.state_dir.as_deref();
+    let secret = &job.read.secret_parameters;
+    let resume = again::command(&document, &ours.id, arguments, state_dir, secret);
+    Ok(attempt(host, ports, store, arguments, &job, &ours, resume).await)
 }
 
-/// Writes down a new run, before anything else happens.
+/// Writes down a new run, before either side is connected to.
 async fn begin(
     host: &Host,
     store: &impl Store,
@@ -81,8 +95,7 @@ async fn begin(
     let id = run_id::new(&host.now)?;
     let lock = RunLock::take(state, &id)?;
     let zone = host.zone();
-    let (used, secret) = (&job.read.parameters_used, &job.read.secret_parameters);
-    let kept = books::Given::new(&given.clock, &zone, &given.parameters, used, secret);
+    let kept = books::Given::new(&given.clock, &zone, &given.parameters, &job.read);
     let new = NewRun {
         id: id.clone(),
         document: document.identity.clone(),
@@ -126,7 +139,8 @@ impl Unfinished {
             return Ok(None);
         };
         // Before the lock: a run that is unknown shall not leave a lock's file.
-        store.load(&id).await?;
+        let record = store.load(&id).await?;
+        books::same_place(&id, &record.new.document, &document.identity)?;
         let lock = RunLock::take(state, &id)?;
         // Within the lock: nobody else changes it from here on.
         let record = store.load(&id).await?;
@@ -139,7 +153,18 @@ impl Unfinished {
     }
 
     /// Parameters and clock of the first attempt.
-    fn given(&self, now: &Given) -> Result<Given, Vec<Fault>> {
+    ///
+    /// # Errors
+    /// `run.document_changed`, and secret parameters that were not given again.
+    fn given(
+        &self,
+        document: &DocumentFile,
+        catalogue: &Catalogue,
+        now: &Given,
+    ) -> Result<Given, Vec<Fault>> {
+        let keys = || job::secret_keys(catalogue);
+        books::same_text(&self.id, &self.text, &self.given, &document.text, keys)
+            .map_err(|fault| vec![fault])?;
         let clock = self.given.clock().map_err(|fault| vec![fault])?;
         Ok(Given { parameters: self.given.parameters(&now.parameters)?, clock })
     }
@@ -169,25 +194,37 @@ async fn attempt<P: Ports>(
     job: &GrantedJob,
     ours: &Ours,
     resume: String,
-) -> Result<Summary> {
-    grants::create_folders(&job.writer.grants, &job.base)
-        .map_err(|fault| job.locator.locate(fault))?;
+) -> Summary {
+    let begun = Summary {
+        run: Some(ours.id.clone()),
+        resumed: ours.resumed,
+        grants: job.grants(),
+        clock: ours.clock.clone(),
+        warnings: job.read.warnings.clone(),
+        ..Summary::default()
+    };
     let engine = job.engine(ports, store);
     let progress = engine.progress.clone();
     let shown = Shown::start(arguments.progress, host.console.interactive, &ours.id, progress);
     let mut ended = engine.attempt(&ours.id, host.stop.subscribe()).await;
     if ended.state == RunState::Failed && ended.fault.is_none() {
         // This attempt only cleared away; what broke the run is in the books.
-        ended.fault = engine.store.load(&ours.id).await?.fault;
+        ended.fault = engine.store.load(&ours.id).await.map_or_else(Some, |record| record.fault);
+    }
+    if let Some(lost) = host.guest_output.lost() {
+        ended.fault = Some(lost.clone());
     }
     let status = status(host, &ended);
     shown.end(status.word());
     let looked_at = ended.counts.records_dirty + ended.counts.records_changed > 0;
-    let dirty = if looked_at { dirty_reasons(host, &ours.id).await? } else { Vec::new() };
-    Ok(Summary {
-        run: ours.id.clone(),
+    let dirty = if looked_at { dirty_reasons(host, &ours.id).await } else { Ok(Vec::new()) };
+    // The run has ended whatever becomes of this: books that cannot be read are only warned of.
+    let dirty = dirty.unwrap_or_else(|fault| {
+        host.console.warn(&fault.within("the reasons of the dirty records"));
+        Vec::new()
+    });
+    Summary {
         status,
-        resumed: ours.resumed,
         counts: ended.counts,
         elapsed: ended.elapsed,
         waited_reader: ended.waited_reader,
@@ -196,19 +233,19 @@ async fn attempt<P: Ports>(
         tasks_resumed: ended.tasks_resumed,
         retries: ended.retries,
         commit_mode: ended.commit_mode,
-        grants: job.grants(),
-        clock: ours.clock.clone(),
         dirty,
         notes: ended.notes,
         resume: (!ended.state.is_ended()).then_some(resume),
         fault: ended.fault.map(|fault| job.locator.locate(fault)),
-    })
+        ..begun
+    }
 }
 
 fn status(host: &Host, ended: &engine::Summary) -> Status {
     let stopped = ended.fault.as_ref().is_some_and(|fault| fault.code == "run.stopped");
     match ended.state {
-        RunState::Succeeded => Status::Succeeded,
+        // Rows that were printed and lost are nobody's, whatever the books say.
+        RunState::Succeeded if host.guest_output.lost().is_none() => Status::Succeeded,
         _ if stopped && host.stop.code().is_some() => Status::Interrupted,
         _ => Status::Failed,
     }
@@ -216,30 +253,16 @@ fn status(host: &Host, ended: &engine::Summary) -> Status {
 
 async fn dirty_reasons(host: &Host, run: &RunId) -> Result<Vec<DirtyReason>> {
     let store = SqliteStore::open(&host.folders()?.state)?;
-    Ok(reasons(&store.dirty(run, DIRTY_LOOKED_AT).await?))
-}
-
-/// Counts records by stage, code and column, the first reasons first.
-fn reasons(entries: &[DirtyEntry]) -> Vec<DirtyReason> {
-    let mut reasons: Vec<DirtyReason> = Vec::new();
-    let mut known = HashMap::new();
-    for DirtyEntry { dirty, .. } in entries {
-        let key = (dirty.stage.word(), dirty.code.as_str(), dirty.column.as_deref());
-        let index = *known.entry(key).or_insert_with(|| {
-            reasons.push(DirtyReason {
-                stage: dirty.stage.word(),
-                code: dirty.code.clone(),
-                column: dirty.column.clone(),
-                message: dirty.message.clone(),
-                origin: dirty.origin.clone(),
-                records: 0,
-            });
-            reasons.len() - 1
-        });
-        reasons[index].records += 1;
-    }
-    reasons.truncate(DIRTY_REASONS);
-    reasons
+    let reasons = store.dirty_reasons(run, DIRTY_REASONS).await?;
+    let shown = |reason: store::DirtyReason| DirtyReason {
+        stage: reason.stage.word(),
+        code: reason.code,
+        column: reason.column,
+        message: reason.message,
+        origin: reason.origin,
+        records: reason.records,
+    };
+    Ok(reasons.into_iter().map(shown).collect())
 }
 
 fn tell(host: &Host, summary: &Summary) -> Ending {
@@ -256,34 +279,4 @@ fn tell(host: &Host, summary: &Summary) -> Ending {
         (Status::Failed, Some(fault)) => exit_code(std::slice::from_ref(fault)),
         (Status::Failed, None) => 1,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use domain::port::{Dirty, DirtyRecord, DirtyStage};
-
-    use super::*;
-
-    #[test]
-    fn dirty_records_are_counted_by_reason() {
-        let entry = |code: &str, message: &str| DirtyEntry {
-            task: 0,
-            sequence: 1,
-            dirty: Dirty {
-                stage: DirtyStage::Cast,
-                code: code.into(),
-                message: message.into(),
-                dataset: "orders".into(),
-                column: Some("amount".into()),
-                plugin: "d".into(),
-                origin: None,
-                record: DirtyRecord::Raw(vec![]),
-            },
-        };
-        let entries = [entry("a", "first"), entry("b", "other"), entry("a", "second")];
-        let reasons = reasons(&entries);
-        assert_eq!(reasons.len(), 2);
-        assert_eq!((reasons[0].records, reasons[0].message.as_str()), (2, "first"));
-        assert_eq!(reasons[1].records, 1);
-    }
 }

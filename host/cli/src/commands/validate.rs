@@ -2,21 +2,22 @@
 
 use serde_json::json;
 
-use crate::arguments::{JobArguments, LimitArguments};
+use crate::arguments::{GrantArguments, JobArguments, LimitArguments};
 use crate::document::DocumentFile;
 use crate::failure::Ending;
 use crate::host::{Host, clock_text};
-use crate::job::{self, Given};
+use crate::job::{self, Said};
 use crate::render::fault;
 
 pub(crate) async fn validate(host: &Host, arguments: &JobArguments) -> Ending {
     let document = DocumentFile::read(&arguments.job)?;
-    let given = Given::from_arguments(host, &arguments.input)?;
-    let limits = LimitArguments::default();
-    let catalogue = job::catalogue(host, &limits, &arguments.input.plugins).await?;
-    let sources = arguments.input.sources.as_deref();
-    let read = job::read(host, &catalogue, &document, sources, &given)?;
-    let clock = clock_text(&given.clock, &host.zone());
+    let input = &arguments.input;
+    let said = Said::new(host, input, &LimitArguments::default(), &GrantArguments::default());
+    let catalogue = said.catalogue(host, &input.plugins).await?;
+    let sources = input.sources.as_deref();
+    let read = job::read(host, &said, &catalogue, &document, sources, &said.given)?;
+    job::try_requirements(&catalogue, &read).await?;
+    let clock = clock_text(&said.given.clock, &host.zone());
     let text = || {
         read.warnings.iter().for_each(|warning| host.console.warn(warning));
         let count = crate::human::plural(read.warnings.len() as u64, "warning");

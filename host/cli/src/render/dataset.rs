@@ -6,7 +6,7 @@ use arrow_schema::{ArrowError, Field};
 use domain::dataset::Dataset;
 use serde_json::{Map, Value, json};
 
-use crate::render::table;
+use crate::render::{escape, table};
 
 /// Characters of a value that a table shows.
 const SHOWN_VALUE_CHARACTERS: usize = 40;
@@ -111,20 +111,12 @@ fn cells(rows: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
 
 /// One line, control characters escaped, cut to what a table shows.
 fn cut(text: &str) -> String {
-    let line: String = text.chars().flat_map(escape).collect();
+    let line = escape::line(text);
     if line.chars().count() <= SHOWN_VALUE_CHARACTERS {
         return line;
     }
     let head: String = line.chars().take(SHOWN_VALUE_CHARACTERS - 3).collect();
     format!("{head}...")
-}
-
-/// A character as a terminal may safely get it.
-pub(crate) fn escape(character: char) -> Vec<char> {
-    match character.is_control() {
-        true => character.escape_default().collect(),
-        false => vec![character],
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A fault as people and programs read it.
 
 use domain::fault::Fault;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The message, then where, who and what to do, each on a line of its own.
 pub(crate) fn text(fault: &Fault) -> String {
@@ -35,6 +35,22 @@ pub(crate) fn json(fault: &Fault) -> Value {
         "context": fault.context,
         "retryable": fault.may_retry(),
     })
+}
+
+/// Keys of the object of a command that failed: `error` is the first of `errors`.
+pub(crate) fn failed(faults: &[Fault], warnings: &[Fault]) -> Map<String, Value> {
+    let list = |faults: &[Fault]| faults.iter().map(json).collect::<Vec<_>>();
+    let (errors, warnings) = (list(faults), list(warnings));
+    let first = errors.first().cloned().unwrap_or_default();
+    [
+        ("status", "failed".into()),
+        ("error", first),
+        ("errors", errors.into()),
+        ("warnings", warnings.into()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into_iter()
+    .collect()
 }
 
 #[cfg(test)]

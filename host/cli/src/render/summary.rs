@@ -7,17 +7,18 @@ use domain::grant::Grant;
 use domain::mark::Counts;
 use domain::port::CommitMode;
 use domain::run::RunId;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::human;
-use crate::render::fault;
+use crate::render::{escape, fault};
 
 /// Width of the words on the left.
 const WORD_WIDTH: usize = 9;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Status {
     Succeeded,
+    #[default]
     Failed,
     Interrupted,
 }
@@ -33,9 +34,10 @@ impl Status {
 }
 
 /// Everything that is told about a run when it ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
-    pub(crate) run: RunId,
+    /// `None`: it was refused before it was one.
+    pub(crate) run: Option<RunId>,
     pub(crate) status: Status,
     /// An attempt before this one worked on it: the counts are of all, the times of this one.
     pub(crate) resumed: bool,
@@ -54,6 +56,8 @@ pub(crate) struct Summary {
     pub(crate) clock: String,
     pub(crate) dirty: Vec<DirtyReason>,
     pub(crate) notes: Vec<String>,
+    /// Of the document.
+    pub(crate) warnings: Vec<Fault>,
     /// The command that goes on with the run, where it can be resumed.
     pub(crate) resume: Option<String>,
     pub(crate) fault: Option<Fault>,
@@ -72,7 +76,8 @@ pub(crate) struct DirtyReason {
 }
 
 pub(crate) fn text(summary: &Summary) -> String {
-    let mut lines = Lines(format!("{} run {}\n", summary.status.word(), summary.run));
+    let run = summary.run.as_ref().map_or("", |run| run.0.as_str());
+    let mut lines = Lines(format!("{} run {run}\n", summary.status.word()));
     let counts = &summary.counts;
     let moved =
         |records, bytes| format!("{}, {}", human::plural(records, "record"), human::bytes(bytes));
@@ -92,7 +97,7 @@ pub(crate) fn text(summary: &Summary) -> String {
         lines.add("", dirty_line(reason));
     }
     if counts.records_dirty + counts.records_changed > 0 {
-        lines.add("", format!("all of them: airlock dirty {}", summary.run));
+        lines.add("", format!("all of them: airlock dirty {run}"));
     }
     lines.add("elapsed", elapsed(summary));
     lines.add("tasks", tasks(summary));
@@ -113,7 +118,7 @@ struct Lines(String);
 
 impl Lines {
     fn add(&mut self, word: &str, text: String) {
-        self.0 += format!("  {word:WORD_WIDTH$} {text}").trim_end();
+        self.0 += format!("  {word:WORD_WIDTH$} {}", escape::line(&text)).trim_end();
         self.0.push('\n');
     }
 }
@@ -161,7 +166,7 @@ pub(crate) fn json(summary: &Summary) -> Value {
     let counts = &summary.counts;
     let milliseconds = |time: Duration| time.as_millis() as u64;
     json!({
-        "run_id": summary.run.0,
+        "run_id": summary.run.as_ref().map(|run| &run.0),
         "status": summary.status.word(),
         "records_read": counts.records_read,
         "records_written": counts.records_written,
@@ -182,8 +187,18 @@ pub(crate) fn json(summary: &Summary) -> Value {
         "dirty": summary.dirty.iter().map(dirty_json).collect::<Vec<_>>(),
         "notes": summary.notes,
         "resume": summary.resume,
+        "warnings": summary.warnings.iter().map(fault::json).collect::<Vec<_>>(),
+        "errors": summary.fault.iter().map(fault::json).collect::<Vec<_>>(),
         "error": summary.fault.as_ref().map(fault::json),
     })
+}
+
+/// The members of the object of a run that was refused before it was one: all that [`json`] has.
+pub(crate) fn of_nothing() -> Map<String, Value> {
+    match json(&Summary::default()) {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
 }
 
 pub(crate) fn grant_json(side: &str, grant: &Grant) -> Value {

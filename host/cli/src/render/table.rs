@@ -1,5 +1,7 @@
 //! Columns of text, aligned, without borders.
 
+use crate::render::escape;
+
 /// Spaces between two columns.
 const GAP: &str = "  ";
 
@@ -11,14 +13,16 @@ pub(crate) fn text<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Str
 
 /// The same for a number of columns that only the data tells; each row has as many as `head`.
 pub(crate) fn dynamic(head: &[String], rows: &[Vec<String>]) -> String {
-    let all = || std::iter::once(head).chain(rows.iter().map(Vec::as_slice));
+    let rows = std::iter::once(head).chain(rows.iter().map(Vec::as_slice));
+    let safe = |row: &[String]| row.iter().map(|cell| escape::line(cell)).collect::<Vec<_>>();
+    let rows: Vec<_> = rows.map(safe).collect();
     let mut widths = vec![0; head.len()];
-    for row in all() {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    all().map(|row| line(row, &widths)).collect()
+    rows.iter().map(|row| line(row, &widths)).collect()
 }
 
 fn line(row: &[String], widths: &[usize]) -> String {
@@ -30,6 +34,12 @@ fn line(row: &[String], widths: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_cannot_leave_its_line() {
+        let rows = [["a\n\u{1b}[1m".to_owned(), "b".to_owned()]];
+        assert_eq!(text(["n", "t"], &rows), "  n             t\n  a\\n\\u{1b}[1m  b\n");
+    }
 
     #[test]
     fn columns_are_aligned() {

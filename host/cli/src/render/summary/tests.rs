@@ -1,9 +1,10 @@
-use domain::grant::{Access, Requirement};
+use domain::grant::{Access, Place, Requirement};
 
 use super::*;
 
 fn full() -> Summary {
     let requirement = Requirement::Directory { path: "in".into(), access: Access::Read };
+    let place = Place::Directory { path: "in".into(), access: Access::Read };
     let counts = Counts {
         records_read: 1_000_000,
         records_written: 999_998,
@@ -13,7 +14,7 @@ fn full() -> Summary {
         ..Counts::default()
     };
     Summary {
-        run: RunId("r1".into()),
+        run: Some(RunId("r1".into())),
         status: Status::Succeeded,
         resumed: false,
         counts,
@@ -24,7 +25,10 @@ fn full() -> Summary {
         tasks_resumed: 1,
         retries: 1,
         commit_mode: Some(CommitMode::Staged),
-        grants: vec![("reader", Grant { requirement, origin: "/steps/0/parameter/path".into() })],
+        grants: vec![(
+            "reader",
+            Grant { requirement, place, origin: "/steps/0/parameter/path".into() },
+        )],
         clock: "2025-11-01 02:30:45 (UTC), business date 20251031".into(),
         dirty: vec![DirtyReason {
             stage: "cast",
@@ -35,6 +39,7 @@ fn full() -> Summary {
             records: 2,
         }],
         notes: vec!["types were inferred".into()],
+        warnings: Vec::new(),
         resume: None,
         fault: None,
     }
@@ -97,4 +102,13 @@ fn a_resumed_run_has_no_rate() {
         "{}",
         text(&summary)
     );
+}
+
+#[test]
+fn a_run_that_never_began_has_every_key() {
+    let begun = json(&full());
+    let nothing = of_nothing();
+    assert!(begun.as_object().unwrap().keys().eq(nothing.keys()));
+    assert_eq!((&nothing["run_id"], &nothing["records_read"]), (&Value::Null, &0.into()));
+    assert_eq!(nothing["status"], "failed");
 }
