@@ -26,6 +26,8 @@ macro_rules! folders {
 }
 
 folders! {
+    casts_datax
+    casts_exact
     create_table
     csv_dialect
     csv_globs

@@ -1,0 +1,1 @@
+select * from other order by id;

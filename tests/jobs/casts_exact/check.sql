@@ -1,0 +1,1 @@
+select * from kinds order by id;
