@@ -233,8 +233,10 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                 return Err(fault);
             }
         };
-        let read = writer.during(reading.join()).await;
-        self.writer = Some(writer);
+        let joined = writer.during(async { Ok(reading.join().await) }).await;
+        // A session that could not be tended meanwhile is not kept.
+        self.writer = joined.is_ok().then_some(writer);
+        let read = joined.and_then(|read| read);
         match (written, read) {
             (Some(done), read) => {
                 self.told_redone(task.index, &done);
