@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sdk::{Fault, Result};
 
-/// One stored object, open for reading. Its length does not change while it is open.
+/// One stored object, open for reading. Where it ends before `len`, a reader fails with `file.changed`.
 pub trait Input: Send + Sync {
     /// What people see: `in/orders-3.csv`.
     fn label(&self) -> &str;

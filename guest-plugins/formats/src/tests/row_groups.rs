@@ -118,7 +118,7 @@ fn old_timestamps_reach_every_year_and_lose_nothing() {
     assert!(fault.message.contains("row 1 of row group 0"), "{}", fault.message);
 }
 
-/// Bytes of the largest batch that is decoded, as it waits to be handed out.
+/// Rows of each batch.
 fn batches(file: &Arc<dyn Input>, budget: Budget) -> Vec<usize> {
     let format = format(&json!({}), "a.parquet");
     let schema = schema(&format, file).unwrap();
