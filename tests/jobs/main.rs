@@ -34,6 +34,7 @@ folders! {
     csv_gzip_to_csv_zstd
     csv_header_list
     csv_nulls
+    csv_small_splits
     csv_to_csv_append
     csv_to_jsonl
     csv_to_parquet_inferred
@@ -47,6 +48,7 @@ folders! {
     dirty_rows_tolerated
     jsonl_to_csv
     jsonl_to_parquet
+    parquet_other_order
     parquet_to_csv
     parquet_to_parquet_types
     postgresql_all_types
