@@ -100,4 +100,5 @@ fn no_file_matches() {
         Document::new(document::csv("rows-*.csv"), document::out("csv")).json(),
     );
     insta::assert_snapshot!(env.airlock(&["run", "job.json"]).run().normal());
+    assert!(!env.path("out").exists(), "the destination is as it was");
 }
