@@ -30,8 +30,8 @@ const BATCH_BYTES: u64 = 384 << 10;
 /// followed by long ones.
 const BATCH_ROWS_MAX: u64 = 64 << 10;
 const BATCH_ROWS_MAX_WIDE: u64 = 8 << 10;
-/// Rows of the first batch, which tells how wide the rows are. Encoded sizes do not: a long text that
-/// stands in every row is stored once.
+/// Rows of the first batch at most, which tells how wide the rows are. Encoded sizes do not: a long text
+/// that stands in every row is stored once.
 const BATCH_ROWS_FIRST: u64 = 64;
 /// How far the rows of a batch may be from what fits before the group is opened anew.
 const FAR_OFF: u64 = 4;
@@ -419,17 +419,32 @@ impl ParquetReader {
         }
     }
 
-    /// How many rows are decoded at once.
-    fn batch_rows(&self) -> u64 {
+    /// How many rows of a group are decoded at once.
+    fn batch_rows(&self, group: usize) -> u64 {
         let wide = self.schema.fields().iter().any(|field| !field.data_type().is_primitive());
-        let most = if wide { BATCH_ROWS_MAX_WIDE } else { BATCH_ROWS_MAX };
-        let Some(bytes) = self.row_bytes else { return BATCH_ROWS_FIRST };
+        let most = match self.row_bytes {
+            None => BATCH_ROWS_FIRST,
+            Some(_) if wide => BATCH_ROWS_MAX_WIDE,
+            Some(_) => BATCH_ROWS_MAX,
+        };
+        let bytes = self.row_bytes.unwrap_or(0).max(self.encoded_row_bytes(group));
         (BATCH_BYTES / bytes.max(1)).clamp(1, most)
+    }
+
+    /// Of the columns that are read; a decoded row is rarely smaller.
+    fn encoded_row_bytes(&self, group: usize) -> u64 {
+        let metadata = self.footer.metadata.metadata();
+        let (file, group) = (metadata.file_metadata().schema_descr(), metadata.row_group(group));
+        let roots = self.roots();
+        let leaves = group.columns().iter().enumerate();
+        let read = leaves.filter(|(leaf, _)| roots.contains(&file.get_column_root_idx(*leaf)));
+        let bytes: i64 = read.map(|(_, column)| column.uncompressed_size().max(0)).sum();
+        (bytes / group.num_rows().max(1)) as u64
     }
 
     /// The group, opened anew where its batches are far too large or too small.
     fn fitted(&self, group: Group) -> Result<Group> {
-        let (now, wanted) = (group.batch_rows, self.batch_rows());
+        let (now, wanted) = (group.batch_rows, self.batch_rows(group.index));
         let total = self.footer.metadata.metadata().row_group(group.index).num_rows().max(0) as u64;
         let left = total.saturating_sub(group.decoded);
         let shrinks = now > wanted * FAR_OFF && left > wanted;
@@ -442,7 +457,7 @@ impl ParquetReader {
     }
 
     fn open_group(&self, index: usize, skip: u64) -> Result<Group> {
-        let batch_rows = self.batch_rows();
+        let batch_rows = self.batch_rows(index);
         let wanted = self.roots();
         let open = |metadata: &ArrowReaderMetadata, roots: &[usize]| {
             let descriptor = metadata.metadata().file_metadata().schema_descr();
