@@ -6,6 +6,7 @@
 
 use std::fs;
 
+use arrow_schema::Field;
 use formats::WriteFormat;
 use formats::lenient::Switch;
 use formats::parameters::WriteParameters;
@@ -88,8 +89,10 @@ impl FolderSession {
             None => fields.iter().map(|field| field.name().clone()).collect(),
         };
         let format = self.parameters.format(&names)?;
-        let named =
-            fields.iter().zip(&names).map(|(field, name)| field.as_ref().clone().with_name(name));
+        let named = fields
+            .iter()
+            .zip(&names)
+            .map(|(field, name)| held(field.as_ref().clone().with_name(name)));
         let schema = arrow_schema::Schema::new(named.collect::<Vec<_>>());
         let path = vec![format!("{}/{}", self.folder(), self.places.file_name)];
         let dataset =
@@ -231,6 +234,15 @@ fn run_of<'a>(name: &'a str, file_name: &str, suffix: &str) -> Option<&'a str> {
     let is_run = !run.is_empty()
         && run.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     (is_run && is_number(task) && is_number(part) && words.next().is_none()).then_some(run)
+}
+
+/// The field as files hold it: no format here has a place for a decimal that is no number.
+fn held(mut field: Field) -> Field {
+    const EXTREMES: &str = "airlock:extremes";
+    if field.data_type().is_decimal() {
+        field.metadata_mut().remove(EXTREMES);
+    }
+    field
 }
 
 impl Writer for FolderSession {

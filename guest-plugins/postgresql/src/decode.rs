@@ -44,6 +44,10 @@ const SHAPE: Misfit = Misfit {
     code: "postgresql.array_shape",
     message: "the array has several dimensions, or is not numbered from 1; read it with a cast to text",
 };
+const NAN: Misfit = Misfit {
+    code: "postgresql.nan",
+    message: "NaN is no element of a list of decimals; read the column with a cast to text",
+};
 const OUT_OF_RANGE: Misfit = Misfit {
     code: "postgresql.value_out_of_range",
     message: "the value lies outside what its column's type can hold",
@@ -540,6 +544,10 @@ fn push_elements(elements: &mut Column, bytes: &[u8]) -> Result<(), Misfit> {
             Err(_) => elements.push(None)?,
             Ok(length) => {
                 let (value, behind) = rest.split_at_checked(length).ok_or(MALFORMED)?;
+                let is_numeric = matches!(elements.kind, Kind::Numeric { .. });
+                if is_numeric && Parts::parse(value).is_some_and(|parts| parts.is_nan()) {
+                    return Err(NAN);
+                }
                 elements.push(Some(value))?;
                 rest = behind;
             }

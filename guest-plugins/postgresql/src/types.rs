@@ -16,6 +16,7 @@ pub(crate) const PG_TYPE: &str = "pg:type";
 /// smallest minus infinity (dates, timestamps). `24:00`: 86,400,000,000 µs is the end of the day
 /// (times). `NaN`: the smallest integer is no number (decimals).
 pub(crate) const EXTREMES: &str = "airlock:extremes";
+const NAN: &str = "NaN";
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
@@ -230,7 +231,8 @@ pub(crate) fn element_field(element: &Kind) -> Field {
         metadata.insert(EXTENSION_NAME.to_owned(), extension.to_owned());
         metadata.insert(EXTENSION_METADATA.to_owned(), text);
     }
-    if let Some(extremes) = extremes(element) {
+    // Few destinations look for NaN inside of lists, so it does not travel there.
+    if let Some(extremes) = extremes(element).filter(|extremes| *extremes != NAN) {
         metadata.insert(EXTREMES.to_owned(), extremes.to_owned());
     }
     Field::new("item", data_type(element), true).with_metadata(metadata)
@@ -252,7 +254,7 @@ fn extremes(kind: &Kind) -> Option<&'static str> {
     match kind {
         Kind::Date | Kind::Timestamp | Kind::TimestampTz => Some("infinity"),
         Kind::Time => Some("24:00"),
-        Kind::Numeric { .. } => Some("NaN"),
+        Kind::Numeric { .. } => Some(NAN),
         _ => None,
     }
 }
