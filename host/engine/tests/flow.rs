@@ -179,6 +179,28 @@ fn two_sessions_that_are_slow_to_tend_do_not_keep_a_lane_from_its_work() {
 }
 
 #[test]
+fn a_writer_that_cannot_be_tended_at_a_tasks_end_is_not_kept() {
+    let once = AtomicU64::new(0);
+    let (play, played) = Play {
+        tend: Some(Duration::from_secs(1)),
+        // The reader hears of the end for so long that the writer is tended meanwhile.
+        acknowledge_takes: Duration::from_secs(10),
+        tend_writer: Box::new(move |closed| match (closed, once.load(Ordering::Relaxed)) {
+            (1.., 0) => {
+                once.store(1, Ordering::Relaxed);
+                Err(Fault::external("net.gone", "the server went away"))
+            }
+            _ => Ok(()),
+        }),
+        splits: Box::new(|_| Ok(splits(&["a", "b"]))),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!(played.state(), RunState::Succeeded, "{:?}", played.summary.fault);
+    assert_eq!((play.count("close"), played.tasks[0].epoch), (2, 1), "the task was done");
+}
+
+#[test]
 fn a_cursor_that_does_not_wait_is_waited_for() {
     let (_, played) = Play {
         next: Box::new(|(_, step)| {

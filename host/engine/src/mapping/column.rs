@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, ListArray, make_array, new_null_array};
+use arrow_array::{Array, ArrayRef, ListArray, UInt32Array, make_array, new_null_array};
 use arrow_buffer::OffsetBuffer;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field, FieldRef};
@@ -135,7 +135,7 @@ fn plain(from: &Field, to: &Field, column: &ArrayRef, rules: &Rules) -> Result<C
 
 /// Lists by their elements: a list with an element that did not come through did not either.
 fn lists(from: &FieldRef, to: &FieldRef, column: &ArrayRef, rules: &Rules) -> Result<Converted> {
-    let list = column.as_list::<i32>();
+    let list = &without_hidden(column.as_list::<i32>())?;
     let offsets = list.offsets();
     let (first, last) = (offsets[0], offsets[list.len()]);
     let elements = list.values().slice(first as usize, (last - first) as usize);
@@ -143,12 +143,23 @@ fn lists(from: &FieldRef, to: &FieldRef, column: &ArrayRef, rules: &Rules) -> Re
     let list_of =
         |element: usize| offsets.partition_point(|end| (*end - first) as usize <= element) - 1;
     let misfits = done.misfits.into_iter().map(|(element, misfit)| (list_of(element), misfit));
-    let misfits = misfits.filter(|(row, _)| list.is_valid(*row)).collect();
+    let misfits = misfits.collect();
     let item = to.as_ref().clone().with_nullable(true);
     let item = item.with_data_type(done.column.data_type().clone());
     let offsets = OffsetBuffer::new(offsets.iter().map(|offset| offset - first).collect());
     let column = ListArray::try_new(Arc::new(item), offsets, done.column, list.nulls().cloned());
     Ok(Converted { column: Arc::new(column.map_err(cast_fault)?), misfits })
+}
+
+/// The same lists, those that are null without elements: they may have some, which nobody must see.
+fn without_hidden(list: &ListArray) -> Result<ListArray> {
+    let hides = |row| list.is_null(row) && list.value_length(row) > 0;
+    if list.null_count() == 0 || !(0..list.len()).any(hides) {
+        return Ok(list.clone());
+    }
+    let rows = UInt32Array::from_iter_values(0..list.len() as u32);
+    let bare = arrow_select::take::take(list, &rows, None).map_err(cast_fault)?;
+    Ok(bare.as_list::<i32>().clone())
 }
 
 /// Arrow's cast, which tells only by null what it could not do.

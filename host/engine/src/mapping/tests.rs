@@ -401,6 +401,20 @@ fn lists_are_cast_by_their_elements() {
 }
 
 #[test]
+fn elements_behind_a_null_list_are_not_looked_at() {
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([1, 2, 1]);
+    let values = Arc::new(Int64Array::from(vec![Some(1), None, Some(1 << 40), Some(2)]));
+    let nulls = Some(vec![true, false, true].into());
+    let item = Arc::new(Field::new("item", DataType::Int64, true));
+    let column: ArrayRef = Arc::new(ListArray::new(item, offsets, values, nulls));
+    let from = field(column.data_type().clone());
+    let to = field(DataType::new_list(DataType::Int32, false));
+    let (values, dirty) = cast_in(from, to, column, &exact());
+    assert_eq!(values, [Some("[1]".into()), None, Some("[2]".into())]);
+    assert!(dirty.is_empty());
+}
+
+#[test]
 fn lists_in_lists_may_have_elements_of_other_names() {
     let inner = |name: &str, kind| Arc::new(Field::new(name, kind, true));
     let nested = |name: &str, kind| DataType::List(inner(name, DataType::List(inner(name, kind))));

@@ -40,6 +40,9 @@ pub(crate) struct Play {
     pub(crate) finish: Script<Outcome, ()>,
     pub(crate) tend: Option<Duration>,
     pub(crate) tend_takes: Duration,
+    /// How many sinks were closed, when a writer is tended.
+    pub(crate) tend_writer: Script<usize, ()>,
+    pub(crate) acknowledge_takes: Duration,
     pub(crate) mode: CommitMode,
     pub(crate) wishes: Wishes,
     pub(crate) settings: Settings,
@@ -64,6 +67,8 @@ impl Default for Play {
             finish: Box::new(|_| Ok(())),
             tend: None,
             tend_takes: Duration::ZERO,
+            tend_writer: Box::new(|_| Ok(())),
+            acknowledge_takes: Duration::ZERO,
             mode: CommitMode::Transactional,
             wishes: Wishes::default(),
             settings,
@@ -250,6 +255,7 @@ impl Reader for PlayReader {
 
     async fn acknowledge(&mut self, _position: &Position) -> Result<()> {
         self.play.note("acknowledge");
+        tokio::time::sleep(self.play.acknowledge_takes).await;
         Ok(())
     }
 
@@ -264,13 +270,15 @@ struct PlayDestination(Arc<Play>);
 struct PlayWriter {
     play: Arc<Play>,
     writes: u64,
+    /// It answered a fault to `tend`.
+    dead: bool,
 }
 
 impl Destination for PlayDestination {
     type Session = PlayWriter;
 
     async fn connect(&self) -> Result<PlayWriter> {
-        Ok(PlayWriter { play: self.0.clone(), writes: 0 })
+        Ok(PlayWriter { play: self.0.clone(), writes: 0, dead: false })
     }
 }
 
@@ -332,6 +340,10 @@ impl Writer for PlayWriter {
     async fn tend(&mut self) -> Result<Option<Duration>> {
         self.play.note("tend");
         tokio::time::sleep(self.play.tend_takes).await;
+        assert!(!self.dead, "a session that answered a fault is only dropped");
+        let answer = (self.play.tend_writer)(self.play.count("close"));
+        self.dead = answer.is_err();
+        answer?;
         Ok(self.play.tend)
     }
 }
