@@ -1,9 +1,12 @@
-//! The operator's own grants, from `--allow-net`, `--allow-read` and `--allow-write`.
+//! What a step may reach, with the operator's own grants from `--allow-net`, `--allow-read` and
+//! `--allow-write`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use domain::Configuration;
 use domain::fault::{Fault, Result};
-use domain::grant::{Access, Grant, NamedPlace, Place, Requirement, folder_text};
+use domain::grant::{self, Access, Grant, NamedPlace, Place, Requirement};
+use sandbox::Limits;
 
 use crate::arguments::GrantArguments;
 
@@ -27,12 +30,21 @@ pub(crate) fn places(arguments: &GrantArguments) -> Result<Vec<NamedPlace>, Vec<
     }
     for (access, paths) in [(Access::Read, &arguments.read), (Access::Write, &arguments.write)] {
         let origin = format!("--allow-{}", access.word());
-        let folder = |path: &String| Place::Directory { path: path.clone(), access };
-        places.extend(
-            paths.iter().map(|path| NamedPlace { place: folder(path), origin: origin.clone() }),
-        );
+        let trees = paths.iter().flat_map(|path| trees(Path::new(path)));
+        places.extend(trees.map(|path| NamedPlace {
+            place: Place::Tree { path, access },
+            origin: origin.clone(),
+        }));
     }
     if faults.is_empty() { Ok(places) } else { Err(faults) }
+}
+
+/// A folder from the root on, as it is written and as it is without links and `..`.
+fn trees(path: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> =
+        [std::path::absolute(path), path.canonicalize()].into_iter().flatten().collect();
+    paths.dedup();
+    paths
 }
 
 fn net(text: &str) -> Option<Place> {
@@ -47,31 +59,35 @@ fn net(text: &str) -> Option<Place> {
     (!host.is_empty()).then(|| Place::Tcp { host: host.to_owned(), port })
 }
 
-/// Creates the folders that a writer was granted, where they are missing: just before a run, never
-/// while planning.
+/// Covers what a step requires by what its user and the operator named.
 ///
 /// # Errors
-/// `grant.folder`, domain external, at the place that named the folder.
-pub(crate) fn create_folders(grants: &[Grant], base: &Path) -> Result<()> {
-    for grant in grants {
-        let Requirement::Directory { path, access: Access::Write } = &grant.requirement else {
-            continue;
-        };
-        let folder = base.join(folder_text(path));
-        if folder.exists() {
-            continue;
-        }
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            let message = format!("cannot create the folder \"{}\": {error}", folder.display());
-            let fault = Fault::external("grant.folder", message)
-                .hint("check the permissions of the folder above it and the space on the disk");
-            match grant.origin.starts_with('/') {
-                true => fault.at(grant.origin.clone()),
-                false => fault,
-            }
-        })?;
+/// `grant.refused`.
+pub(crate) fn judge(
+    step: &Configuration,
+    requirements: &[Requirement],
+    named: &[NamedPlace],
+    base: &Path,
+) -> Result<Vec<Grant>> {
+    // Only a process without a current folder has none.
+    let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+    grant::judge(step.side, &step.source_type, requirements, named, &base)
+}
+
+/// Each lane has two instances, and planning has two more.
+///
+/// # Errors
+/// `limits.instances`, domain user.
+pub(crate) fn check_instances(limits: &Limits, concurrent: u32) -> Result<()> {
+    let needed = 2 * u64::from(concurrent) + 2;
+    if needed <= limits.instances {
+        return Ok(());
     }
-    Ok(())
+    let limit = limits.instances;
+    let message =
+        format!("{concurrent} lanes need {needed} instances of plug-ins, the limit is {limit}");
+    let hint = format!("lower \"concurrent\", or raise the limit: --limit instances={needed}");
+    Err(Fault::user("limits.instances", message).hint(hint))
 }
 
 #[cfg(test)]
@@ -101,24 +117,19 @@ mod tests {
     fn all_wrong_arguments_are_told() {
         let arguments = GrantArguments { net: vec!["a".into(), "b".into()], ..Default::default() };
         assert_eq!(places(&arguments).unwrap_err().len(), 2);
-        let arguments = GrantArguments { read: vec!["in".into()], ..Default::default() };
+        let arguments = GrantArguments { read: vec!["src".into()], ..Default::default() };
         let places = places(&arguments).unwrap();
         assert_eq!(places[0].origin, "--allow-read");
+        let path = std::env::current_dir().unwrap().join("src");
+        assert_eq!(places[0].place, Place::Tree { path, access: Access::Read });
     }
 
     #[test]
-    fn only_folders_to_write_are_created() {
-        let base = tempfile::tempdir().unwrap();
-        let grant = |path: &str, access| Grant {
-            requirement: Requirement::Directory { path: path.into(), access },
-            origin: "/steps/1/parameter/path".into(),
-        };
-        let grants = [grant("in", Access::Read), grant("out/dt=1", Access::Write)];
-        create_folders(&grants, base.path()).unwrap();
-        assert!(base.path().join("out/dt=1").is_dir());
-        assert!(!base.path().join("in").exists());
-        std::fs::write(base.path().join("file"), "").unwrap();
-        let fault = create_folders(&[grant("file/x", Access::Write)], base.path()).unwrap_err();
-        assert_eq!(fault.place.as_deref(), Some("/steps/1/parameter/path"));
+    fn lanes_without_instances_are_refused_before_the_run() {
+        let limits = Limits { instances: 10, ..Limits::default() };
+        assert!(check_instances(&limits, 4).is_ok());
+        let fault = check_instances(&limits, 5).unwrap_err();
+        assert_eq!(fault.code, "limits.instances");
+        assert!(fault.hint.unwrap().ends_with("--limit instances=12"));
     }
 }

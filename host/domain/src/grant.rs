@@ -6,6 +6,7 @@
 //! `sandbox` enforces below the guest.
 
 use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 use crate::configuration::Side;
 use crate::fault::{Fault, Result};
@@ -70,8 +71,14 @@ impl fmt::Display for Requirement {
 /// A place that somebody other than the plug-in named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A host and a port, as written or by the host's table of default ports.
+    /// A host and a port, both written.
     Tcp {
+        host: String,
+        port: u16,
+    },
+    /// A host whose port nobody wrote: the usual one of its type or scheme. It means somebody's public
+    /// server, never an address of this machine or its networks.
+    Host {
         host: String,
         port: u16,
     },
@@ -79,6 +86,11 @@ pub enum Place {
     /// A folder for reading (readers) or writing (writers), as the user wrote it.
     Directory {
         path: String,
+        access: Access,
+    },
+    /// A folder with all that lies below it, from the root on; the operator's.
+    Tree {
+        path: PathBuf,
         access: Access,
     },
 }
@@ -94,17 +106,29 @@ pub struct NamedPlace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub requirement: Requirement,
+    /// The place that covers it.
+    pub place: Place,
     /// Who named the place.
     pub origin: String,
 }
 
 impl fmt::Display for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (named by {})", self.requirement, self.origin)
+        match (&self.requirement, &self.place) {
+            // Files that only a look into the folder can find: the folder is what is opened.
+            (Requirement::Directory { path, access }, Place::Directory { path: written, .. })
+                if written.contains(WILDCARDS) =>
+            {
+                let (word, folder) = (access.word(), folder_text(path));
+                write!(f, "{word} {folder} (for {written}, named by {})", self.origin)
+            }
+            _ => write!(f, "{} (named by {})", self.requirement, self.origin),
+        }
     }
 }
 
-/// Covers each of `requirements` by one of `named`, or refuses.
+/// Covers each of `requirements` by one of `named`, or refuses. Relative paths start at `base`, which
+/// is written from the root on.
 ///
 /// # Errors
 /// `grant.refused`, domain external, naming the first place that nobody named, and the rule.
@@ -113,34 +137,46 @@ pub fn judge(
     plugin: &str,
     requirements: &[Requirement],
     named: &[NamedPlace],
+    base: &Path,
 ) -> Result<Vec<Grant>> {
-    requirements
-        .iter()
-        .map(|requirement| {
-            named
-                .iter()
-                .find(|place| covers(&place.place, requirement))
-                .map(|place| Grant {
-                    requirement: requirement.clone(),
-                    origin: place.origin.clone(),
-                })
-                .ok_or_else(|| refusal(side, plugin, requirement))
-        })
-        .collect()
+    let covering = |requirement: &Requirement| {
+        let covering = named.iter().filter(|named| covers(&named.place, requirement, base));
+        // A port that was written opens more than one that was not.
+        covering.min_by_key(|named| matches!(named.place, Place::Host { .. }))
+    };
+    let grant = |requirement: &Requirement| match covering(requirement) {
+        Some(NamedPlace { place, origin }) => Ok(Grant {
+            requirement: requirement.clone(),
+            place: place.clone(),
+            origin: origin.clone(),
+        }),
+        None => Err(refusal(side, plugin, requirement)),
+    };
+    requirements.iter().map(grant).collect()
 }
 
-fn covers(place: &Place, requirement: &Requirement) -> bool {
+fn covers(place: &Place, requirement: &Requirement, base: &Path) -> bool {
     match (place, requirement) {
-        (Place::Tcp { host, port }, Requirement::Tcp { host: wanted, first_port, last_port }) => {
-            host.eq_ignore_ascii_case(wanted) && first_port == last_port && port == first_port
-        }
+        (
+            Place::Tcp { host, port } | Place::Host { host, port },
+            Requirement::Tcp { host: wanted, first_port, last_port },
+        ) => host.eq_ignore_ascii_case(wanted) && first_port == last_port && port == first_port,
         (Place::Http(base), Requirement::Http(url)) => covers_url(base, url),
         (
             Place::Directory { path, access },
             Requirement::Directory { path: wanted, access: wanted_access },
         ) => access == wanted_access && folder_text(path) == folder_text(wanted),
+        (
+            Place::Tree { path, access },
+            Requirement::Directory { path: wanted, access: wanted_access },
+        ) => access == wanted_access && lies_below(path, &base.join(folder_text(wanted))),
         _ => false,
     }
+}
+
+/// By the text alone; a link below the folder may lead elsewhere, which is looked at when it is opened.
+fn lies_below(folder: &Path, path: &Path) -> bool {
+    !path.components().any(|part| part == Component::ParentDir) && path.starts_with(folder)
 }
 
 /// A URL covers itself and what lies below it, at a boundary of its path.
@@ -149,10 +185,12 @@ fn covers_url(base: &str, url: &str) -> bool {
     url.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
+const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
+
 /// The part of a written path before its first wildcard, cut back to the last `/` where there is a
 /// wildcard; `.` where nothing is left.
 pub fn folder_text(written: &str) -> &str {
-    let before = match written.find(['*', '?', '[', '{']) {
+    let before = match written.find(WILDCARDS) {
         Some(wildcard) => match written[..wildcard].rfind('/') {
             Some(0) => "/",
             Some(slash) => &written[..slash],
@@ -230,7 +268,7 @@ mod tests {
     #[test]
     fn a_port_is_covered_only_by_itself() {
         let named = [tcp("db.example", 5432)];
-        let ask = |requirement| judge(Side::Reader, "x", &[requirement], &named);
+        let ask = |requirement| judge(Side::Reader, "x", &[requirement], &named, Path::new("/"));
         assert!(ask(wanted("db.example", 5432, 5432)).is_ok());
         assert!(ask(wanted("DB.example", 5432, 5432)).is_ok());
         for refused in [
@@ -257,9 +295,43 @@ mod tests {
         let named = [NamedPlace { place, origin: "/steps/0/parameter/path".into() }];
         let ask = |access| {
             let requirement = Requirement::Directory { path: "in".into(), access };
-            judge(Side::Reader, "file", &[requirement], &named)
+            judge(Side::Reader, "file", &[requirement], &named, Path::new("/"))
         };
-        assert!(ask(Access::Read).is_ok());
+        let granted = ask(Access::Read).unwrap();
+        assert_eq!(
+            granted[0].to_string(),
+            "read in (for in/*.csv, named by /steps/0/parameter/path)"
+        );
         assert!(ask(Access::Write).is_err());
+    }
+
+    #[test]
+    fn a_written_port_is_preferred() {
+        let usual = Place::Host { host: "db.example".into(), port: 5432 };
+        let usual = NamedPlace { place: usual, origin: "/connection/jdbcUrl".into() };
+        let requirement = [wanted("db.example", 5432, 5432)];
+        let base = Path::new("/");
+        let only = judge(Side::Reader, "x", &requirement, std::slice::from_ref(&usual), base);
+        assert_eq!(only.unwrap()[0].place, usual.place);
+        let both = [usual, tcp("db.example", 5432)];
+        let granted = judge(Side::Reader, "x", &requirement, &both, base).unwrap();
+        assert_eq!(granted[0].place, both[1].place);
+    }
+
+    #[test]
+    fn an_operators_folder_covers_what_lies_below_it() {
+        let place = Place::Tree { path: "/data/in".into(), access: Access::Read };
+        let named = [NamedPlace { place, origin: "--allow-read".into() }];
+        let ask = |path: &str, access| {
+            let requirement = Requirement::Directory { path: path.into(), access };
+            judge(Side::Reader, "file", &[requirement], &named, Path::new("/data")).is_ok()
+        };
+        for covered in ["in", "./in", "in/", "in/a/b", "/data/in/x.csv", "in/*.csv"] {
+            assert!(ask(covered, Access::Read), "{covered}");
+        }
+        for other in [".", "inside", "in/../out", "in/..", "/etc", "/data", "out"] {
+            assert!(!ask(other, Access::Read), "{other}");
+        }
+        assert!(!ask("in", Access::Write));
     }
 }

@@ -20,6 +20,11 @@ use crate::secrets::Secrets;
 
 /// A writer plug-in with its step's configuration and grants.
 pub struct GuestDestination {
+    step: Arc<WriterStep>,
+}
+
+/// What its sessions are made of.
+struct WriterStep {
     factory: Arc<Factory>,
     face: Option<WriterFace>,
     configuration: Configuration,
@@ -28,6 +33,7 @@ pub struct GuestDestination {
 
 /// One session of a writer, in an instance of its own.
 pub struct GuestWriter {
+    step: Arc<WriterStep>,
     instance: Instance,
     face: writer::Guest,
     write: Func,
@@ -74,14 +80,12 @@ impl GuestDestination {
         configuration: Configuration,
         reach: Reach,
     ) -> Self {
-        Self { factory, face, configuration, reach }
+        Self { step: Arc::new(WriterStep { factory, face, configuration, reach }) }
     }
 }
 
-impl Destination for GuestDestination {
-    type Session = GuestWriter;
-
-    async fn connect(&self) -> Result<GuestWriter> {
+impl WriterStep {
+    async fn connect(self: &Arc<Self>) -> Result<GuestWriter> {
         let known = self.face.as_ref().ok_or_else(|| {
             Fault::user("plugin.no_writer", format!("{} cannot write", who(&self.factory.title)))
         })?;
@@ -98,7 +102,16 @@ impl Destination for GuestDestination {
         let (mut live, turn) = instance.enter(Call::Connect)?;
         let outcome = turn.wait(face.session().call_connect(&mut live.store, &configuration)).await;
         let session = instance.answer(live, turn, outcome)?;
-        Ok(GuestWriter { instance, face, write, session, sink: None, written: Written::default() })
+        let (step, written) = (Arc::clone(self), Written::default());
+        Ok(GuestWriter { step, instance, face, write, session, sink: None, written })
+    }
+}
+
+impl Destination for GuestDestination {
+    type Session = GuestWriter;
+
+    async fn connect(&self) -> Result<GuestWriter> {
+        self.step.connect().await
     }
 }
 
@@ -108,6 +121,10 @@ fn run(attempt: &Attempt) -> writer::Run {
 
 impl Writer for GuestWriter {
     async fn prepare(&mut self, attempt: &Attempt, datasets: &[Dataset]) -> Result<Prepared> {
+        if self.step.reach.make_folders()? {
+            // This session was shown an empty folder in their place.
+            *self = self.step.connect().await?;
+        }
         let (run, wanted) = (run(attempt), convert::datasets_out(datasets)?);
         let (mut live, turn) = self.instance.enter(Call::Prepare)?;
         let outcome = turn

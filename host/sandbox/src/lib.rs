@@ -23,8 +23,10 @@ mod call;
 mod compile;
 mod component;
 mod convert;
+mod descriptors;
 mod destination;
 mod engine;
+mod files;
 mod hook;
 mod inspect;
 mod instance;
@@ -107,6 +109,7 @@ impl Sandbox {
     /// # Errors
     /// `sandbox.engine`, `sandbox.clock`, `sandbox.linker`, domain internal.
     pub fn new(settings: Settings) -> Result<Self> {
+        descriptors::raise_limit();
         let limits = Arc::new(settings.limits);
         let engine = engine::engine(&limits)?;
         let linker = linker::linker(&engine)?;

@@ -13,15 +13,21 @@ use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable, Res
 use wasmtime::{AsContextMut as _, Engine};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
-use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, HostDescriptor as _, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
-use wasmtime_wasi::p2::{DynPollable, Network, Pollable, subscribe};
+use wasmtime_wasi::p2::{DynPollable, FsResult, Network, Pollable, subscribe};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::bindings::airlock::connector;
+use crate::descriptors;
+use crate::limits;
 use crate::network::NoAddress;
 use crate::state::State;
 
@@ -56,6 +62,10 @@ fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
     link_sockets(l)?;
     link_names(l)?;
+    l.allow_shadowing(true);
+    link_files(l)?;
+    link_new_sockets(l)?;
+    l.allow_shadowing(false);
     Ok(linker)
 }
 
@@ -82,6 +92,83 @@ fn link_sockets(l: &mut Linker<State>) -> wasmtime::Result<()> {
     sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
     sockets::udp::add_to_linker::<State, WasiSockets>(l, State::sockets)?;
     sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(l, State::sockets)
+}
+
+type OnFiles<T> = (std::result::Result<T, filesystem::types::ErrorCode>,);
+
+/// A code for the guest, or the engine's own fault.
+fn on_files<T>(answer: FsResult<T>) -> wasmtime::Result<OnFiles<T>> {
+    match answer {
+        Ok(answer) => Ok((Ok(answer),)),
+        Err(error) => Ok((Err(error.downcast()?),)),
+    }
+}
+
+/// In place of the engine's: the functions that reach files by their names.
+fn link_files(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Dir = Resource<Descriptor>;
+    let mut preopens = l.instance("wasi:filesystem/preopens@0.2.12")?;
+    preopens.func_wrap("get-directories", |mut cx: StoreContextMut<'_, State>, (): ()| {
+        let state = cx.data_mut();
+        let opened = preopens::Host::get_directories(&mut state.filesystem())?;
+        Ok((state.files.keep_hidden(&mut state.table, opened)?,))
+    })?;
+    let mut files = l.instance("wasi:filesystem/types@0.2.12")?;
+    files.func_wrap_async(
+        "[method]descriptor.open-at",
+        |mut cx: StoreContextMut<'_, State>,
+         (dir, follow, path, how, flags): (Dir, PathFlags, String, OpenFlags, DescriptorFlags)| {
+            Box::new(async move {
+                if !descriptors::has_room() {
+                    return Ok((Err(filesystem::types::ErrorCode::InsufficientMemory),));
+                }
+                let state = cx.data_mut();
+                let (dir, path) = state.files.lead(dir, path);
+                let mut files = state.filesystem();
+                on_files(files.open_at(dir, follow, path, how, flags).await)
+            })
+        },
+    )?;
+    files.func_wrap_async(
+        "[method]descriptor.stat-at",
+        |mut cx: StoreContextMut<'_, State>, (dir, follow, path): (Dir, PathFlags, String)| {
+            Box::new(async move {
+                let state = cx.data_mut();
+                let (dir, path) = state.files.lead(dir, path);
+                on_files(state.filesystem().stat_at(dir, follow, path).await)
+            })
+        },
+    )?;
+    files.func_wrap_async(
+        "[method]descriptor.metadata-hash-at",
+        |mut cx: StoreContextMut<'_, State>, (dir, follow, path): (Dir, PathFlags, String)| {
+            Box::new(async move {
+                let state = cx.data_mut();
+                let (dir, path) = state.files.lead(dir, path);
+                on_files(state.filesystem().metadata_hash_at(dir, follow, path).await)
+            })
+        },
+    )
+}
+
+/// In place of the engine's: a socket only where the process has a descriptor for it.
+fn link_new_sockets(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut create = l.instance("wasi:sockets/tcp-create-socket@0.2.12")?;
+    create.func_wrap(
+        "create-tcp-socket",
+        |mut cx: StoreContextMut<'_, State>, (family,): (IpAddressFamily,)| {
+            if !descriptors::has_room() {
+                return Ok((Err(ErrorCode::NewSocketLimit),));
+            }
+            let mut sockets = cx.data_mut().sockets();
+            let created: Resolved<_> =
+                match sockets::tcp_create_socket::Host::create_tcp_socket(&mut sockets, family) {
+                    Ok(socket) => (Ok(socket),),
+                    Err(error) => (Err(error.downcast()?),),
+                };
+            Ok(created)
+        },
+    )
 }
 
 /// The answers of one lookup, all there when the guest gets it.
@@ -142,8 +229,18 @@ async fn resolve(
         tracing::debug!(name = %shown, ?why, "a plug-in's lookup of a name failed");
         match why {
             NoAddress::NotGranted => ErrorCode::AccessDenied,
+            NoAddress::PortNotWritten => {
+                tracing::warn!(
+                    "\"{shown}\" leads to this machine or its networks, which are reached only where the port is written: write the port in the job or its data source"
+                );
+                ErrorCode::AccessDenied
+            }
             NoAddress::Unknown => ErrorCode::NameUnresolvable,
-            NoAddress::TimedOut => ErrorCode::TemporaryResolverFailure,
+            NoAddress::TimedOut => {
+                let why = limits::how_to_raise(&cx.data().limits, "name-lookup");
+                tracing::warn!("looking up \"{shown}\" took too long: {why}");
+                ErrorCode::TemporaryResolverFailure
+            }
         }
     })
 }

@@ -18,6 +18,8 @@ pub(crate) struct Endpoint {
     pub(crate) host: Host,
     pub(crate) first_port: u16,
     pub(crate) last_port: u16,
+    /// The user wrote the port beside the host, so that the machine's own networks are meant, too.
+    pub(crate) port_is_written: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub(crate) enum NoAddress {
     NotGranted,
     /// The resolver has no answer, or none that may be reached.
     Unknown,
+    /// It leads to this machine or its networks, and nobody wrote the port.
+    PortNotWritten,
     TimedOut,
 }
 
@@ -134,9 +138,18 @@ impl Network {
     ) -> Result<Vec<IpAddr>, NoAddress> {
         let mut ips: Vec<_> = Vec::new();
         for ip in answers.take(ANSWERS_MAX).map(|ip| ip.to_canonical()) {
-            // The user named the host with its port, so its own networks are meant to be reached.
-            if matches!(address::kind(ip), Kind::Public | Kind::Private) && !ips.contains(&ip) {
+            let kind = address::kind(ip);
+            if kind != Kind::Special && !ips.contains(&ip) {
                 ips.push(ip);
+            }
+        }
+        let named = |endpoint: &&Endpoint| endpoint.host == Host::Name(name.to_owned());
+        let named: Vec<_> = self.endpoints.iter().filter(named).collect();
+        if !named.iter().any(|endpoint| endpoint.port_is_written) {
+            let before = ips.len();
+            ips.retain(|ip| address::kind(*ip) == Kind::Public);
+            if ips.is_empty() && before > 0 {
+                return Err(NoAddress::PortNotWritten);
             }
         }
         if ips.is_empty() {
@@ -147,9 +160,10 @@ impl Network {
         if let Some((_, known)) = pins.names.iter().find(|(known, _)| known == name) {
             return Ok(known.clone());
         }
-        let named = |endpoint: &&Endpoint| endpoint.host == Host::Name(name.to_owned());
-        for endpoint in self.endpoints.iter().filter(named) {
-            pins.open.extend(ips.iter().map(|ip| pin(*ip, endpoint)));
+        for endpoint in named {
+            let meant =
+                |ip: &&IpAddr| endpoint.port_is_written || address::kind(**ip) == Kind::Public;
+            pins.open.extend(ips.iter().filter(meant).map(|ip| pin(*ip, endpoint)));
         }
         pins.names.push((name.to_owned(), ips.clone()));
         Ok(ips)
@@ -169,6 +183,7 @@ mod tests {
             host: Host::parse(host),
             first_port: *port,
             last_port: *port,
+            port_is_written: true,
         };
         Network::new(hosts.iter().map(endpoint).collect(), Duration::from_secs(10))
     }
@@ -231,6 +246,27 @@ mod tests {
         assert_eq!(network.pin("x.example", mixed.into_iter()), Ok(vec![mixed[1]]));
         assert!(!connects(&network, "169.254.169.254:80"));
         assert!(connects(&network, "192.0.66.1:80"));
+    }
+
+    #[test]
+    fn t16_a_name_without_a_written_port_never_leads_to_own_networks() {
+        let endpoint = |port, port_is_written| Endpoint {
+            host: Host::parse("db.example"),
+            first_port: port,
+            last_port: port,
+            port_is_written,
+        };
+        let (own, public): (IpAddr, IpAddr) =
+            ("10.0.0.1".parse().unwrap(), "192.0.66.1".parse().unwrap());
+        let network = |endpoints| Network::new(endpoints, Duration::from_secs(10));
+        let only = network(vec![endpoint(5432, false)]);
+        let refused = only.pin("db.example", [own].into_iter());
+        assert_eq!(refused, Err(NoAddress::PortNotWritten));
+        assert_eq!(only.pin("db.example", [own, public].into_iter()), Ok(vec![public]));
+        assert!(!connects(&only, "10.0.0.1:5432") && connects(&only, "192.0.66.1:5432"));
+        let both = network(vec![endpoint(5432, false), endpoint(6000, true)]);
+        assert_eq!(both.pin("db.example", [own].into_iter()), Ok(vec![own]));
+        assert!(!connects(&both, "10.0.0.1:5432") && connects(&both, "10.0.0.1:6000"));
     }
 
     #[tokio::test]

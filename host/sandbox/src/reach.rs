@@ -1,12 +1,15 @@
 //! What an instance may reach: the grants of a job, made concrete for this machine.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use domain::grant::{Access, Grant, Requirement, folder_text};
+use domain::grant::{Access, Grant, Place, Requirement, folder_text};
 use domain::{Fault, Result};
 
+use crate::address::{self, Kind};
 use crate::network::{Endpoint, Host};
 
 /// The places that a session may reach. Nothing is opened before a session starts.
@@ -24,6 +27,8 @@ struct Folder {
     access: Access,
     /// Who named it.
     origin: String,
+    /// The operator's folder that it must lie below, links followed.
+    within: Option<PathBuf>,
 }
 
 /// A folder that was opened for one session.
@@ -31,6 +36,27 @@ pub(crate) struct OpenFolder {
     pub(crate) dir: Dir,
     pub(crate) name: String,
     pub(crate) access: Access,
+}
+
+/// A file that was granted by its name. What lies beside it is not seen.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OpenFile {
+    /// The folder's name for the guest, and the file's in it.
+    pub(crate) folder: String,
+    pub(crate) name: String,
+    /// Which of the hidden folders it lies in, and its name there: links are followed.
+    pub(crate) hidden: usize,
+    pub(crate) real: String,
+}
+
+/// What was opened for one session.
+#[derive(Default)]
+pub(crate) struct Opened {
+    /// Each name once.
+    pub(crate) folders: Vec<OpenFolder>,
+    /// Folders that no guest sees, for the granted files in them.
+    pub(crate) hidden: Vec<(PathBuf, Dir)>,
+    pub(crate) files: Vec<OpenFile>,
 }
 
 impl Reach {
@@ -42,23 +68,32 @@ impl Reach {
     /// What `grants` say; relative paths start at `base`.
     ///
     /// # Errors
-    /// `reach.unsupported`, domain external, for kinds of places that are not offered yet.
+    /// `reach.unsupported`, domain external, for kinds of places that are not offered yet;
+    /// `reach.port_not_written`, domain user, for addresses of this machine or its networks whose port
+    /// nobody wrote.
     pub fn new(grants: &[Grant], base: &Path) -> Result<Self> {
         let mut reach = Self::default();
         for grant in grants {
             match &grant.requirement {
                 Requirement::Tcp { host, first_port, last_port } => {
-                    reach.endpoints.push(Endpoint {
+                    let endpoint = Endpoint {
                         host: Host::parse(host),
                         first_port: *first_port,
                         last_port: *last_port,
-                    })
+                        port_is_written: !matches!(grant.place, Place::Host { .. }),
+                    };
+                    check_port(&endpoint, host, &grant.origin)?;
+                    reach.endpoints.push(endpoint);
                 }
                 Requirement::Directory { path, access } => {
                     let text = folder_text(path).to_owned();
                     let path = base.join(&text);
                     let origin = grant.origin.clone();
-                    reach.folders.push(Folder { text, path, access: *access, origin });
+                    let within = match &grant.place {
+                        Place::Tree { path, .. } => Some(path.clone()),
+                        _ => None,
+                    };
+                    reach.folders.push(Folder { text, path, access: *access, origin, within });
                 }
                 other @ (Requirement::Members { .. } | Requirement::Http(_)) => {
                     return Err(Fault::external(
@@ -71,138 +106,212 @@ impl Reach {
         Ok(reach)
     }
 
-    /// Opens the folders, each name once.
-    pub(crate) fn open_folders(&self) -> Result<Vec<OpenFolder>> {
-        let mut opened: Vec<OpenFolder> = Vec::new();
+    /// Opens folders and files.
+    pub(crate) fn open(&self) -> Result<Opened> {
+        let mut opened = Opened::default();
         for folder in &self.folders {
-            let open = folder.open()?;
-            let same = opened.iter().position(|other| other.name == open.name);
-            match same {
-                Some(index) if open.access == Access::Write => opened[index] = open,
-                Some(_) => {}
-                None => opened.push(open),
+            folder.open(&mut opened)?;
+        }
+        for index in 0..opened.files.len() {
+            let name = opened.files[index].folder.clone();
+            if !opened.folders.iter().any(|folder| folder.name == name) {
+                opened.add(empty()?, name, Access::Read);
             }
         }
         Ok(opened)
     }
+
+    /// Makes the folders to write that are not there, durably, and answers whether there were any.
+    ///
+    /// # Errors
+    /// `grant.folder`, domain external, at the place that named the folder.
+    pub(crate) fn make_folders(&self) -> Result<bool> {
+        let mut made = false;
+        for folder in self.folders.iter().filter(|folder| folder.access == Access::Write) {
+            folder.check_within()?;
+            made |= make_folder(&folder.path).map_err(|error| folder.not_made(&error))?;
+        }
+        Ok(made)
+    }
+}
+
+/// Addresses of this machine and its networks are opened only where their port was written.
+fn check_port(endpoint: &Endpoint, host: &str, origin: &str) -> Result<()> {
+    let own = match &endpoint.host {
+        Host::Address(ip) => address::kind(*ip) != Kind::Public,
+        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+    };
+    if endpoint.port_is_written || !own {
+        return Ok(());
+    }
+    let fault = Fault::user(
+        "reach.port_not_written",
+        format!(
+            "\"{host}\" is of this machine or its networks, which are reached only where the port is written"
+        ),
+    )
+    .hint(format!("write the port, too: {}", endpoint.first_port));
+    Err(at(fault, origin))
+}
+
+/// Makes a folder and those above it. Each is durable in the one above before the next is made.
+fn make_folder(path: &Path) -> io::Result<bool> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(false);
+    }
+    let above = path.parent().unwrap_or(Path::new("/"));
+    make_folder(above)?;
+    match fs::create_dir(path) {
+        // Another lane or process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        other => other?,
+    }
+    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+    File::open(above)?.sync_all()?;
+    Ok(true)
+}
+
+impl Opened {
+    /// A name that is there already keeps its folder.
+    fn add(&mut self, dir: Dir, name: String, access: Access) {
+        if !self.folders.iter().any(|folder| folder.name == name) {
+            self.folders.push(OpenFolder { dir, name, access });
+        }
+    }
 }
 
 impl Folder {
-    /// The folder itself, or the parent of a file.
-    fn open(&self) -> Result<OpenFolder> {
-        let (path, name) = match std::fs::metadata(&self.path) {
-            Ok(meta) if meta.is_dir() => (self.path.clone(), self.text.clone()),
-            Ok(_) => self.parent(),
-            Err(error)
-                if error.kind() == std::io::ErrorKind::NotFound && self.access == Access::Write =>
-            {
-                return self.empty();
+    fn open(&self, opened: &mut Opened) -> Result<()> {
+        self.check_within()?;
+        match (fs::metadata(&self.path), self.access) {
+            (Ok(meta), access) if meta.is_dir() => {
+                let dir = open_dir(&self.path).map_err(|error| self.fault(&error))?;
+                opened.add(dir, self.text.clone(), access);
+                Ok(())
             }
-            Err(error) => return Err(self.fault(&error)),
-        };
-        let dir = Dir::open_ambient_dir(&path, ambient_authority())
-            .map_err(|error| self.fault(&error))?;
-        Ok(OpenFolder { dir, name, access: self.access })
+            (Ok(_), Access::Read) => self.open_file(opened).map_err(|error| self.fault(&error)),
+            (Ok(_), Access::Write) => {
+                let error = io::Error::from(io::ErrorKind::NotADirectory);
+                Err(self.fault(&error).hint("name a folder, which files are written to"))
+            }
+            // Planning must not make it, and nothing can be written to what stands for it.
+            (Err(error), Access::Write) if error.kind() == io::ErrorKind::NotFound => {
+                opened.add(empty()?, self.text.clone(), Access::Write);
+                Ok(())
+            }
+            (Err(error), _) => Err(self.fault(&error)),
+        }
     }
 
-    fn parent(&self) -> (PathBuf, String) {
-        let path = self.path.parent().unwrap_or(Path::new("/")).to_owned();
-        let text = match self.text.rsplit_once('/') {
-            Some(("", _)) => "/",
-            Some((parent, _)) => parent,
-            None => ".",
+    /// Opens a file as the user would, through links.
+    fn open_file(&self, opened: &mut Opened) -> io::Result<()> {
+        let real = self.path.canonicalize()?;
+        let name = real.file_name().and_then(|name| name.to_str());
+        let (Some(folder), Some(name)) = (real.parent(), name) else {
+            return Err(io::Error::other("its name is no UTF-8"));
         };
-        (path, text.to_owned())
+        let known = opened.hidden.iter().position(|(path, _)| path == folder);
+        let hidden = match known {
+            Some(hidden) => hidden,
+            None => {
+                opened.hidden.push((folder.to_owned(), open_dir(folder)?));
+                opened.hidden.len() - 1
+            }
+        };
+        let (folder, file) = match self.text.rsplit_once('/') {
+            Some(("", file)) => ("/", file),
+            Some((folder, file)) => (folder, file),
+            None => (".", self.text.as_str()),
+        };
+        opened.files.push(OpenFile {
+            folder: folder.to_owned(),
+            name: file.to_owned(),
+            hidden,
+            real: name.to_owned(),
+        });
+        Ok(())
     }
 
-    /// A writer's folder that is not there yet is shown as one without files that takes none: planning
-    /// must not create it. It is an unlinked folder, so nothing can ever be in it.
-    fn empty(&self) -> Result<OpenFolder> {
-        let fault = |error: &std::io::Error| {
-            Fault::internal("reach.empty_folder", format!("cannot make an empty folder: {error}"))
-        };
-        let mut name = [0; 16];
-        getrandom::fill(&mut name)
-            .map_err(|error| fault(&std::io::Error::other(error.to_string())))?;
-        let name = format!("airlock-empty-{:032x}", u128::from_le_bytes(name));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).map_err(|error| fault(&error))?;
-        let dir = Dir::open_ambient_dir(&path, ambient_authority());
-        std::fs::remove_dir(&path).map_err(|error| fault(&error))?;
-        let dir = dir.map_err(|error| fault(&error))?;
-        Ok(OpenFolder { dir, name: self.text.clone(), access: self.access })
+    /// Links must not lead out of an operator's folder. What is not there yet is judged by what it
+    /// will lie in.
+    fn check_within(&self) -> Result<()> {
+        let Some(within) = &self.within else { return Ok(()) };
+        let there = self.path.ancestors().find_map(|path| path.canonicalize().ok());
+        // The operator's folder itself may not be there yet.
+        let within = within.canonicalize().unwrap_or_else(|_| within.clone());
+        let lies_below = there.is_some_and(|there| {
+            there.starts_with(&within) || (within.starts_with(&there) && !within.exists())
+        });
+        match lies_below {
+            true => Ok(()),
+            false => Err(Fault::external(
+                "reach.outside",
+                format!(
+                    "\"{}\" leads out of the folder \"{}\" of {}",
+                    self.path.display(),
+                    within.display(),
+                    self.origin
+                ),
+            )
+            .hint("name the folder that it leads to")),
+        }
     }
 
-    fn fault(&self, error: &std::io::Error) -> Fault {
+    fn fault(&self, error: &io::Error) -> Fault {
         let code = match error.kind() {
-            std::io::ErrorKind::NotFound => "reach.not_found",
-            std::io::ErrorKind::PermissionDenied => "reach.denied",
+            io::ErrorKind::NotFound => "reach.not_found",
+            io::ErrorKind::PermissionDenied => "reach.denied",
+            io::ErrorKind::NotADirectory => "reach.not_a_folder",
             _ => "reach.unreadable",
         };
         let why = match error.kind() {
-            std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            io::ErrorKind::NotFound => "it does not exist".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            io::ErrorKind::NotADirectory => "it is no folder".to_owned(),
             _ => error.to_string(),
         };
-        let fault = Fault::external(
-            code,
-            format!("cannot open \"{}\" for {}ing: {why}", self.path.display(), self.access.word()),
-        );
-        match self.origin.starts_with('/') {
-            true => fault.at(self.origin.clone()),
-            false => fault,
-        }
+        let word = self.access.word().trim_end_matches('e');
+        let path = self.path.display();
+        at(
+            Fault::external(code, format!("cannot open \"{path}\" for {word}ing: {why}")),
+            &self.origin,
+        )
     }
+
+    fn not_made(&self, error: &io::Error) -> Fault {
+        let message = format!("cannot create the folder \"{}\": {error}", self.path.display());
+        let fault = Fault::external("grant.folder", message)
+            .hint("check the permissions of the folder above it and the space on the disk");
+        at(fault, &self.origin)
+    }
+}
+
+/// The fault at the place that named it, where that is one of the document.
+fn at(fault: Fault, origin: &str) -> Fault {
+    match origin.contains('/') {
+        true => fault.at(origin.to_owned()),
+        false => fault,
+    }
+}
+
+fn open_dir(path: &Path) -> io::Result<Dir> {
+    Dir::open_ambient_dir(path, ambient_authority())
+}
+
+/// A folder without files that takes none: it is unlinked, so nothing can ever be in it.
+fn empty() -> Result<Dir> {
+    let fault = |error: &io::Error| {
+        Fault::internal("reach.empty_folder", format!("cannot make an empty folder: {error}"))
+    };
+    let mut name = [0; 16];
+    getrandom::fill(&mut name).map_err(|error| fault(&io::Error::other(error.to_string())))?;
+    let name = format!("airlock-empty-{:032x}", u128::from_le_bytes(name));
+    let path = std::env::temp_dir().join(name);
+    fs::create_dir(&path).map_err(|error| fault(&error))?;
+    let dir = open_dir(&path);
+    fs::remove_dir(&path).map_err(|error| fault(&error))?;
+    dir.map_err(|error| fault(&error))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reach(base: &Path, path: &str, access: Access) -> Reach {
-        let requirement = Requirement::Directory { path: path.into(), access };
-        let origin = "/steps/0/parameter/path".into();
-        Reach::new(&[Grant { requirement, origin }], base).unwrap()
-    }
-
-    #[test]
-    fn a_file_means_its_folder() {
-        let base = tempfile::tempdir().unwrap();
-        std::fs::create_dir(base.path().join("in")).unwrap();
-        std::fs::write(base.path().join("in/a.csv"), "x").unwrap();
-        std::fs::write(base.path().join("b.csv"), "x").unwrap();
-        for (path, name) in [("in", "in"), ("in/a.csv", "in"), ("b.csv", "."), ("in/*.csv", "in")] {
-            let opened = reach(base.path(), path, Access::Read).open_folders().unwrap();
-            assert_eq!(opened.len(), 1);
-            assert_eq!(opened[0].name, name, "{path}");
-            let file = if name == "in" { "a.csv" } else { "b.csv" };
-            assert_eq!(opened[0].dir.read_to_string(file).unwrap(), "x", "{path}");
-        }
-    }
-
-    #[test]
-    fn a_readers_folder_must_exist_and_a_writers_may_come() {
-        let base = tempfile::tempdir().unwrap();
-        let fault = reach(base.path(), "no", Access::Read).open_folders().err().unwrap();
-        assert_eq!(fault.code, "reach.not_found");
-        assert_eq!(fault.place.as_deref(), Some("/steps/0/parameter/path"));
-        let opened = reach(base.path(), "no", Access::Write).open_folders().unwrap();
-        assert_eq!(opened[0].name, "no");
-        assert_eq!(opened[0].dir.entries().unwrap().count(), 0);
-        assert!(opened[0].dir.create("x").is_err());
-        assert!(!base.path().join("no").exists());
-    }
-
-    #[test]
-    fn a_folder_named_twice_is_opened_once() {
-        let base = tempfile::tempdir().unwrap();
-        std::fs::write(base.path().join("a"), "").unwrap();
-        std::fs::write(base.path().join("b"), "").unwrap();
-        let grant = |path: &str| Grant {
-            requirement: Requirement::Directory { path: path.into(), access: Access::Read },
-            origin: "--allow-read".into(),
-        };
-        let reach = Reach::new(&[grant("a"), grant("b")], base.path()).unwrap();
-        assert_eq!(reach.open_folders().unwrap().len(), 1);
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::airlock::connector::{log, types};
+use crate::files::{self, Files};
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::network::Network;
@@ -26,6 +27,8 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) processor: Processor,
     pub(crate) network: Arc<Network>,
+    pub(crate) files: Files,
+    pub(crate) limits: Arc<Limits>,
     log: Arc<Mutex<Log>>,
     stderr: Arc<Mutex<Stderr>>,
 }
@@ -61,7 +64,7 @@ impl State {
         plugin: &str,
         reach: &Reach,
         secrets: &Secrets,
-        limits: &Limits,
+        limits: &Arc<Limits>,
         output: Arc<dyn Output>,
     ) -> Result<Self> {
         let log = Arc::new(Mutex::new(Log::new(plugin, secrets.clone(), limits)));
@@ -85,8 +88,12 @@ impl State {
             }
             Box::pin(std::future::ready(admitted))
         });
-        for folder in reach.open_folders()? {
+        let opened = reach.open()?;
+        for folder in &opened.folders {
             preopen(&mut builder, &folder.dir, &folder.name, folder.access)?;
+        }
+        for (index, (_, dir)) in opened.hidden.iter().enumerate() {
+            preopen(&mut builder, dir, &files::hidden_name(index), Access::Read)?;
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
@@ -96,6 +103,8 @@ impl State {
             ledger: Ledger::new(limits.memory_bytes as usize),
             processor: Processor { call_left: 0, session_left: ticks(limits.cpu_session) },
             network,
+            files: Files::new(opened.files),
+            limits: Arc::clone(limits),
             log,
             stderr,
         })

@@ -116,8 +116,15 @@ impl Named<'_> {
     }
 
     fn tcp(&mut self, host: String, port: Option<u16>, spot: &Spot) {
-        if let Some(port) = port.or_else(|| default_port(self.source_type)) {
-            self.add(Place::Tcp { host, port }, spot);
+        self.host(host, port, self.source_type, spot);
+    }
+
+    /// A host with the port that was written, else with the usual one of `word`.
+    fn host(&mut self, host: String, port: Option<u16>, word: &str, spot: &Spot) {
+        match (port, default_port(word)) {
+            (Some(port), _) => self.add(Place::Tcp { host, port }, spot),
+            (None, Some(port)) => self.add(Place::Host { host, port }, spot),
+            (None, None) => {}
         }
     }
 
@@ -147,7 +154,10 @@ impl Named<'_> {
     fn jdbc_url(&mut self, url: &str, spot: &Spot) {
         if let Some(parsed) = jdbc::parse(url) {
             for (host, port) in parsed.hosts {
-                self.tcp(host, port.or_else(|| default_port(&parsed.kind)), spot);
+                // The type knows a port where the URL's kind has none.
+                let known = default_port(&parsed.kind).is_some();
+                let word = if known { parsed.kind.as_str() } else { self.source_type };
+                self.host(host, port, word, spot);
             }
         }
     }
@@ -166,9 +176,7 @@ impl Named<'_> {
         if matches!(scheme, "http" | "https") {
             self.add(Place::Http(text.to_owned()), spot);
         }
-        if let Some(port) = port.or_else(|| default_port(scheme)) {
-            self.add(Place::Tcp { host, port }, spot);
-        }
+        self.host(host, port, scheme, spot);
     }
 
     fn path(&mut self, path: &str, spot: &Spot) {

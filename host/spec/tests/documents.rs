@@ -36,6 +36,11 @@ fn tcp(host: &str, port: u16, origin: &str) -> NamedPlace {
     named(Place::Tcp { host: host.to_owned(), port }, origin)
 }
 
+/// A host whose port was not written.
+fn usual(host: &str, port: u16, origin: &str) -> NamedPlace {
+    named(Place::Host { host: host.to_owned(), port }, origin)
+}
+
 fn folder(path: &str, access: Access, origin: &str) -> NamedPlace {
     named(Place::Directory { path: path.to_owned(), access }, origin)
 }
@@ -99,7 +104,7 @@ fn data_sources_give_connections_and_places_and_keep_their_secrets() {
     assert_eq!(json_of(&writer.connection_blanked)["host"], "db.example", "a place is no secret");
     assert_eq!(
         read.places.writer,
-        [tcp("db.example", 5432, "datasources.json#/by_file/properties/host")]
+        [usual("db.example", 5432, "datasources.json#/by_file/properties/host")]
     );
     assert_eq!(
         json_of(&writer.parameter),
@@ -119,7 +124,7 @@ fn inline_connections_move_out_of_the_parameters() {
     );
     let read = holds(&text, &[]);
     assert_eq!(json_of(&read.job.reader.configuration.parameter), json!({"querySql": "select 1"}));
-    assert_eq!(read.places.reader, [tcp("h", 5432, "/steps/0/parameter/host")]);
+    assert_eq!(read.places.reader, [usual("h", 5432, "/steps/0/parameter/host")]);
     assert_eq!(
         warnings(&read),
         [
@@ -174,7 +179,7 @@ fn datax_jobs_hold_with_their_own_defaults() {
         json!({"column": ["id", "'20251031'", "'20251031'"], "splitPk": "id", "table": ["orders"]})
     );
     let origin = "/job/content/0/reader/parameter/connection/0/jdbcUrl/0";
-    assert_eq!(read.places.reader, [tcp("a.example", 5432, origin)]);
+    assert_eq!(read.places.reader, [usual("a.example", 5432, origin)]);
     assert_eq!(
         read.places.writer,
         [folder("/data/out", Access::Write, "/job/content/0/writer/parameter/path")]

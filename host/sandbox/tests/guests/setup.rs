@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use domain::grant::{Access, Grant, Requirement};
+use domain::grant::{Access, Grant, Place, Requirement};
 use domain::port::{Attempt, Budget};
 use domain::{Configuration, RunId, Secret, Side};
 use sandbox::{Component, Limits, Output, Reach, Sandbox, Settings};
@@ -92,10 +92,14 @@ pub(crate) fn attempt() -> Attempt {
 
 pub(crate) fn tcp(host: &str, port: u16) -> Reach {
     let requirement = Requirement::Tcp { host: host.into(), first_port: port, last_port: port };
-    Reach::new(&[Grant { requirement, origin: "/connection/host".into() }], Path::new("/")).unwrap()
+    let place = Place::Tcp { host: host.into(), port };
+    let grant = Grant { requirement, place, origin: "/connection/host".into() };
+    Reach::new(&[grant], Path::new("/")).unwrap()
 }
 
 pub(crate) fn folder(base: &Path, path: &str, access: Access) -> Reach {
     let requirement = Requirement::Directory { path: path.into(), access };
-    Reach::new(&[Grant { requirement, origin: "/parameter/path".into() }], base).unwrap()
+    let place = Place::Directory { path: path.into(), access };
+    let grant = Grant { requirement, place, origin: "/parameter/path".into() };
+    Reach::new(&[grant], base).unwrap()
 }
