@@ -38,7 +38,7 @@ pub struct Settings {
     pub concurrent: u32,
     pub error_limit: ErrorLimit,
     pub casts: Casts,
-    /// IANA or GMT name for the casts between texts and instants.
+    /// IANA or GMT name of the zone of texts and clocks that name none; UTC without it.
     pub time_zone: Option<String>,
 }
 
