@@ -19,6 +19,8 @@ mod first;
 mod outside;
 /// Plug-ins that are not built in, and those that ask for too much.
 mod plugins;
+/// The tour in README.md.
+mod readme;
 /// Runs that go on after something stopped them.
 mod resume;
 /// Secrets stay secret.
