@@ -359,3 +359,6 @@ impl GrantedJob {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

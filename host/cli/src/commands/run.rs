@@ -13,7 +13,7 @@ use crate::arguments::RunArguments;
 use crate::books;
 use crate::catalogue::Catalogue;
 use crate::document::DocumentFile;
-use crate::failure::{Ending, Failure, exit_code};
+use crate::failure::{self, Ending, Failure, exit_code};
 use crate::host::{Host, clock_text};
 use crate::job::{self, Given, GrantedJob, Said};
 use crate::ports::Ports;
@@ -36,7 +36,7 @@ struct Ours {
 
 pub(crate) async fn run(host: &Host, ports: &impl Ports, arguments: &RunArguments) -> Ending {
     match begin_and_attempt(host, ports, arguments).await {
-        Ok(summary) => tell(host, &summary),
+        Ok(summary) => Ok(tell(host, &summary)),
         Err(failure) => {
             host.console.tell(&failure, summary::of_nothing());
             Ok(failure.exit_code())
@@ -265,18 +265,21 @@ async fn dirty_reasons(host: &Host, run: &RunId) -> Result<Vec<DirtyReason>> {
     Ok(reasons.into_iter().map(shown).collect())
 }
 
-fn tell(host: &Host, summary: &Summary) -> Ending {
-    host.console.result(|| summary::text(summary), || summary::json(summary))?;
+fn tell(host: &Host, summary: &Summary) -> u8 {
+    // What became of the run counts, and is told, whether or not anybody can read the summary.
+    let told = host.console.result(|| summary::text(summary), || summary::json(summary));
+    let unwritten = told.err().map(|error| failure::of_output(&error));
+    unwritten.iter().for_each(|fault| host.console.error(fault));
     if let (Some(fault), Status::Succeeded | Status::Failed) = (&summary.fault, summary.status) {
         host.console.error(fault);
     }
     if let Some(resume) = &summary.resume {
         host.console.note(&format!("the run is unfinished; go on with: {resume}"));
     }
-    Ok(match (summary.status, &summary.fault) {
-        (Status::Succeeded, _) => 0,
-        (Status::Interrupted, _) => host.stop.code().unwrap_or(1),
-        (Status::Failed, Some(fault)) => exit_code(std::slice::from_ref(fault)),
-        (Status::Failed, None) => 1,
-    })
+    let code = |fault: &Fault| exit_code(std::slice::from_ref(fault));
+    match summary.status {
+        Status::Succeeded => unwritten.as_ref().map_or(0, code),
+        Status::Interrupted => host.stop.code().unwrap_or(1),
+        Status::Failed => summary.fault.as_ref().map_or(1, code),
+    }
 }
