@@ -25,7 +25,7 @@ usage: cargo xtask COMMAND
   quickstart       installs what the build lacks, builds, and runs a first job
   test             installs what the tests need, checks and tests everything
   tools            installs what the build and the tests need, nothing else
-  licences         checks third-party licences and sources only
+  licences         checks third-party code only: licences, sources, known weaknesses
   tidy             checks borders, sizes and texts only
   guests           builds all plug-ins into target/guests, the faulty one too
   sim [--seed N]   plays many simulated runs; with a seed that one alone, and shows it

@@ -9,11 +9,11 @@ const JOB: &str = "tests/jobs/quickstart/job.json";
 
 const NEXT: &str = "\
 what to try next:
-  airlock plan tests/jobs/quickstart/job.json       what a run would do, and what it may reach
-  airlock run tests/jobs/quickstart/job.json -o json
-  airlock plugin list                               the built-in readers and writers
-  airlock discover tests/jobs/quickstart/job.json --sample 5
-  cargo xtask test                                  every check and test";
+  target/release/airlock plan tests/jobs/quickstart/job.json       what a run would do, and may reach
+  target/release/airlock run tests/jobs/quickstart/job.json -o json
+  target/release/airlock discover tests/jobs/quickstart/job.json --sample 5
+  target/release/airlock plugin list                               the built-in readers and writers
+  cargo xtask test                                                 every check and test";
 
 pub(crate) fn run() -> Result<()> {
     tools::for_build()?;
