@@ -41,8 +41,7 @@ fn point(scenario: Scenario, chance: &mut Chance) -> String {
 /// One run, killed once or twice. Answers whether the first kill hit.
 fn kill(scenario: Scenario, chance: &mut Chance) -> bool {
     let site = Site::new(scenario, 2);
-    let mut hits = 0;
-    for _ in 0..1 + chance.below(2) {
+    for hits in 0..1 + chance.below(2) {
         let point = point(scenario, chance);
         let more: &[&str] = if hits == 0 { &[] } else { &["--resume"] };
         #[allow(clippy::print_stderr, reason = "a test that fails shows where it killed")]
@@ -57,7 +56,6 @@ fn kill(scenario: Scenario, chance: &mut Chance) -> bool {
                 return hits > 0;
             }
         }
-        hits += 1;
         // Killed behind the end, there is nothing to resume.
         if let Some(run) = site.succeeded() {
             site.check_rows(&run, 2);
