@@ -226,6 +226,11 @@ impl Writer for GuestWriter {
             return Err(self.instance.passed(Call::Close, "position"));
         }
         let answer = self.checked(Call::Close, closed.answer)?;
+        // Nothing is asked of a sink whose end is durable, so its destructor is held to its limits here.
+        let ended = answer.durable.as_ref().is_some_and(|mark| mark.end);
+        if let Some(sink) = self.sink.take_if(|_| ended) {
+            self.instance.drop_resource(sink).await?;
+        }
         Ok(Closed { answer, receipt: closed.receipt })
     }
 

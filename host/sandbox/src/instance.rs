@@ -181,7 +181,8 @@ impl Instance {
         let Some(mut live) = self.live.take() else { return };
         live.store.data_mut().new_call(&self.factory.limits);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let who = self.who();
+        let (factory, secrets) = (Arc::clone(&self.factory), self.secrets.clone());
+        let turn = Turn::new(Call::Drop, &factory.limits);
         runtime.spawn(async move {
             let farewell = async {
                 for resource in resources {
@@ -189,9 +190,18 @@ impl Instance {
                 }
                 Ok::<(), wasmtime::Error>(())
             };
-            let done = tokio::time::timeout(GOODBYE, farewell).await;
-            if !matches!(done, Ok(Ok(()))) {
-                tracing::debug!("{who} did not end well");
+            match tokio::time::timeout(GOODBYE, farewell).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    let fault = fault(&factory, &secrets, turn, &mut live.store, Some(error));
+                    tracing::warn!("a session did not end well: {}", fault.message);
+                }
+                Err(_) => {
+                    let (who, call) = (who(&factory.title), turn.call.word());
+                    tracing::warn!(
+                        "{who} took more than {GOODBYE:?} in \"{call}\" and was stopped"
+                    );
+                }
             }
             bury(live);
         });

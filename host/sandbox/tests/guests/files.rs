@@ -6,10 +6,10 @@ use std::path::Path;
 
 use domain::Side;
 use domain::grant::Access;
-use domain::port::Source as _;
+use domain::port::{Destination as _, Source as _, Writer as _};
 use sandbox::{Component, Reach};
 
-use crate::setup::{faulty, folder, guest};
+use crate::setup::{attempt, faulty, folder, guest};
 
 async fn reaches(component: &Component, reach: Reach, act: &str, target: &str) -> bool {
     let parameter = format!(r#"{{"call": "connect", "act": "{act}", "target": "{target}"}}"#);
@@ -100,4 +100,49 @@ async fn a_writers_folder_that_is_not_there_takes_nothing() {
     // Made before the next session, it is a folder like any other.
     fs::create_dir(base.path().join("out")).unwrap();
     assert!(reaches(&component, reach, "write", "out/x").await);
+}
+
+#[tokio::test]
+async fn t48_a_granted_file_shows_nothing_beside_it() {
+    let component = guest("faulty").await;
+    let base = tempfile::tempdir().unwrap();
+    tree(base.path());
+    symlink("in/deep/b.csv", base.path().join("latest.csv")).unwrap();
+    let reach = |path| folder(base.path(), path, Access::Read);
+    for (path, good) in [
+        ("in/a.csv", "in/a.csv"),
+        ("in/a.csv", "./in/a.csv"),
+        ("secret.txt", "secret.txt"),
+        ("latest.csv", "latest.csv"),
+    ] {
+        assert!(reaches(&component, reach(path), "read", good).await, "{good}");
+        assert!(!reaches(&component, reach(path), "write", good).await, "{good}");
+    }
+    for (path, bad) in [
+        ("in/a.csv", "in/deep/b.csv"),
+        ("in/a.csv", "in/inside"),
+        ("in/a.csv", "in/../secret.txt"),
+        ("in/a.csv", "in/a.csv/../deep/b.csv"),
+        ("secret.txt", "in/a.csv"),
+        ("secret.txt", "latest.csv"),
+        ("latest.csv", "b.csv"),
+        ("latest.csv", "secret.txt"),
+    ] {
+        assert!(!reaches(&component, reach(path), "read", bad).await, "{path}: {bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_writers_folder_comes_just_before_prepare() {
+    let component = guest("faulty").await;
+    let base = tempfile::tempdir().unwrap();
+    let parameter = r#"{"call": "prepare", "act": "write", "target": "out/deep/x"}"#;
+    let reach = folder(base.path(), "out/deep", Access::Write);
+    let destination = component.destination(faulty(Side::Writer, parameter), reach);
+    let mut writer = destination.connect().await.unwrap();
+    writer.preview(&[]).await.unwrap();
+    assert!(!base.path().join("out").exists());
+    let fault = writer.prepare(&attempt(), &[]).await.unwrap_err();
+    assert_eq!(fault.code, "faulty.reached");
+    assert!(base.path().join("out/deep/x").exists());
 }

@@ -544,3 +544,13 @@ async fn destructors_that_misbehave_hurt_nobody() {
         }
     }
 }
+
+#[tokio::test]
+async fn t27_destructors_that_never_end_give_their_places_back() {
+    let limits = Limits { cpu_call: Duration::from_millis(100), instances: 4, ..Limits::default() };
+    let (component, _) = guest_within("faulty", limits).await;
+    for _ in 0..12 {
+        let step = faulty(Side::Reader, r#"{"call": "drop-session", "act": "spin"}"#);
+        component.source(step, Reach::none()).connect().await.unwrap();
+    }
+}
