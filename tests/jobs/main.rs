@@ -52,6 +52,7 @@ folders! {
     parquet_to_csv
     parquet_to_parquet_types
     postgresql_all_types
+    postgresql_nan_to_parquet
     postgresql_odd_values
     postgresql_query
     postgresql_refuses_rows
@@ -59,12 +60,16 @@ folders! {
     postgresql_to_jsonl
     postgresql_to_parquet
     postgresql_to_postgresql
+    postgresql_uuid_from_text
     postgresql_values_without_a_place
     postgresql_where_bizdate
     split_by_ctid
+    split_by_icu_text
     split_by_integer
+    split_by_primary_key
     split_by_text
     statements_before_and_after
+    statements_create_the_table
     stream_to_stream
     upsert_ignores
     upsert_replaces

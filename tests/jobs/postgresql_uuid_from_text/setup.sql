@@ -1,0 +1,1 @@
+create table copy (id uuid, name text);

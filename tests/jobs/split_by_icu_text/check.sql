@@ -1,0 +1,2 @@
+select count(*) from (table words except all table copy) x;
+select count(*), sum(n) from copy;

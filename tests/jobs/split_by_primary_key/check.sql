@@ -1,0 +1,2 @@
+select count(*) from (table numbers except all table copy) x;
+select count(*), sum(id) from copy;

@@ -1,0 +1,1 @@
+select count(*), sum(id), count(distinct name) from made;
