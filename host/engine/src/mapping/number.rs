@@ -205,7 +205,7 @@ impl Floats {
         }
         // Up to 15 digits always come back, where the numbers are dense.
         let safe = number.len() <= 15 && number.point.abs() <= 290;
-        self.compared(number, safe || near, value, value)
+        self.compared(number, safe || near, 17, value, value)
     }
 
     /// The same with single precision.
@@ -216,24 +216,37 @@ impl Floats {
             return Err(Misfit::Value);
         }
         let safe = number.len() <= 6 && number.point.abs() <= 30;
-        self.compared(number, safe || near, value, value)
+        self.compared(number, safe || near, 9, value, value)
     }
 
+    /// `digits`: as many tell every value of the type from every other.
     fn compared<T>(
         &mut self,
         number: Number<'_>,
         safe: bool,
+        digits: usize,
         value: T,
         shown: impl std::fmt::LowerExp,
     ) -> Result<T, Misfit> {
         if safe || number.is_zero() {
             return Ok(value);
         }
-        self.shown.clear();
-        // The shortest text that reads as this value.
-        write!(self.shown, "{shown:e}").map_err(|_| Misfit::Value)?;
-        let same = Number::scan(self.shown.as_bytes()).is_some_and(|shown| shown == number);
+        // The shortest text that reads as this value, or what a program prints that prints all digits.
+        let is_shortest = self.shows(number, format_args!("{shown:e}"))?;
+        let same = is_shortest
+            || number.len() <= digits
+                && self.shows(number, format_args!("{shown:.0$e}", number.len() - 1))?;
         if same { Ok(value) } else { Err(Misfit::Changed) }
+    }
+
+    fn shows(
+        &mut self,
+        number: Number<'_>,
+        shown: std::fmt::Arguments<'_>,
+    ) -> Result<bool, Misfit> {
+        self.shown.clear();
+        self.shown.write_fmt(shown).map_err(|_| Misfit::Value)?;
+        Ok(Number::scan(self.shown.as_bytes()).is_some_and(|shown| shown == number))
     }
 }
 
@@ -347,6 +360,9 @@ mod tests {
             ("-1.50", Ok(-1.5)),
             ("123456789012345", Ok(123_456_789_012_345.0)),
             ("0.30000000000000004", Ok(0.300_000_000_000_000_04)),
+            ("0.10000000000000001", Ok(0.1)),
+            ("0.10000000000000002", Ok(0.100_000_000_000_000_02)),
+            ("0.100000000000000005", Err(Misfit::Changed)),
             ("1e400", Err(Misfit::Value)),
             ("1e-400", Err(Misfit::Changed)),
             ("0e-400", Ok(0.0)),
