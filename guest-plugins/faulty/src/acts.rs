@@ -1,12 +1,15 @@
 //! What any call can do wrong.
 
+use std::fs::File;
 use std::hint::black_box;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sdk::{Configuration, Fault, Result, log};
 
+use crate::reader;
 use crate::script::Script;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -48,9 +51,12 @@ pub(crate) fn run(act: &str, script: &Script, config: Option<&Configuration>) ->
             black_box(recurse(1));
         }
         "exit" => std::process::exit(7),
-        "spin" => spin(),
+        "spin" => spin(u64::MAX),
+        "work" => spin(amount(20_000_000)),
         "sleep" => std::thread::sleep(Duration::from_millis(amount(HOUR_MS))),
         "clock-flood" => clock_flood(amount(100_000_000)),
+        "handles" => return Err(handles(script, amount(100_000))),
+        "files" => return Err(files(&script.target, amount(100_000))),
         "memory" => return Err(memory_until_refused()),
         "memory-abort" => memory_until_abort(),
         "log-flood" => (0..amount(100_000)).for_each(|line| log::info(&line_text(line))),
@@ -93,10 +99,9 @@ fn trap() {
     core::arch::wasm32::unreachable();
 }
 
-fn spin() {
-    let mut turns = 0_u64;
-    loop {
-        turns = black_box(turns.wrapping_add(1));
+fn spin(turns: u64) {
+    for turn in 0..turns {
+        black_box(turn);
     }
 }
 
@@ -131,6 +136,18 @@ fn memory_until_abort() {
     loop {
         blocks.push(black_box(vec![1_u8; MIB as usize]));
     }
+}
+
+/// Holds `count` resources of its own at a time.
+fn handles(script: &Script, count: u64) -> Fault {
+    let script = Rc::new(script.clone());
+    let held: Vec<_> = (0..count).map(|_| reader::cursor(&script, 0)).collect();
+    Fault::data("faulty.reached", format!("{} resources at a time", held.len()))
+}
+
+/// Opens the file at `path`, `count` times at a time.
+fn files(path: &str, count: u64) -> Fault {
+    outcome((0..count).map(|_| File::open(path)).collect::<std::io::Result<Vec<_>>>())
 }
 
 fn line_text(line: u64) -> String {

@@ -20,7 +20,9 @@
 //! Acts of every call:
 //! * crashes: `panic`, `trap`, `recurse`, `exit` (WASI's own);
 //! * never back: `spin`, `sleep` (`amount` ms, an hour by default), `clock-flood` (`amount` host calls);
+//! * busy for a while: `work` (`amount` turns of a loop);
 //! * memory: `memory` (grows until refused, then a fault), `memory-abort` (grows until it traps);
+//! * handles, `amount` of them at a time: `handles` (of its own resources), `files` (the file `target`);
 //! * output: `log-flood`, `stdout-flood`, `stderr-flood` (`amount` lines), `log-huge` (one line of
 //!   `amount` bytes), `log-escapes` (terminal sequences), `leak` (prints the connection everywhere),
 //!   `environment` (faults with the number of variables and arguments);

@@ -70,14 +70,17 @@ impl raw::GuestSession for Session {
     ) -> Result<raw::Cursor> {
         before(&self.0, "open", None)?;
         let at = start.and_then(|at| at.try_into().ok()).map(u64::from_le_bytes);
-        let at = Cell::new(at.unwrap_or_default());
-        Ok(raw::Cursor::new(Cursor { script: self.0.clone(), at }))
+        Ok(cursor(&self.0, at.unwrap_or_default()))
     }
 
     fn tend(&self) -> Result<Option<u32>> {
         let act = before(&self.0, "tend", None)?;
         Ok(tend_again(act, &self.0))
     }
+}
+
+pub(crate) fn cursor(script: &Rc<Script>, at: u64) -> raw::Cursor {
+    raw::Cursor::new(Cursor { script: Rc::clone(script), at: Cell::new(at) })
 }
 
 /// After how many ms a session wants to be tended again.

@@ -4,7 +4,10 @@
 
 mod files;
 mod honest;
+mod limits;
+mod listening;
 mod loading;
 mod misbehaviour;
 mod network;
+mod play;
 mod setup;

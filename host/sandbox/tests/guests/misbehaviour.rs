@@ -1,185 +1,15 @@
 //! Every act of `faulty`, in every call: the fault that it must be, and a well-behaved session beside
 //! it that goes on.
 
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
-use domain::port::{Destination as _, Outcome, Reader as _, Source as _, Step, Writer as _};
-use domain::{Batch, Dataset, Fault, FaultDomain, Mark, Result, Retry, Side};
-use sandbox::{Component, GuestReader, Limits, Reach};
-use tokio::task::JoinSet;
-use tracing::field::Field;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use domain::port::{Reader as _, Source as _, Step};
+use domain::{Fault, FaultDomain, Retry, Side};
+use sandbox::{Limits, Reach};
 
-use crate::setup::{BUDGET, attempt, faulty, guest, guest_within, tight};
-
-/// Calls of a plug-in that are made outside of sessions.
-const INQUIRIES: [&str; 4] = ["requirements", "check", "browse", "discover"];
-const READER: [&str; 7] =
-    ["connect", "make-plan", "next-splits", "open", "next", "acknowledge", "tend"];
-const WRITER: [&str; 9] =
-    ["connect", "prepare", "preview", "open", "committed", "write", "commit", "close", "finish"];
-
-/// Does everything that can be done with a reader, and answers the first fault.
-async fn read(component: &Component, parameter: &str) -> Result<()> {
-    let (step, none) = (faulty(Side::Reader, parameter), Reach::none());
-    component.requirements(&step).await?;
-    component.check(&step, &none).await?;
-    component.browse(&step, &none, &[], None, 10).await?;
-    component.discover(&step, &none, &[]).await?;
-    let mut reader = component.source(step, none).connect().await?;
-    let plan = reader.plan(1, &[]).await?;
-    let splits = reader.splits(&plan.start, 2).await?;
-    reader.open(&splits.splits[0], None, &plan.datasets).await?;
-    if let Step::Rows(rows) = reader.next(BUDGET).await?
-        && let Some(position) = rows.position
-    {
-        reader.acknowledge(&position).await?;
-    }
-    reader.tend().await?;
-    // In place of the first cursor, which is dropped.
-    reader.open(&splits.splits[0], None, &plan.datasets).await
-}
-
-/// The honest plan and a batch of it.
-async fn rows(component: &Component) -> (Vec<Dataset>, Batch) {
-    let source = component.source(faulty(Side::Reader, "{}"), Reach::none());
-    let mut reader = source.connect().await.unwrap();
-    let plan = reader.plan(1, &[]).await.unwrap();
-    let splits = reader.splits(&plan.start, 1).await.unwrap();
-    reader.open(&splits.splits[0], None, &plan.datasets).await.unwrap();
-    match reader.next(BUDGET).await.unwrap() {
-        Step::Rows(mut rows) => (plan.datasets, rows.batches.remove(0)),
-        other => panic!("no rows: {other:?}"),
-    }
-}
-
-/// Does everything that can be done with a writer, and answers the first fault.
-async fn write(component: &Component, parameter: &str) -> Result<()> {
-    let (datasets, batch) = rows(component).await;
-    let destination = component.destination(faulty(Side::Writer, parameter), Reach::none());
-    let mut writer = destination.connect().await?;
-    writer.preview(&datasets).await?;
-    writer.prepare(&attempt(), &datasets).await?;
-    writer.open(&attempt(), 0, 1, &datasets).await?;
-    writer.write(&batch).await?;
-    writer.commit(&Mark { sequence: 1, ..Mark::default() }, true).await?;
-    writer.close(&Mark { sequence: 2, end: true, ..Mark::default() }).await?;
-    writer.tend().await?;
-    writer.open(&attempt(), 1, 1, &datasets).await?;
-    writer.finish(&attempt(), Outcome::Succeeded, &[]).await
-}
-
-async fn play(component: &Component, side: Side, parameter: &str) -> Result<()> {
-    match side {
-        Side::Reader => read(component, parameter).await,
-        Side::Writer => write(component, parameter).await,
-    }
-}
-
-/// A session that behaves, step by step beside others that do not.
-struct Beside {
-    reader: GuestReader,
-    rows: usize,
-}
-
-impl Beside {
-    async fn start(component: &Component) -> Self {
-        let parameter = r#"{"rows": 1000000, "batch": 100}"#;
-        let source = component.source(faulty(Side::Reader, parameter), Reach::none());
-        let mut reader = source.connect().await.unwrap();
-        let plan = reader.plan(1, &[]).await.unwrap();
-        let splits = reader.splits(&plan.start, 1).await.unwrap();
-        reader.open(&splits.splits[0], None, &plan.datasets).await.unwrap();
-        Self { reader, rows: 0 }
-    }
-
-    async fn go_on(&mut self) {
-        let Step::Rows(rows) = self.reader.next(BUDGET).await.unwrap() else { panic!("no rows") };
-        let batch: &RecordBatch = &rows.batches[0].rows;
-        assert_eq!(batch.num_rows(), 100);
-        self.rows += batch.num_rows();
-    }
-}
-
-/// What is done wrong, and the code of the fault that must come of it.
-struct Case {
-    side: Side,
-    call: &'static str,
-    act: &'static str,
-    /// More of the script, with a leading comma.
-    more: &'static str,
-    code: &'static str,
-}
-
-/// Plays all cases on one component, some side by side, and a well-behaved session all the while.
-async fn all(component: &Component, cases: Vec<Case>) {
-    // Below the slots of `tight`: each case may hold three instances for a moment.
-    const SIDE_BY_SIDE: usize = 10;
-    let mut beside = Beside::start(component).await;
-    let mut running = JoinSet::new();
-    let mut waiting = cases.into_iter();
-    let mut wrong = Vec::new();
-    loop {
-        while running.len() < SIDE_BY_SIDE {
-            let Some(case) = waiting.next() else { break };
-            let component = component.clone();
-            running.spawn(async move {
-                let Case { side, call, act, more, code } = case;
-                let parameter = format!(r#"{{"call": "{call}", "act": "{act}"{more}}}"#);
-                let outcome = play(&component, side, &parameter).await;
-                let title = format!("{} {call} {act}", side.word());
-                judge(&title, call, code, outcome)
-            });
-        }
-        let Some(done) = running.join_next().await else { break };
-        wrong.extend(done.unwrap());
-        beside.go_on().await;
-    }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(beside.rows > 0);
-}
-
-/// What is wrong with an outcome, if anything.
-fn judge(title: &str, call: &str, code: &str, outcome: Result<()>) -> Option<String> {
-    let fault = match outcome {
-        Ok(()) if code.is_empty() => return None,
-        Ok(()) => return Some(format!("{title}: no fault, {code} expected")),
-        Err(fault) => fault,
-    };
-    if fault.code != code {
-        return Some(format!("{title}: {code} expected, {fault}"));
-    }
-    let whole = fault.to_string();
-    if whole.chars().any(|c| c.is_control() || c == '\u{202e}') {
-        return Some(format!("{title}: raw text of the guest: {whole:?}"));
-    }
-    if fault.domain == FaultDomain::Plugin {
-        let word = if call.starts_with("drop-") { "drop" } else { call };
-        if !whole.contains("plug-in \"faulty\"") || !whole.contains(&format!("\"{word}\"")) {
-            return Some(format!("{title}: plug-in or call is not named: {whole}"));
-        }
-    }
-    None
-}
-
-/// The acts of crashing in every call.
-fn in_every_call(acts: &[(&'static str, &'static str)]) -> Vec<Case> {
-    let mut cases = Vec::new();
-    let reader = INQUIRIES.iter().chain(&READER).chain(&["drop-cursor"]);
-    let writer = WRITER.iter().chain(&["tend", "drop-sink"]);
-    let calls = reader.map(|call| (Side::Reader, *call));
-    let calls: Vec<_> = calls.chain(writer.map(|call| (Side::Writer, *call))).collect();
-    for (act, code) in acts {
-        for (side, call) in &calls {
-            cases.push(Case { side: *side, call, act, more: "", code });
-        }
-    }
-    cases
-}
+use crate::listening::Listening;
+use crate::play::{Beside, Case, all, in_every_call, play, read};
+use crate::setup::{BUDGET, faulty, guest, guest_within, tight};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t35_t24_crashes_and_bombs_end_their_session_alone() {
@@ -432,29 +262,6 @@ async fn a_session_is_dead_after_a_trap() {
     assert_eq!(reader.plan(1, &[]).await.unwrap_err().code, "plugin.dead");
 }
 
-/// Counts events whose text holds the secret.
-#[derive(Clone, Default)]
-struct Listening(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Listening {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut text = String::new();
-        event
-            .record(&mut |field: &Field, value: &dyn Debug| text += &format!("{field}={value:?} "));
-        self.0.lock().unwrap().push(text);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
 #[tokio::test]
 async fn t03_t43_secrets_and_escapes_stay_out_of_the_log_and_the_output() {
     let (component, printed) = guest_within("faulty", Limits::default()).await;
@@ -463,7 +270,7 @@ async fn t03_t43_secrets_and_escapes_stay_out_of_the_log_and_the_output() {
     read(&component, r#"{"call": "connect", "act": "leak"}"#).await.unwrap();
     read(&component, r#"{"call": "next", "act": "log-escapes"}"#).await.unwrap();
     drop(guard);
-    let lines = heard.0.lock().unwrap().clone();
+    let lines = heard.lines();
     let told = |word: &str| lines.iter().filter(|line| line.contains(word)).count();
     assert_eq!(told("canary"), 0, "{lines:?}");
     // The log, and standard error.
