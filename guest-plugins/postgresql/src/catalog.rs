@@ -35,7 +35,7 @@ pub(crate) struct Column {
 
 impl Column {
     /// The column as it is read: values of any shape travel as their text.
-    pub(crate) fn as_read(mut self) -> Self {
+    pub(crate) fn for_reading(mut self) -> Self {
         if self.any_shape {
             self.pg.kind = Kind::Opaque;
         }

@@ -144,7 +144,7 @@ pub(crate) fn discover(
         let name = path.iter().map(|part| sql::ident(part)).collect::<Vec<_>>().join(".");
         let table = catalog::table(client, &name)?;
         let columns = catalog::table_columns(client, &table)?;
-        let columns: Vec<_> = columns.into_iter().map(catalog::Column::as_read).collect();
+        let columns: Vec<_> = columns.into_iter().map(catalog::Column::for_reading).collect();
         let key = catalog::primary_key(client, &table)?;
         datasets.push(dataset(vec![table.schema, table.name], &columns, key));
     }

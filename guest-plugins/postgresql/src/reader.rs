@@ -194,7 +194,7 @@ fn select_list(all: &[Column], wanted: &[String]) -> (Vec<String>, Vec<Option<St
 
 /// Columns as they are read: with names of their own, and as text where arrays may have any shape.
 fn readable(columns: Vec<Column>) -> Vec<Column> {
-    unique(columns.into_iter().map(Column::as_read).collect())
+    unique(columns.into_iter().map(Column::for_reading).collect())
 }
 
 /// Columns with names of their own: the second `a` becomes `a_2`.

@@ -63,14 +63,14 @@ pub(crate) fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
     let inner = text.strip_prefix('{').map_or(Some(text), |inner| inner.strip_suffix('}'))?;
     let mut digits = inner.bytes();
     let mut bytes = [0; 16];
-    for index in 0..bytes.len() {
+    for (index, byte) in bytes.iter_mut().enumerate() {
         let mut rest = digits.clone();
         if index > 0 && index % 2 == 0 && rest.next() == Some(b'-') {
             digits = rest;
         }
         for _ in 0..2 {
             let digit = char::from(digits.next()?).to_digit(16)?;
-            bytes[index] = bytes[index] << 4 | u8::try_from(digit).ok()?;
+            *byte = *byte << 4 | u8::try_from(digit).ok()?;
         }
     }
     digits.next().is_none().then_some(bytes)

@@ -1,6 +1,8 @@
 //! The attacks of the threat model by their numbers: each has a test named after it, or a reason why it
 //! has none yet.
 
+#![allow(clippy::unwrap_used, reason = "a test's helper that cannot go on must fail the test")]
+
 use std::fs;
 use std::path::Path;
 
