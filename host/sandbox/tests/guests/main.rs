@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
 mod files;
+mod hidden;
 mod honest;
 mod limits;
 mod listening;
@@ -10,4 +11,5 @@ mod loading;
 mod misbehaviour;
 mod network;
 mod play;
+mod rewritten;
 mod setup;
