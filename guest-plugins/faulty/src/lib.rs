@@ -36,8 +36,8 @@
 //!
 //! `make-plan`, `prepare`, `preview`, `discover`: `datasets-many`, `fields-many` (`amount`),
 //! `fields-deep` (`amount`), `format` (the format string `target`), `field-name` (the name `target`),
-//! `children-missing`, `metadata-huge`, `metadata-key`, `metadata-value` (`target`); `prepare` and `preview` also `datasets-few`, `fields-few`,
-//! `wishes-huge`; `make-plan` also `start-huge`.
+//! `children-missing`, `metadata-huge`, `metadata-key`, `metadata-value` (`target`); `prepare` and
+//! `preview` also `datasets-few`, `fields-few`, `wishes-huge`; `make-plan` also `start-huge`.
 //!
 //! `next-splits`: `splits-many` (`amount`), `splits-forever`, `token-huge`, `label` (`target`),
 //! `label-huge`, `next-huge`.
@@ -47,13 +47,13 @@
 //! `utf8-invalid`, `decimal-wide`, `null-forbidden`, `rows-huge`, `rows-over-budget`,
 //! `bytes-over-budget`, `operations-short`, `operations-odd`, `absent-short`, `absent-many`; about the
 //! step: `position-huge`, `idle-forever`, `empty-forever`, `advanced-forever`, `changed`,
-//! `ended-early`, `undecodable-many` (`amount`), `undecodable-huge`, `undecodable-dataset`,
-//! `undecodable-origin` (`target`).
+//! `ended-early`, `undecodable`, `undecodable-many` (`amount`), `undecodable-huge`,
+//! `undecodable-dataset`, `undecodable-origin` (`target`).
 //!
-//! `write`, `commit`, `close`: `mark-foreign`, `mark-huge`, `taken-beyond`, `remark-batch-beyond`,
-//! `remark-row-beyond`, `remark-column-beyond`, `remarks-many`, `undone`; `close` also `receipt-huge`;
-//! `commit` and `close` also `mark-none`. `committed`: `mark-foreign`. `tend`: `tend-zero`.
-//! `check`: `steps-many`, `step-name` (`target`). `browse`: `entries-many`.
+//! `write`, `commit`, `close`: `mark-foreign`, `mark-huge`, `taken-beyond`, `remark`,
+//! `remark-batch-beyond`, `remark-row-beyond`, `remark-column-beyond`, `remarks-many`, `undone`;
+//! `close` also `receipt-huge`; `commit` and `close` also `mark-none`. `committed`: `mark-foreign`. `tend`: `tend-zero`.
+//! `check`: `steps-many`, `step-name` (`target`), `step-fault`. `browse`: `entries-many`.
 
 mod acts;
 mod batches;

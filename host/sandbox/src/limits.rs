@@ -128,9 +128,9 @@ macro_rules! time {
 static TABLE: [LimitRow; 18] = [
     number!("component", Bytes, component_bytes, (1 << 10, 1 << 30), "size of a plug-in's file"),
     number!("memory", Bytes, memory_bytes, (1 << 20, 4 << 30), "memory of an instance"),
-    time!("short-call", short_call, 1, "time of describe, open, next, write, tend"),
-    time!("long-call", long_call, 1, "time of connect, check, discover, next-splits"),
-    time!("run-call", run_call, 30, "time of make-plan, prepare, commit, close, finish"),
+    time!("short-call", short_call, 1, "time of a call that computes or moves a batch"),
+    time!("long-call", long_call, 1, "time of a call that connects, looks or lists"),
+    time!("run-call", run_call, 30, "time of a call that plans, prepares or commits"),
     time!("cpu-call", cpu_call, 30, "time on the processor in one call"),
     time!("cpu-session", cpu_session, 365, "time on the processor in one session"),
     number!("log-lines", Count, log_lines, (0, 1 << 32), "lines of log of a session"),

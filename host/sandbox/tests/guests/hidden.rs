@@ -27,7 +27,7 @@ async fn t26_t35_bad_starts_end_alone() {
     for (code, expected, why) in [
         (Code::Trap, "plugin.trap", "unreachable"),
         (Code::Spin, "plugin.limit.cpu_call", "time on the processor in one call"),
-        (Code::Sleep, "plugin.limit.short_call", "time of describe"),
+        (Code::Sleep, "plugin.limit.short_call", "time of a call"),
     ] {
         let component = load(&sandbox, Place::Start, code).await;
         let mut faults = vec![component.describe().await.unwrap_err()];

@@ -94,7 +94,12 @@ async fn t40_t41_lies_are_refused() {
         (R, "next", "bytes-over-budget", "", ""),
         (R, "next", "position-huge", "", "plugin.limit.position"),
         (R, "next", "changed", "", "plugin.change_unsupported"),
+        // How long nothing may come, and whether all rows came, is for the engine to say.
+        (R, "next", "idle-forever", "", ""),
+        (R, "next", "ended-early", "", ""),
+        (R, "tend", "tend-zero", "", ""),
         (R, "next", "undecodable", "", ""),
+        (R, "next", "undecodable-many", r#", "amount": 1000"#, ""),
         (R, "next", "undecodable-huge", r#", "amount": 70000000"#, "plugin.limit.batch_bytes"),
         (R, "next", "undecodable-dataset", "", "plugin.lie.dataset"),
         (R, "make-plan", "datasets-many", r#", "amount": 70000"#, "plugin.lie.datasets"),
@@ -126,7 +131,22 @@ async fn t40_t41_lies_are_refused() {
             "plugin.lie.requirements",
         ),
         (R, "requirements", "ask-tcp", r#", "target": "\u202ehost:1""#, "plugin.lie.requirements"),
+        // Grants are judged where the documents are known.
+        (R, "requirements", "ask-write", r#", "target": "out""#, ""),
+        (R, "requirements", "ask-write", r#", "target": "a\u0000b""#, "plugin.lie.requirements"),
+        (R, "requirements", "ask-members", r#", "target": "db.example:5432""#, ""),
+        (
+            R,
+            "requirements",
+            "ask-members",
+            r#", "target": "\u202ehost:1""#,
+            "plugin.lie.requirements",
+        ),
+        (R, "requirements", "ask-http", r#", "target": "https://example.com""#, ""),
+        (R, "requirements", "ask-http", r#", "target": "\u001b[2J""#, "plugin.lie.requirements"),
         (R, "check", "steps-many", "", "plugin.lie.steps"),
+        // An answer, and no fault of the call.
+        (R, "check", "step-fault", "", ""),
         (R, "browse", "entries-many", "", "plugin.lie.entries"),
         (W, "prepare", "datasets-few", "", "plugin.lie.datasets"),
         (W, "prepare", "fields-few", "", "plugin.lie.datasets"),
@@ -140,7 +160,12 @@ async fn t40_t41_lies_are_refused() {
         (W, "write", "remark-batch-beyond", "", "plugin.lie.remark"),
         (W, "write", "remark-row-beyond", "", "plugin.lie.remark"),
         (W, "write", "remark-column-beyond", "", "plugin.lie.remark"),
+        // The engine refuses the second refusal of a row.
+        (W, "write", "remarks-many", "", ""),
         (W, "write", "undone", "", ""),
+        // A mark may become durable later; whether the last one did is for the engine to say.
+        (W, "commit", "mark-none", "", ""),
+        (W, "close", "mark-none", "", ""),
         (W, "close", "receipt-huge", "", "plugin.limit.position"),
     ];
     all(&component, table.into_iter().map(case).collect()).await;
@@ -171,6 +196,12 @@ async fn a_batch_is_bounded() {
     let fault = read(&component, "{}").await.unwrap_err();
     assert_eq!(fault.code, "plugin.limit.batch_rows");
     assert!(fault.message.ends_with("50") && fault.hint.unwrap().contains("--limit batch-rows="));
+    // As many rows that cannot be read are too many, too.
+    let limits = Limits { batch_rows: 200, ..Limits::default() };
+    let (component, _) = guest_within("faulty", limits).await;
+    let undecodable = r#"{"call": "next", "act": "undecodable-many", "amount": 201}"#;
+    let fault = read(&component, undecodable).await.unwrap_err();
+    assert_eq!(fault.code, "plugin.limit.batch_rows");
     let limits = Limits { batch_bytes: 1024, ..Limits::default() };
     let (component, _) = guest_within("faulty", limits).await;
     let fault = read(&component, "{}").await.unwrap_err();
@@ -216,6 +247,15 @@ async fn a_guests_own_fault_passes_with_its_words_made_harmless() {
     assert!(!words.chars().any(|c| c.is_control() || c == '\u{202e}'), "{words}");
     // No environment, no arguments.
     assert_eq!(act("environment").await.message, "0 variables, 0 arguments");
+}
+
+#[tokio::test]
+async fn a_step_of_a_check_that_fails_is_answered_with_its_fault() {
+    let component = guest("faulty").await;
+    let step = faulty(Side::Reader, r#"{"call": "check", "act": "step-fault"}"#);
+    let checked = component.check(&step, &Reach::none()).await.unwrap();
+    let codes = checked.iter().map(|step| step.fault.as_ref().map(|fault| fault.code.as_str()));
+    assert_eq!(codes.collect::<Vec<_>>(), [None, Some("faulty.step")]);
 }
 
 #[tokio::test]
