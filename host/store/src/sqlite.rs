@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use domain::port::{
-    Dirty, DirtyRecord, Done, NewRun, Plan, Prepared, RunRecord, Split, Splits, Store,
-    TaskRecord,
+    Dirty, DirtyRecord, Done, NewRun, Plan, Prepared, RunRecord, Split, Splits, Store, TaskRecord,
 };
 use domain::run::{RunEvent, RunState};
 use domain::{Epoch, Fault, Mark, Result, RunId, TaskIndex, books};

@@ -93,6 +93,7 @@ impl Owner {
 
 impl Server {
     /// Starts a server with further `options`, after `arrange` has seen its data folder.
+    #[allow(clippy::zombie_processes, reason = "the keeper ends with the test process")]
     pub(crate) fn start(options: &str, arrange: impl FnOnce(&Path)) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
