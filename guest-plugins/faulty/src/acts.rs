@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sdk::{Configuration, Fault, Result, log};
 
@@ -66,6 +66,7 @@ pub(crate) fn run(act: &str, script: &Script, config: Option<&Configuration>) ->
         "stderr-flood" => flood(std::io::stderr(), amount(1_000_000)),
         "leak" => leak(config),
         "environment" => return Err(environment()),
+        "clocks" => return Err(clocks(amount(100_000))),
         "fault" => return Err(Fault::data("faulty.fault", "a fault on purpose").hint("none")),
         "fault-retry" => {
             return Err(Fault::external("faulty.retry", "a fault that passes").retry_after(0));
@@ -172,6 +173,22 @@ fn environment() -> Fault {
     let (variables, arguments) = (std::env::vars().count(), std::env::args().count());
     let text = format!("{variables} variables, {arguments} arguments");
     Fault::data("faulty.environment", text)
+}
+
+/// Looks at both clocks `looks` times, and counts what is finer than a millisecond.
+fn clocks(looks: u64) -> Fault {
+    let is_fine = |time: Duration| !time.subsec_nanos().is_multiple_of(1_000_000);
+    let start = Instant::now();
+    let (mut fine, mut steps, mut before) = (0, 0, Duration::ZERO);
+    for _ in 0..looks {
+        let day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let elapsed = start.elapsed();
+        fine += u64::from(is_fine(day)) + u64::from(is_fine(elapsed));
+        steps += u64::from(elapsed > before);
+        before = elapsed;
+    }
+    let stands = if steps == 0 { ", and it stands still" } else { "" };
+    Fault::data("faulty.clocks", format!("{fine} fine looks{stands}"))
 }
 
 #[allow(deprecated, reason = "the one stable way to make a symbolic link on this target")]

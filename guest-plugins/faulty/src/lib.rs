@@ -25,7 +25,8 @@
 //! * handles, `amount` of them at a time: `handles` (of its own resources), `files` (the file `target`);
 //! * output: `log-flood`, `stdout-flood`, `stderr-flood` (`amount` lines), `log-huge` (one line of
 //!   `amount` bytes), `log-escapes` (terminal sequences), `leak` (prints the connection everywhere),
-//!   `environment` (faults with the number of variables and arguments);
+//!   `environment` (faults with the number of variables and arguments), `clocks` (faults with the
+//!   number of `amount` looks at the clocks that are finer than a millisecond);
 //! * faults: `fault`, `fault-retry`, `fault-huge` (`amount` bytes), `fault-escapes`;
 //! * reaching out, to `target`: `connect` (address and port), `resolve` (a name), `read` and `write`
 //!   (a path), `link` (a symbolic link to `/etc`, at the path), `listen`, `udp`. The call then answers

@@ -20,6 +20,7 @@ mod batch;
 mod bindings;
 mod cache;
 mod call;
+mod clocks;
 mod compile;
 mod component;
 mod convert;

@@ -10,6 +10,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::airlock::connector::{log, types};
+use crate::clocks::{Monotonic, Wall};
 use crate::files::{self, Files};
 use crate::ledger::Ledger;
 use crate::limits::Limits;
@@ -75,6 +76,8 @@ impl State {
         builder
             .stdout(Sink::Out(stdout))
             .stderr(Sink::Err(Arc::clone(&stderr)))
+            .wall_clock(Wall)
+            .monotonic_clock(Monotonic::start())
             .max_random_size(RANDOM_BYTES_MAX)
             .allow_blocking_current_thread(false)
             .allow_udp(false)

@@ -250,6 +250,18 @@ async fn a_guests_own_fault_passes_with_its_words_made_harmless() {
 }
 
 #[tokio::test]
+async fn t10_clocks_go_in_steps_of_a_millisecond() {
+    let component = guest("faulty").await;
+    // The looks take more than one step.
+    let fault = read(&component, r#"{"call": "next", "act": "clocks"}"#).await.unwrap_err();
+    assert_eq!(fault.message, "0 fine looks");
+    // Who waits wakes up no sooner.
+    let started = std::time::Instant::now();
+    read(&component, r#"{"call": "next", "act": "sleep", "amount": 20}"#).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(20));
+}
+
+#[tokio::test]
 async fn a_step_of_a_check_that_fails_is_answered_with_its_fault() {
     let component = guest("faulty").await;
     let step = faulty(Side::Reader, r#"{"call": "check", "act": "step-fault"}"#);
