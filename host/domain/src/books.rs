@@ -116,7 +116,7 @@ pub fn written_once(run: &RunId, what: &str) -> Fault {
 }
 
 impl DirtyStage {
-    pub const ALL: [Self; 4] = [Self::Read, Self::Cast, Self::Write, Self::Loaded];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Transform, Self::Cast, Self::Write, Self::Loaded];
 
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.word() == word)

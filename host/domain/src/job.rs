@@ -1,5 +1,7 @@
 //! What a document means once it was read, substituted and checked.
 
+use std::cmp::Ordering;
+
 use crate::configuration::Configuration;
 
 /// Which family a document belongs to; it decides defaults (limits of dirty records, casts).
@@ -11,11 +13,13 @@ pub enum DocumentKind {
     DataX,
 }
 
-/// A Reader, a Writer and how to run them. One to one comes first; steps between will stand here.
+/// A Reader, a Writer, what changes records between them, and how to run it all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     pub kind: DocumentKind,
     pub reader: Step,
+    /// Each takes what the one before it gives.
+    pub transformers: Vec<Transformer>,
     pub writer: Step,
     pub settings: Settings,
 }
@@ -32,14 +36,116 @@ pub struct Step {
     pub connection_place: String,
 }
 
+/// Changes or drops records by the value of one column, as DataX's transformer of the same name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transformer {
+    /// The column's position, from 0 on.
+    pub column: usize,
+    pub action: Action,
+    /// Where the transformer stands in the document: `/job/content/0/transformer/0`.
+    pub place: String,
+}
+
+/// What a transformer does with a value. Lengths and starts count UTF-16 units, as Java does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// `dx_substr`: the part of a text from `start` on.
+    Substring { start: usize, length: usize },
+    /// `dx_pad`: exactly `length` long, cut at the end or filled up with `pad`.
+    Pad { side: PadSide, length: usize, pad: String },
+    /// `dx_replace`: another text in place of the part from `start` on.
+    Replace { start: usize, length: usize, replacement: String },
+    /// `dx_filter`: drops the records whose value meets the condition.
+    Drop(Condition),
+    /// `dx_digest`: the digest of the text, in hexadecimal digits.
+    Digest { algorithm: DigestAlgorithm, upper_case: bool },
+}
+
+impl Action {
+    /// The name in a document.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Substring { .. } => "dx_substr",
+            Self::Pad { .. } => "dx_pad",
+            Self::Replace { .. } => "dx_replace",
+            Self::Drop(_) => "dx_filter",
+            Self::Digest { .. } => "dx_digest",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PadSide {
+    Left,
+    Right,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestAlgorithm {
+    Md5,
+    Sha1,
+}
+
+/// What `dx_filter` asks of a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// The text matches a regular expression, which is anchored at both ends.
+    Like(String),
+    NotLike(String),
+    /// By the column's type: as numbers, as milliseconds since 1970, or as texts.
+    Compare(Comparison, String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    /// Whether it holds for a left value that compares so to the right one; `None`: they don't compare.
+    pub fn holds(self, order: Option<Ordering>) -> bool {
+        match self {
+            Self::Equal => order == Some(Ordering::Equal),
+            Self::NotEqual => order != Some(Ordering::Equal),
+            Self::Less => order == Some(Ordering::Less),
+            Self::LessOrEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+            Self::Greater => order == Some(Ordering::Greater),
+            Self::GreaterOrEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Lanes at most, 1 to 32.
     pub concurrent: u32,
+    pub rates: Rates,
     pub error_limit: ErrorLimit,
     pub casts: Casts,
     /// IANA or GMT name of the zone of texts and clocks that name none; UTC without it.
     pub time_zone: Option<String>,
+}
+
+/// How fast a job may read at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Of all lanes together.
+    pub job: Rate,
+    /// Of each lane.
+    pub lane: Rate,
+}
+
+/// A limit on what is read in a second; `None`: any amount. Not 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// The widths of the values, as a run counts what it read.
+    pub bytes: Option<u64>,
+    pub records: Option<u64>,
 }
 
 /// How many dirty records a run may have; it fails when there are more.

@@ -357,6 +357,8 @@ pub struct Done {
 pub enum DirtyStage {
     /// The reader could not decode it.
     Read,
+    /// A transformer could not handle a value.
+    Transform,
     /// A value could not be cast to the destination's type.
     Cast,
     /// The destination refused it.
@@ -369,6 +371,7 @@ impl DirtyStage {
     pub fn word(self) -> &'static str {
         match self {
             Self::Read => "read",
+            Self::Transform => "transform",
             Self::Cast => "cast",
             Self::Write => "write",
             Self::Loaded => "loaded",
