@@ -348,6 +348,7 @@ impl GrantedJob {
         let settings = engine::Settings {
             reader_digest: reader.plugin.component.digest().to_owned(),
             writer_digest: component.digest().to_owned(),
+            transformers: self.read.job.transformers.clone(),
             ..engine::Settings::new(&self.read.job.settings)
         };
         Engine {

@@ -17,14 +17,19 @@ use tokio::time::{Instant, timeout};
 use crate::lane::Lane;
 use crate::mapping::Mapping;
 use crate::pool::Pool;
+use crate::processing::Processing;
 use crate::progress::{Progress, Stage};
 use crate::retry::Tries;
 use crate::session::{Kept, Reads};
 use crate::settings::Settings;
 use crate::sorting::Sorting;
+use crate::throttle::Throttle;
 
 /// How long the other lanes may take to store what they told, where one of them broke the run.
 const LANES_END_MAX: Duration = Duration::from_secs(10);
+
+/// The note of a run whose lanes waited more for the throttle than for all else.
+const PACED: &str = "the job's own limit on its rate set the pace of this run";
 
 /// Faults of the books that would come again.
 const SUMS: &str = "run.sums";
@@ -60,6 +65,9 @@ pub struct Summary {
     pub waited_reader: Duration,
     /// How long readers waited for their writers, over all lanes.
     pub waited_writer: Duration,
+    /// How long readers waited because of the job's rates, over all lanes. Writers wait meanwhile, so
+    /// `waited_reader` has this time too.
+    pub waited_throttle: Duration,
     /// For people: what the counts alone don't say.
     pub notes: Vec<String>,
     pub fault: Option<Fault>,
@@ -74,9 +82,12 @@ pub(crate) struct Context<S> {
     /// The reader's.
     pub(crate) datasets: Vec<Dataset>,
     pub(crate) prepared: Prepared,
+    pub(crate) processing: Processing,
     pub(crate) mapping: Mapping,
     pub(crate) sorting: Sorting,
     pub(crate) budget: Budget,
+    /// Of all lanes together.
+    pub(crate) throttle: Throttle,
     pub(crate) broken: Broken,
     /// Whoever works for the attempt holds the context, and so this.
     pub(crate) _alive: mpsc::Sender<()>,
@@ -160,17 +171,23 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             counts.records_dirty = counts.records_dirty.max(seen.records_dirty);
         }
         let done = tasks.iter().filter(|task| task.done.is_some()).count() as u64;
+        let tasks_resumed = done.saturating_sub(seen.tasks_done) as u32;
+        let elapsed = begun.elapsed();
+        let waited_throttle = Duration::from_micros(seen.waited_throttle_us);
+        let lanes = (tasks.len() as u32 - tasks_resumed).min(self.settings.concurrent).max(1);
+        let paced = (waited_throttle > elapsed * lanes / 2).then(|| PACED.to_owned());
         Summary {
             state,
             counts,
             tasks: tasks.len() as u32,
-            tasks_resumed: done.saturating_sub(seen.tasks_done) as u32,
+            tasks_resumed,
             retries: seen.retries,
             commit_mode,
-            elapsed: begun.elapsed(),
+            elapsed,
             waited_reader: Duration::from_micros(seen.waited_reader_us),
             waited_writer: Duration::from_micros(seen.waited_writer_us),
-            notes: casts.into_iter().chain(self.notes(commit_mode, &tasks)).collect(),
+            waited_throttle,
+            notes: casts.into_iter().chain(self.notes(commit_mode, &tasks)).chain(paced).collect(),
             fault,
         }
     }
@@ -235,14 +252,17 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             Some(planner) => planner.during(preparing).await?,
             None => preparing.await?,
         };
+        let processing = Processing::new(&plan.datasets, &self.settings)?;
         let context = Arc::new(Context {
             store: self.store.clone(),
             settings: self.settings.clone(),
             progress: self.progress.clone(),
-            mapping: Mapping::new(&plan.datasets, &prepared.datasets, &self.settings)?,
+            mapping: Mapping::new(processing.datasets(), &prepared.datasets, &self.settings)?,
+            processing,
             sorting: Sorting::new(&prepared)?,
             broken: Broken::default(),
             budget: self.settings.budget(&prepared.wishes),
+            throttle: Throttle::new(self.settings.rates.job),
             datasets: plan.datasets,
             attempt,
             prepared,
@@ -313,10 +333,12 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     /// Looks first, so that a job whose columns don't match changes nothing.
     async fn try_prepare(&self, attempt: &Attempt, plan: &Plan) -> Result<Prepared> {
         let within = |fault: Fault| fault.within("writer");
+        let processing = Processing::new(&plan.datasets, &self.settings)?;
+        let datasets = processing.datasets();
         let mut writer = self.destination.connect().await.map_err(within)?;
-        let preview = writer.preview(&plan.datasets).await.map_err(within)?;
-        Mapping::new(&plan.datasets, &preview.datasets, &self.settings)?;
-        writer.prepare(attempt, &plan.datasets).await.map_err(within)
+        let preview = writer.preview(datasets).await.map_err(within)?;
+        Mapping::new(datasets, &preview.datasets, &self.settings)?;
+        writer.prepare(attempt, datasets).await.map_err(within)
     }
 
     async fn run_lanes(&self, context: &Arc<Context<S>>, pool: Arc<Pool<S, R>>) -> Result<()> {
@@ -328,6 +350,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
                 destination: self.destination.clone(),
                 reader: None,
                 writer: None,
+                throttle: Arc::new(Throttle::new(self.settings.rates.lane)),
                 counted: Counts::default(),
                 careful: 0,
                 redone_from: None,
@@ -421,7 +444,8 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     /// The note about the casts of a run that was prepared.
     fn casts(&self, record: &RunRecord) -> Option<String> {
         let (plan, prepared) = (record.plan.as_ref()?, record.prepared.as_ref()?);
-        Mapping::unchecked(&plan.datasets, &prepared.datasets, &self.settings).ok()?.note()
+        let processing = Processing::new(&plan.datasets, &self.settings).ok()?;
+        Mapping::unchecked(processing.datasets(), &prepared.datasets, &self.settings).ok()?.note()
     }
 
     /// What the counts alone don't say.

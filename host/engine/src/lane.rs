@@ -13,6 +13,7 @@ use crate::pool::Pool;
 use crate::reading::Reading;
 use crate::retry::Tries;
 use crate::session::{self, Kept, Reads, Writes, until};
+use crate::throttle::Throttle;
 use crate::unsettled::REFUSED_TOO_LATE;
 use crate::writing::Writing;
 
@@ -25,6 +26,7 @@ pub(crate) struct Lane<S, R: Source, W: Destination> {
     pub(crate) destination: Arc<W>,
     pub(crate) reader: Option<Kept<Reads<R::Session>>>,
     pub(crate) writer: Option<Kept<Writes<W::Session>>>,
+    pub(crate) throttle: Arc<Throttle>,
     /// What the try that failed last has counted.
     pub(crate) counted: Counts,
     /// How often refusals of the task came too late: each time it is read in smaller steps.
@@ -217,6 +219,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
             queue,
             durable,
             budget,
+            throttle: self.throttle.clone(),
             position: start.position.clone(),
             empty_steps: 0,
         };

@@ -6,9 +6,10 @@
 //! so its tests run on scripted doubles and a simulated clock.
 //!
 //! What stands where: [`attempt`] is the run as a whole, `pool` hands out tasks, `lane` works on one
-//! after another, `reading` and `writing` are the two halves of a task, `unsettled` keeps what a
-//! destination may still refuse, `parts` looks for the row to blame, [`mapping`] casts, `sorting`
-//! sorts, [`preview`] is the run that does nothing.
+//! after another, `reading` and `writing` are the two halves of a task, `throttle` holds up who reads
+//! too fast, `unsettled` keeps what a destination may still refuse, `parts` looks for the row to blame,
+//! `processing` changes and drops records before [`mapping`] casts them, `sorting` sorts, [`preview`]
+//! is the run that does nothing.
 //!
 //! Begin with `attempt.rs`, then `lane.rs`; the order of invariant 1 is in `writing.rs`, in `settle`.
 
@@ -19,12 +20,14 @@ pub mod mapping;
 mod parts;
 mod pool;
 mod preview;
+mod processing;
 mod progress;
 mod reading;
 mod retry;
 mod session;
 mod settings;
 mod sorting;
+mod throttle;
 mod told;
 mod unsettled;
 mod writing;

@@ -26,6 +26,7 @@ mod texts;
 mod zones;
 
 pub(crate) use column::relabeled;
+pub(crate) use datax::{Kind, kind};
 pub(crate) use extremes::word as extreme_word;
 
 /// Columns that a note names.
@@ -84,6 +85,32 @@ pub(crate) struct Mapped {
     pub(crate) batch: Batch,
     /// Row numbers of the batch before the mapping.
     pub(crate) dirty: Vec<(usize, Reason)>,
+}
+
+/// Values as DataX sees them, whatever casts a job allows: for what works on them before the mapping.
+#[derive(Clone, Debug)]
+pub(crate) struct Values(Rules);
+
+impl Values {
+    /// # Errors
+    /// `mapping.time_zone`: the job's zone is not known.
+    pub(crate) fn new(settings: &Settings) -> Result<Self> {
+        Ok(Self(Rules { casts: Casts::DataX, ..Rules::new(settings)? }))
+    }
+
+    /// The column as texts or numbers, and the rows, in their order, whose value is none.
+    pub(crate) fn read(
+        &self,
+        from: &Field,
+        kind: &DataType,
+        column: &ArrayRef,
+    ) -> Result<(ArrayRef, Vec<usize>)> {
+        let done = convert(from, &Field::new("", kind.clone(), true), column, &self.0)?;
+        let mut unread: Vec<_> = done.misfits.into_iter().map(|(row, _)| row).collect();
+        unread.sort_unstable();
+        unread.dedup();
+        Ok((done.column, unread))
+    }
 }
 
 impl Mapping {

@@ -5,6 +5,7 @@ use domain::{Batch, Dataset, Result};
 
 use crate::attempt::Engine;
 use crate::mapping::{ColumnCast, Mapping};
+use crate::processing::Processing;
 use crate::settings::Settings;
 
 /// Splits shown at most.
@@ -23,7 +24,7 @@ pub struct Preview {
     /// Whether `splits` are all.
     pub splits_complete: bool,
     pub prepared: Prepared,
-    /// For each dataset its pairs of fields.
+    /// For each dataset its pairs of fields; the first of a pair is as the transformers leave it.
     pub columns: Vec<Vec<ColumnCast>>,
 }
 
@@ -34,10 +35,11 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let mut reader = self.source.connect().await.map_err(within("reader"))?;
         let plan = reader.plan(self.settings.concurrent, &[]).await.map_err(within("reader"))?;
         let splits = reader.splits(&plan.start, SPLITS_MAX).await.map_err(within("reader"))?;
+        let processing = Processing::new(&plan.datasets, &self.settings)?;
+        let datasets = processing.datasets();
         let mut writer = self.destination.connect().await.map_err(within("writer"))?;
-        let prepared = writer.preview(&plan.datasets).await.map_err(within("writer"))?;
-        let columns =
-            Mapping::unchecked(&plan.datasets, &prepared.datasets, &self.settings)?.columns();
+        let prepared = writer.preview(datasets).await.map_err(within("writer"))?;
+        let columns = Mapping::unchecked(datasets, &prepared.datasets, &self.settings)?.columns();
         Ok(Preview { plan, splits: splits.splits, splits_complete: splits.last, prepared, columns })
     }
 }

@@ -47,6 +47,7 @@ pub struct Progress {
     retries: AtomicU64,
     waited_reader_us: AtomicU64,
     waited_writer_us: AtomicU64,
+    waited_throttle_us: AtomicU64,
     /// Tasks that are done and were begun anew before, and how many of their records may have been
     /// written twice.
     redone: Mutex<BTreeMap<TaskIndex, u64>>,
@@ -68,6 +69,8 @@ pub struct Seen {
     pub waited_reader_us: u64,
     /// How long readers waited for their writers, over all lanes, in microseconds.
     pub waited_writer_us: u64,
+    /// How long readers waited because of the job's rates, over all lanes, in microseconds.
+    pub waited_throttle_us: u64,
 }
 
 impl Progress {
@@ -86,6 +89,7 @@ impl Progress {
             retries: get(&self.retries),
             waited_reader_us: get(&self.waited_reader_us),
             waited_writer_us: get(&self.waited_writer_us),
+            waited_throttle_us: get(&self.waited_throttle_us),
         }
     }
 
@@ -137,5 +141,9 @@ impl Progress {
 
     pub(crate) fn waited_for_writer(&self, time: std::time::Duration) {
         self.waited_writer_us.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn waited_for_throttle(&self, time: std::time::Duration) {
+        self.waited_throttle_us.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
     }
 }

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 
 use crate::attempt::Context;
 use crate::dirty;
+use crate::processing::Processed;
 use crate::session::{Kept, Reads, until};
+use crate::throttle::Throttle;
 
 /// Steps in a row of a bounded plan that may bring neither a record nor a new position.
 const EMPTY_STEPS_MAX: u32 = 10_000;
@@ -26,8 +28,10 @@ pub(crate) struct Piece {
     pub(crate) batch: Option<Batch>,
     pub(crate) records_read: u64,
     pub(crate) bytes_read: u64,
-    /// Records that could not be decoded or cast; contained in `records_read`.
+    /// Records that could not be decoded, transformed or cast; contained in `records_read`.
     pub(crate) dirty: Vec<Dirty>,
+    /// Records that a transformer dropped; contained in `records_read`.
+    pub(crate) records_filtered: u64,
     /// Where the reader could go on behind this piece.
     pub(crate) position: Option<Position>,
 }
@@ -39,6 +43,8 @@ pub(crate) struct Reading<S, R> {
     /// The newest position that is durable and stored.
     pub(crate) durable: watch::Receiver<Option<Position>>,
     pub(crate) budget: Budget,
+    /// The lane's own; the job's is in the context.
+    pub(crate) throttle: Arc<Throttle>,
     /// The newest position that the cursor told, and the steps since that brought nothing.
     pub(crate) position: Option<Position>,
     pub(crate) empty_steps: u32,
@@ -110,11 +116,24 @@ impl<S: Store, R: Reader> Reading<S, R> {
     /// Hands on the pieces of a step; false where nobody takes them any more.
     async fn send_all(&mut self, rows: Rows) -> Result<bool> {
         for piece in self.pieces(rows)? {
-            if !self.send(Item::Piece(piece)).await? {
+            if !self.pay(&piece).await? || !self.send(Item::Piece(piece)).await? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Waits until the rates of the job and of the lane allow what was read; false where nobody takes
+    /// it any more.
+    async fn pay(&mut self, piece: &Piece) -> Result<bool> {
+        let begun = Instant::now();
+        let (bytes, records) = (piece.bytes_read, piece.records_read);
+        let by_job = self.context.throttle.take(begun, bytes, records);
+        let by_lane = self.throttle.take(begun, bytes, records);
+        let Some(end) = by_job.max(by_lane).filter(|end| *end > begun) else { return Ok(true) };
+        let taken = self.wait_until(end).await;
+        self.context.progress.waited_for_throttle(begun.elapsed());
+        taken
     }
 
     /// Waits, acknowledges and tends; false where nobody takes anything any more.
@@ -199,16 +218,20 @@ impl<S: Store, R: Reader> Reading<S, R> {
         let dataset = context.datasets.get(batch.dataset as usize);
         let source = batch.rows.clone();
         let (records_read, bytes_read) = (batch.len() as u64, batch.value_bytes());
+        let processed = context.processing.apply(batch).map_err(within)?;
+        let Processed { batch, origins, mut dirty, filtered: records_filtered } = processed;
         let mapped = context.mapping.apply(batch).map_err(within)?;
+        dirty.extend(mapped.dirty.into_iter().map(|(row, why)| (origins.of(row), why)));
         let sorted = context.sorting.sorted(mapped.batch)?;
         let digest = &context.settings.reader_digest;
-        let dirty = mapped.dirty.into_iter();
+        let dirty = dirty.into_iter();
         let dirty = dirty.map(|(row, why)| dirty::of_row(why, dataset, &source, row, digest));
         Ok(Piece {
             dirty: dirty.collect(),
             batch: Some(sorted).filter(|batch| !batch.is_empty()),
             records_read,
             bytes_read,
+            records_filtered,
             position: None,
         })
     }

@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use domain::job::{Casts, ErrorLimit};
+use domain::job::{Casts, ErrorLimit, Rates, Transformer};
 use domain::port::{Budget, Wishes};
+
+use crate::throttle;
 
 /// How an attempt works. Every queue, batch and retry of the engine has its bound here.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Lanes at most.
     pub concurrent: u32,
+    pub rates: Rates,
     pub error_limit: ErrorLimit,
     pub casts: Casts,
     /// IANA or GMT name for the casts between texts and instants; without one a text without a zone is in UTC.
     pub time_zone: Option<String>,
+    /// What changes records between Reader and mapping, in order.
+    pub transformers: Vec<Transformer>,
     /// Digests of the plug-ins, kept with each dirty record.
     pub reader_digest: String,
     pub writer_digest: String,
@@ -46,9 +51,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             concurrent: 1,
+            rates: Rates::default(),
             error_limit: ErrorLimit::ZERO,
             casts: Casts::Exact,
             time_zone: None,
+            transformers: Vec::new(),
             reader_digest: String::new(),
             writer_digest: String::new(),
             batch_rows: 65_536,
@@ -72,6 +79,7 @@ impl Settings {
     pub fn new(job: &domain::job::Settings) -> Self {
         Self {
             concurrent: job.concurrent.max(1),
+            rates: job.rates,
             error_limit: job.error_limit,
             casts: job.casts,
             time_zone: job.time_zone.clone(),
@@ -79,12 +87,17 @@ impl Settings {
         }
     }
 
-    /// What one `next` may return; the destination's wishes within four times our own sizes.
+    /// What one `next` may return; the destination's wishes within four times our own sizes, and no
+    /// more than the rates let through in a moment.
     pub(crate) fn budget(&self, wishes: &Wishes) -> Budget {
         let or = |wish: u64, own: u64| if wish == 0 { own } else { wish.min(own * 4) };
+        let step = throttle::step(&self.rates, self.concurrent);
+        let within = |size: u64, step: Option<u64>| step.map_or(size, |step| size.min(step)).max(1);
+        let rows = or(wishes.batch_rows.into(), self.batch_rows.into());
+        let bytes = or(wishes.batch_bytes, self.batch_bytes);
         Budget {
-            rows: or(wishes.batch_rows.into(), self.batch_rows.into()).max(1) as u32,
-            bytes: or(wishes.batch_bytes, self.batch_bytes).max(1),
+            rows: within(rows, step.records) as u32,
+            bytes: within(bytes, step.bytes),
             wait: self.wait,
         }
     }

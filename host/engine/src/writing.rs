@@ -151,6 +151,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             counts.records_read += piece.records_read;
             counts.bytes_read += piece.bytes_read;
             counts.records_dirty += dirty;
+            counts.records_filtered += piece.records_filtered;
             counts.records_written += written;
             counts.bytes_written += bytes_written;
         });

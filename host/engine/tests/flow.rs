@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::job::ErrorLimit;
+use domain::job::{ErrorLimit, Rate, Rates};
 use domain::port::{Answer, Closed, CommitMode, Outcome, Rows, Splits, Step, Wishes};
 use domain::run::RunState;
 use domain::{Fault, Mark};
@@ -419,4 +419,113 @@ fn a_sample_ends_with_its_last_row_and_tells_what_cannot_be_decoded() {
     assert_eq!(play.count("open"), 1, "the second split was not needed");
     let (play, sample) = sampled(|_, _, _| Step::Rows(Rows::default()), 5);
     assert_eq!((sample.batches.len(), play.count("open")), (0, 2), "it ends without rows too");
+}
+
+/// Settings with rates of the job and of a lane.
+fn paced(concurrent: u32, job: Rate, lane: Rate) -> Settings {
+    Settings { concurrent, rates: Rates { job, lane }, ..Settings::default() }
+}
+
+/// A cursor that gives `steps` steps, by turns of one row and of `many`.
+fn uneven(steps: u64, many: i64) -> impl Fn((String, u64)) -> domain::Result<Step> {
+    move |(_, step)| Ok(if step == steps { ended() } else { rows(0..[1, many][step as usize % 2]) })
+}
+
+#[test]
+fn a_rate_is_exact_over_ten_seconds() {
+    let bytes = |rate| Rate { bytes: Some(rate), records: None };
+    let records = |rate| Rate { bytes: None, records: Some(rate) };
+    let both = |bytes, records| Rate { bytes: Some(bytes), records: Some(records) };
+    let none = Rate::default();
+    // Each lane reads 10,000 rows of 8 bytes, in steps of 1 and 99 rows.
+    let table = [
+        (1, records(1000), none),
+        (1, bytes(8000), none),
+        (1, none, records(1000)),
+        (1, both(8000, 5000), both(1 << 20, 1 << 20)),
+        (1, both(1 << 20, 1000), none),
+        (4, records(4000), none),
+        (4, none, bytes(8000)),
+        (4, bytes(32_000), records(2000)),
+        (4, bytes(1 << 20), both(16_000, 1000)),
+    ];
+    for (lanes, job, lane) in table {
+        let (_, played) = Play {
+            settings: paced(lanes, job, lane),
+            splits: Box::new(move |_| Ok(splits(&["a", "b", "c", "d"][..lanes as usize]))),
+            next: Box::new(uneven(200, 99)),
+            ..Play::default()
+        }
+        .run();
+        let counts = &played.summary.counts;
+        assert_eq!(counts.records_written, 10_000 * u64::from(lanes), "{job:?} {lane:?}");
+        assert_eq!(counts.bytes_read, counts.records_read * 8, "{job:?} {lane:?}");
+        let took = played.took.as_secs_f64();
+        assert!((9.5..10.5).contains(&took), "{job:?} {lane:?}: {took}");
+        let waited = played.summary.waited_throttle.as_secs_f64() / f64::from(lanes);
+        assert!((9.0..10.5).contains(&waited), "{job:?} {lane:?}: {waited}");
+        assert!(played.summary.notes.iter().any(|note| note.contains("rate")));
+    }
+}
+
+#[test]
+fn no_second_goes_over_the_rate_by_more_than_what_is_saved() {
+    let begun = std::sync::OnceLock::new();
+    let written = AtomicU64::new(0);
+    let most = Arc::new(AtomicU64::new(0));
+    let over = most.clone();
+    let play = Play {
+        settings: paced(1, Rate { bytes: None, records: Some(1000) }, Rate::default()),
+        next: Box::new(|(_, step)| {
+            Ok(match step {
+                // The source is slow for ten seconds, then fast.
+                0..20 => Step::Idle,
+                20..120 => rows(0..100),
+                _ => ended(),
+            })
+        }),
+        write: Box::new(move |(number, ids)| {
+            let now = tokio::time::Instant::now();
+            let since = now - *begun.get_or_init(|| now);
+            let so_far = written.fetch_add(ids.len() as u64, Ordering::Relaxed) + 100;
+            over.fetch_max(so_far.saturating_sub(since.as_millis() as u64), Ordering::Relaxed);
+            Ok(taken(number + 1))
+        }),
+        ..Play::default()
+    };
+    let (_, played) = play.run();
+    assert_eq!(played.state(), RunState::Succeeded);
+    assert!(most.load(Ordering::Relaxed) <= 350, "{most:?}");
+}
+
+#[test]
+fn who_waits_for_the_rate_is_tended_and_acknowledges() {
+    let (play, played) = Play {
+        settings: paced(1, Rate::default(), Rate { bytes: None, records: Some(10) }),
+        wishes: committing(),
+        tend: Some(Duration::from_secs(1)),
+        next: Box::new(|(_, step)| {
+            Ok(match step {
+                0 => rows(0..1),
+                1 => rows(1..1001),
+                _ => ended(),
+            })
+        }),
+        ..Play::default()
+    }
+    .run();
+    assert_eq!(played.state(), RunState::Succeeded);
+    assert!((95..105).contains(&played.took.as_secs()), "{:?}", played.took);
+    // Both sessions, each every second.
+    assert!(play.count("tend") >= 190, "{}", play.count("tend"));
+    let calls = play.calls.lock().unwrap();
+    let at = |call: &str| calls.iter().position(|one| one.starts_with(call)).unwrap();
+    assert!(at("acknowledge") < at("write [1,"), "the first was acknowledged meanwhile");
+}
+
+#[test]
+fn a_run_without_a_rate_does_not_wait_for_one() {
+    let (_, played) = Play { next: Box::new(uneven(200, 99)), ..Play::default() }.run();
+    assert_eq!((played.took, played.summary.waited_throttle), Default::default());
+    assert!(!played.summary.notes.iter().any(|note| note.contains("rate")));
 }

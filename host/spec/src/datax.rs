@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use crate::document::{Document, Notes, Spot, kind_of, object, text, unknown_keys};
 use crate::draft::{Draft, DraftStep};
-use crate::script;
+use crate::{script, transformer};
 
 const KEYS: [&str; 4] = ["job", "core", "common", "entry"];
 const JOB_KEYS: [&str; 4] = ["content", "setting", "preHandler", "postHandler"];
 
 pub(crate) fn read(document: &Rc<Document>, notes: &mut Notes) -> Draft {
-    let mut draft = Draft { kind: DocumentKind::DataX, reader: None, writer: None };
+    let mut draft = Draft::new(DocumentKind::DataX);
     let root = document.root();
     let Some(members) = object(document.value(), &root, notes) else { return draft };
     unknown_keys(members, &KEYS, &root, notes);
@@ -63,11 +63,8 @@ fn read_entry(entry: &Value, spot: &Spot, draft: &mut Draft, notes: &mut Notes) 
     unknown_keys(members, &["reader", "writer", "transformer"], spot, notes);
     draft.reader = read_step(members, Side::Reader, "Reader", spot, notes);
     draft.writer = read_step(members, Side::Writer, "Writer", spot, notes);
-    let transformers = members.get("transformer");
-    if transformers.is_some_and(|value| !value.is_null() && *value != Value::Array(Vec::new())) {
-        let message = "transformers are not supported by this version";
-        let fault = spot.key("transformer").fault("spec.step_unsupported", message);
-        notes.faults.push(fault.hint("remove \"transformer\""));
+    if let Some(list) = members.get("transformer") {
+        draft.transformers = transformer::read_all(list, &spot.key("transformer"), notes);
     }
 }
 
@@ -85,6 +82,15 @@ fn read_step(
     };
     let spot = spot.key(word);
     let members = object(value, &spot, notes)?;
+    if members.contains_key("plugin") && !members.contains_key("name") {
+        let message = "\"plugin\" is the word of an older shape, which is not read";
+        let hint = format!(
+            "write {{\"name\": \"mysql{word}\", \"parameter\": {{…}}}}, or the job in script mode: \
+             {{\"type\": \"job\", \"version\": \"2.0\", \"steps\": […], \"order\": {{\"hops\": […]}}}}"
+        );
+        notes.faults.push(spot.key("plugin").fault("spec.shape", message).hint(hint));
+        return None;
+    }
     unknown_keys(members, &["name", "parameter"], &spot, notes);
     let type_name = text(members, "name", &spot, notes);
     let parameter = script::parameters(members, &spot, notes);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use domain::configuration::Side;
 use domain::fault::Fault;
-use domain::job::DocumentKind;
+use domain::job::{DocumentKind, Transformer};
 use serde_json::{Map, Value};
 
 use crate::document::{Document, Notes, Spot};
@@ -112,6 +112,7 @@ pub(crate) struct Draft {
     pub(crate) kind: DocumentKind,
     /// `None` where it is missing or wrong, which was told.
     pub(crate) reader: Option<DraftStep>,
+    pub(crate) transformers: Vec<Transformer>,
     pub(crate) writer: Option<DraftStep>,
 }
 
@@ -124,6 +125,11 @@ pub(crate) fn kind(value: &Value) -> Option<DocumentKind> {
 }
 
 impl Draft {
+    /// A draft of which nothing was read yet.
+    pub(crate) fn new(kind: DocumentKind) -> Self {
+        Self { kind, reader: None, transformers: Vec::new(), writer: None }
+    }
+
     pub(crate) fn read(document: &Rc<Document>, notes: &mut Notes) -> Option<Self> {
         match kind(document.value()) {
             Some(DocumentKind::Script) => Some(script::read(document, notes)),

@@ -15,6 +15,7 @@
 
 mod blank;
 mod connection;
+mod convert;
 mod datax;
 mod document;
 mod draft;
@@ -22,12 +23,14 @@ mod jdbc;
 mod json;
 mod nearest;
 pub mod parameter;
+mod pattern;
 mod places;
 pub mod schema;
 mod script;
 mod settings;
 mod step;
 mod substitute;
+mod transformer;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -39,6 +42,7 @@ use domain::grant::NamedPlace;
 use domain::job::{DocumentKind, Job};
 
 pub use blank::{blank_document, secret_keys};
+pub use convert::{Converted, convert};
 pub use document::Lines;
 pub use parameter::{Clock, Parameters};
 
@@ -216,7 +220,13 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
         secret_keys,
         moved: MovedProperties { reader: reader.moved, writer: writer.moved },
         places: Places { reader: reader.places, writer: writer.places },
-        job: Job { kind: draft.kind, reader: reader.step, writer: writer.step, settings },
+        job: Job {
+            kind: draft.kind,
+            reader: reader.step,
+            transformers: draft.transformers,
+            writer: writer.step,
+            settings,
+        },
         warnings: notes.warnings,
         lines,
     })

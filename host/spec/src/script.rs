@@ -17,7 +17,7 @@ const STEP_KEYS: [&str; 6] =
 const CATEGORIES: [&str; 4] = ["reader", "writer", "map", "flatmap"];
 
 pub(crate) fn read(document: &Rc<Document>, notes: &mut Notes) -> Draft {
-    let mut draft = Draft { kind: DocumentKind::Script, reader: None, writer: None };
+    let mut draft = Draft::new(DocumentKind::Script);
     let root = document.root();
     let Some(members) = object(document.value(), &root, notes) else { return draft };
     unknown_keys(members, &KEYS, &root, notes);

@@ -29,8 +29,9 @@ const DATETIME: CastOptions<'static> = CastOptions {
     format_options: FormatOptions::new().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f")),
 };
 
+/// DataX's kinds of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Long,
     Double,
     Text,
@@ -39,7 +40,8 @@ enum Kind {
     Bytes,
 }
 
-fn kind(data_type: &DataType) -> Option<Kind> {
+/// What a type is for DataX; `None` where it has no such thing.
+pub(crate) fn kind(data_type: &DataType) -> Option<Kind> {
     use DataType as T;
     Some(match data_type {
         T::Float16 | T::Float32 | T::Float64 | T::Decimal128(..) | T::Decimal256(..) => {

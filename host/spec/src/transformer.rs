@@ -1,0 +1,236 @@
+//! DataX's transformers: `name`, and `parameter` with `columnIndex` and `paras`.
+//!
+//! DataX finds most mistakes only when records come, and makes every one of them dirty. Here they are
+//! faults of the document.
+
+use domain::fault::Fault;
+use domain::job::{Action, Comparison, Condition, DigestAlgorithm, PadSide, Transformer};
+use serde_json::Value;
+
+use crate::document::{Notes, Spot, kind_of, object, text, unknown_keys};
+use crate::nearest;
+use crate::pattern;
+
+const NAMES: [&str; 5] = ["dx_substr", "dx_pad", "dx_replace", "dx_filter", "dx_digest"];
+/// Lengths beyond this would only fill memory.
+const LENGTH_MAX: usize = 1 << 20;
+
+/// A fault of one of the `paras`, before it is known where they stand: its index, message and hint.
+type Wrong = (usize, String, &'static str);
+
+/// Reads the list; what is wrong is told and left out.
+pub(crate) fn read_all(list: &Value, spot: &Spot, notes: &mut Notes) -> Vec<Transformer> {
+    match list {
+        Value::Null => Vec::new(),
+        Value::Array(entries) => {
+            let entries = entries.iter().enumerate();
+            entries.filter_map(|(index, entry)| read(entry, &spot.item(index), notes)).collect()
+        }
+        other => {
+            let message = format!("\"transformer\" must be a list, not {}", kind_of(other));
+            notes.faults.push(spot.fault("spec.type", message));
+            Vec::new()
+        }
+    }
+}
+
+fn read(entry: &Value, spot: &Spot, notes: &mut Notes) -> Option<Transformer> {
+    let members = object(entry, spot, notes)?;
+    unknown_keys(members, &["name", "parameter"], spot, notes);
+    let name = text(members, "name", spot, notes)?;
+    if !NAMES.contains(&name) {
+        notes.faults.push(unknown(name, &spot.key("name")));
+        return None;
+    }
+    let Some(parameter) = members.get("parameter") else {
+        notes.faults.push(spot.fault("spec.required", "\"parameter\" is missing"));
+        return None;
+    };
+    let spot_within = spot.key("parameter");
+    let parameter = object(parameter, &spot_within, notes)?;
+    unknown_keys(parameter, &["columnIndex", "paras"], &spot_within, notes);
+    let column = column(parameter.get("columnIndex"), &spot_within, notes);
+    let paras = paras(name, parameter.get("paras"), &spot_within, notes)?;
+    let spot_within = spot_within.key("paras");
+    let action = match action(name, &paras) {
+        Ok(action) => action,
+        Err((index, message, hint)) => {
+            let fault = spot_within.item(index).fault("spec.transformer", message);
+            notes.faults.push(fault.hint(hint));
+            return None;
+        }
+    };
+    tell_of_null(&action, &spot_within.item(1), notes);
+    Some(Transformer { column: column?, action, place: spot.place() })
+}
+
+fn unknown(name: &str, spot: &Spot) -> Fault {
+    if name == "dx_groovy" {
+        let message = "\"dx_groovy\" is not supported: no code of a document is run";
+        let hint = "say the same with the other transformers, or in the reader's query";
+        return spot.fault("spec.transformer", message).hint(hint);
+    }
+    let fault = spot.fault("spec.transformer", format!("there is no transformer \"{name}\""));
+    let all = format!("there are \"{}\"", NAMES.join("\", \""));
+    fault.hint(nearest::hint(name, NAMES.into_iter()).unwrap_or(all))
+}
+
+fn column(value: Option<&Value>, spot: &Spot, notes: &mut Notes) -> Option<usize> {
+    let Some(value) = value else {
+        notes.faults.push(spot.fault("spec.required", "\"columnIndex\" is missing"));
+        return None;
+    };
+    let column = match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    if column.is_none() {
+        let message = format!("\"columnIndex\" is {value}, not a whole number from 0 on");
+        notes.faults.push(spot.key("columnIndex").fault("spec.transformer", message));
+    }
+    usize::try_from(column?).ok()
+}
+
+/// The texts of `paras`, as many as the transformer takes.
+fn paras(name: &str, value: Option<&Value>, spot: &Spot, notes: &mut Notes) -> Option<Vec<String>> {
+    let words: &[&str] = match name {
+        "dx_substr" => &["start", "length"],
+        "dx_pad" => &["\"l\" or \"r\"", "length", "pad"],
+        "dx_replace" => &["start", "length", "replacement"],
+        "dx_filter" => &["operator", "value"],
+        _ => &["\"md5\" or \"sha1\"", "\"toUpperCase\" or \"toLowerCase\""],
+    };
+    let takes = format!("{name} takes {}: {}", words.len(), words.join(", "));
+    let Some(value) = value else {
+        notes.faults.push(spot.fault("spec.required", "\"paras\" is missing").hint(takes));
+        return None;
+    };
+    let spot = spot.key("paras");
+    let Some(list) = value.as_array() else {
+        let message = format!("\"paras\" must be a list, not {}", kind_of(value));
+        notes.faults.push(spot.fault("spec.type", message).hint(takes));
+        return None;
+    };
+    if list.len() != words.len() {
+        let message = format!("\"paras\" has length {}, not {}", list.len(), words.len());
+        notes.faults.push(spot.fault("spec.transformer", message).hint(takes));
+        return None;
+    }
+    let texts = list.iter().enumerate().map(|(index, value)| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        other => {
+            let message = format!("expected a text, found {}", kind_of(other));
+            notes.faults.push(spot.item(index).fault("spec.type", message));
+            None
+        }
+    });
+    texts.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn action(name: &str, paras: &[String]) -> Result<Action, Wrong> {
+    Ok(match (name, paras) {
+        ("dx_substr", [start, length]) => {
+            Action::Substring { start: count(start, 0)?, length: count(length, 1)? }
+        }
+        ("dx_pad", [side, length, pad]) => pad_action(side, count(length, 1)?, pad)?,
+        ("dx_replace", [start, length, replacement]) => Action::Replace {
+            start: count(start, 0)?,
+            length: count(length, 1)?,
+            replacement: replacement.clone(),
+        },
+        ("dx_filter", [operator, value]) => Action::Drop(condition(operator, value)?),
+        ("dx_digest", [algorithm, letters]) => digest(algorithm, letters)?,
+        // `paras` counted them.
+        _ => return Err((0, format!("\"{name}\" takes other entries"), "remove it")),
+    })
+}
+
+/// A length or a start.
+fn count(text: &str, index: usize) -> Result<usize, Wrong> {
+    let hint = "write a whole number from 0 on, as a text";
+    text.parse().map_err(|_| (index, format!("\"{text}\" is no whole number from 0 on"), hint))
+}
+
+fn pad_action(side: &str, length: usize, pad: &str) -> Result<Action, Wrong> {
+    let side = match side {
+        "l" | "L" => PadSide::Left,
+        "r" | "R" => PadSide::Right,
+        _ => return Err((0, format!("\"{side}\" is no side"), "write \"l\" or \"r\"")),
+    };
+    if length > LENGTH_MAX {
+        let message = format!("{length} is longer than {LENGTH_MAX}");
+        return Err((1, message, "write a smaller length"));
+    }
+    if pad.is_empty() {
+        return Err((
+            2,
+            "there is nothing to fill up with".into(),
+            "write a text of one character",
+        ));
+    }
+    Ok(Action::Pad { side, length, pad: pad.to_owned() })
+}
+
+fn condition(operator: &str, value: &str) -> Result<Condition, Wrong> {
+    if value.is_empty() {
+        return Err((1, "the value is empty".into(), "write the value to compare with"));
+    }
+    let comparison = match operator.to_ascii_lowercase().as_str() {
+        "like" => return Ok(Condition::Like(anchored(value)?)),
+        "not like" => return Ok(Condition::NotLike(anchored(value)?)),
+        "=" | "==" => Comparison::Equal,
+        "!=" => Comparison::NotEqual,
+        "<" => Comparison::Less,
+        "<=" => Comparison::LessOrEqual,
+        ">" => Comparison::Greater,
+        ">=" => Comparison::GreaterOrEqual,
+        _ => {
+            let hint = "write one of like, not like, =, ==, !=, <, <=, >, >=";
+            return Err((0, format!("there is no operator \"{operator}\""), hint));
+        }
+    };
+    Ok(Condition::Compare(comparison, value.to_owned()))
+}
+
+fn anchored(value: &str) -> Result<String, Wrong> {
+    pattern::anchored(value).map_err(|reason| {
+        let hint = "look-around, back references and possessive repetitions have no counterpart";
+        (1, format!("the regular expression cannot be used: {reason}"), hint)
+    })
+}
+
+/// DataX takes any spelling, and then computes SHA-1 for all but "md5": none but the exact one is taken.
+fn digest(algorithm: &str, letters: &str) -> Result<Action, Wrong> {
+    let algorithm = match algorithm {
+        "md5" => DigestAlgorithm::Md5,
+        "sha1" => DigestAlgorithm::Sha1,
+        _ => {
+            let hint = "write \"md5\" or \"sha1\", in small letters";
+            return Err((0, format!("there is no digest \"{algorithm}\""), hint));
+        }
+    };
+    let upper_case = match letters {
+        "toUpperCase" => true,
+        "toLowerCase" => false,
+        _ => {
+            let hint = "write \"toUpperCase\" or \"toLowerCase\"";
+            return Err((1, format!("\"{letters}\" says nothing of letters"), hint));
+        }
+    };
+    Ok(Action::Digest { algorithm, upper_case })
+}
+
+/// DataX reads "null" as a number where the column is one, and makes every record dirty that has one.
+fn tell_of_null(action: &Action, spot: &Spot, notes: &mut Notes) {
+    if let Action::Drop(Condition::Compare(Comparison::Equal | Comparison::NotEqual, value)) =
+        action
+        && value.eq_ignore_ascii_case("null")
+    {
+        let message = format!(
+            "\"{value}\" asks for NULL in columns of numbers and dates too, where DataX makes records dirty"
+        );
+        notes.warnings.push(spot.fault("spec.transformer", message));
+    }
+}
