@@ -44,6 +44,7 @@ folders! {
     datax_columns_as_text
     datax_files
     datax_postgresql
+    datax_transformers
     dirty_rows_over_the_limit
     dirty_rows_tolerated
     jsonl_to_csv
@@ -71,6 +72,7 @@ folders! {
     statements_before_and_after
     statements_create_the_table
     stream_to_stream
+    throttled
     upsert_ignores
     upsert_replaces
     upsert_some_columns
