@@ -1,11 +1,11 @@
-//! `setting`: how many lanes, how many dirty records, which casts, which zone.
+//! `setting`: how many lanes, how fast, how many dirty records, which casts, which zone.
 //!
 //! The kind of document decides the defaults: script mode allows no dirty record and exact casts only;
 //! DataX has no limit and its own table of conversions.
 
 use std::rc::Rc;
 
-use domain::job::{Casts, DocumentKind, ErrorLimit, Settings};
+use domain::job::{Casts, DocumentKind, ErrorLimit, Rate, Rates, Settings};
 use serde_json::{Map, Value};
 
 use crate::document::{Document, Notes, Spot, kind_of, object, unknown_keys};
@@ -15,6 +15,8 @@ use crate::json::{exact_number, is_number};
 const CONCURRENT_MAX: u64 = 32;
 /// Lanes of a script-mode job that does not say how many.
 const CONCURRENT_DEFAULT: u32 = 3;
+/// Bytes of one MB in `mbps`.
+pub(crate) const MB: u64 = 1 << 20;
 /// Several nodes are worth it from here on.
 const DISTRIBUTED_MIN: u32 = 8;
 
@@ -144,9 +146,9 @@ pub(crate) fn read(kind: DocumentKind, document: &Rc<Document>, notes: &mut Note
     if let Some(members) = speed.members {
         unknown_keys(members, &SPEED_KEYS, &speed.spot, notes);
     }
-    let concurrent = match kind {
-        DocumentKind::Script => script_lanes(&speed, notes),
-        DocumentKind::DataX => datax_lanes(&speed, &root, notes),
+    let (concurrent, rates) = match kind {
+        DocumentKind::Script => script_speed(&speed, notes),
+        DocumentKind::DataX => datax_speed(&speed, &root, notes),
     };
     check_execution(&setting, concurrent, notes);
     let common = common.filter(|common| common.members.is_some());
@@ -156,26 +158,48 @@ pub(crate) fn read(kind: DocumentKind, document: &Rc<Document>, notes: &mut Note
     column.judge_keys(&COLUMN_KEYS, &["timeZone"], notes);
     Settings {
         concurrent,
+        rates,
         error_limit: error_limit(kind, &setting.section("errorLimit", notes), notes),
         casts: casts(kind, &setting, notes),
         time_zone: time_zone(&column, notes),
     }
 }
 
-fn script_lanes(speed: &Section<'_>, notes: &mut Notes) -> u32 {
+/// `mbps`, and beside it `record`, are of the whole job.
+fn script_speed(speed: &Section<'_>, notes: &mut Notes) -> (u32, Rates) {
     let limited = speed.boolean("throttle", notes);
-    if limited && speed.get("mbps").is_none_or(|value| value.as_str() == Some("")) {
-        let message = "\"throttle\" is true, but \"mbps\" is missing".to_owned();
-        speed.wrong("throttle", message, "give \"mbps\" as a positive whole number", notes);
-    } else if limited && speed.whole("mbps", 1, notes).is_some() {
-        speed.no_effect("throttle", "this version does not limit the rate", notes);
+    let mut job = Rate::default();
+    if limited {
+        job.records = rate(speed, "record", notes);
+        job.bytes = mbps(speed, job.records.is_some(), notes);
+    } else if speed.get("record").is_some() {
+        speed.no_effect("record", "\"throttle\" is not true", notes);
     }
-    for key in ["channel", "byte", "record"] {
+    for (key, own) in [("channel", "concurrent"), ("byte", "mbps")] {
         if speed.get(key).is_some() {
-            speed.no_effect(key, "script mode has \"concurrent\"", notes);
+            speed.no_effect(key, &format!("script mode has \"{own}\""), notes);
         }
     }
-    lanes(speed, "concurrent", notes).unwrap_or(CONCURRENT_DEFAULT)
+    let concurrent = lanes(speed, "concurrent", notes).unwrap_or(CONCURRENT_DEFAULT);
+    (concurrent, Rates { job, lane: Rate::default() })
+}
+
+/// Bytes a second of a job whose `throttle` is true.
+fn mbps(speed: &Section<'_>, optional: bool, notes: &mut Notes) -> Option<u64> {
+    if speed.get("mbps").is_some_and(|value| value.as_str() != Some("")) {
+        return Some(speed.whole("mbps", 1, notes)?.saturating_mul(MB));
+    }
+    if !optional {
+        let message = "\"throttle\" is true, but \"mbps\" is missing".to_owned();
+        speed.wrong("throttle", message, "give \"mbps\" as a positive whole number", notes);
+    }
+    None
+}
+
+/// Bytes or records a second; a number that is not positive is no limit.
+fn rate(speed: &Section<'_>, key: &str, notes: &mut Notes) -> Option<u64> {
+    let rate = speed.number(key, notes).filter(|rate| *rate > 0.0)?;
+    Some(rate.ceil() as u64)
 }
 
 fn lanes(speed: &Section<'_>, key: &str, notes: &mut Notes) -> Option<u32> {
@@ -188,8 +212,8 @@ fn lanes(speed: &Section<'_>, key: &str, notes: &mut Notes) -> Option<u32> {
     u32::try_from(count).ok()
 }
 
-/// DataX's rule: bytes and records over those of one channel, the smaller of both; else `channel`.
-fn datax_lanes(speed: &Section<'_>, root: &Section<'_>, notes: &mut Notes) -> u32 {
+/// The job's rates stand in `speed`, those of one channel in `core`.
+fn datax_speed(speed: &Section<'_>, root: &Section<'_>, notes: &mut Notes) -> (u32, Rates) {
     let core = root.section("core", notes);
     core.judge_keys(&CORE_KEYS, &["transport"], notes);
     let core = core.section("transport", notes);
@@ -198,15 +222,28 @@ fn datax_lanes(speed: &Section<'_>, root: &Section<'_>, notes: &mut Notes) -> u3
     core.judge_keys(&CHANNEL_KEYS, &["speed"], notes);
     let core = core.section("speed", notes);
     core.judge_keys(&["byte", "record"], &["byte", "record"], notes);
+    let rates = |section: &Section<'_>, notes: &mut Notes| Rate {
+        bytes: rate(section, "byte", notes),
+        records: rate(section, "record", notes),
+    };
+    let mut rates = Rates { job: rates(speed, notes), lane: rates(&core, notes) };
+    let lanes = datax_lanes(speed, &rates, notes);
+    if speed.boolean("throttle", notes) {
+        let mbps = mbps(speed, rates.job != Rate::default(), notes);
+        rates.job.bytes = rates.job.bytes.into_iter().chain(mbps).min();
+    }
+    (lanes, rates)
+}
+
+/// DataX's rule: bytes and records over those of one channel, the smaller of both; else `channel`.
+fn datax_lanes(speed: &Section<'_>, rates: &Rates, notes: &mut Notes) -> u32 {
     let mut by_rate: Option<u64> = None;
-    for key in ["byte", "record"] {
-        let Some(total) = speed.number(key, notes).filter(|total| *total > 0.0) else { continue };
-        speed.no_effect(
-            key,
-            "this version does not limit the rate; it only gives the number of channels",
-            notes,
-        );
-        let Some(each) = core.number(key, notes).filter(|each| *each > 0.0) else {
+    for (key, total, each) in [
+        ("byte", rates.job.bytes, rates.lane.bytes),
+        ("record", rates.job.records, rates.lane.records),
+    ] {
+        let Some(total) = total else { continue };
+        let Some(each) = each else {
             let message = format!("\"{key}\" needs the rate of one channel");
             let hint = format!(
                 "give \"core\": {{\"transport\": {{\"channel\": {{\"speed\": {{\"{key}\": …}}}}}}}}, or only \"channel\""
@@ -214,7 +251,7 @@ fn datax_lanes(speed: &Section<'_>, root: &Section<'_>, notes: &mut Notes) -> u3
             speed.wrong(key, message, &hint, notes);
             continue;
         };
-        let channels = ((total / each) as u64).max(1);
+        let channels = (total / each).max(1);
         by_rate = Some(by_rate.map_or(channels, |other| other.min(channels)));
     }
     let key = if speed.get("channel").is_none() && speed.get("concurrent").is_some() {

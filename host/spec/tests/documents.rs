@@ -1,7 +1,7 @@
 //! Documents that hold: what they mean, which places they name, what is kept of their secrets.
 
 use domain::grant::{Access, NamedPlace, Place};
-use domain::job::{Casts, DocumentKind, ErrorLimit};
+use domain::job::{Casts, DocumentKind, ErrorLimit, Rate, Rates};
 use serde_json::{Value, json};
 use spec::{Read, Sources};
 
@@ -166,6 +166,9 @@ fn datax_jobs_hold_with_their_own_defaults() {
     assert_eq!(read.job.kind, DocumentKind::DataX);
     let settings = &read.job.settings;
     assert_eq!(settings.concurrent, 4);
+    let rate = |bytes, records| Rate { bytes: Some(bytes), records: Some(records) };
+    let rates = Rates { job: rate(8_388_608, 40_000), lane: rate(2_097_152, 10_000) };
+    assert_eq!(settings.rates, rates);
     assert_eq!(settings.error_limit, ErrorLimit { records: None, share: Some(0.02) });
     assert_eq!(settings.casts, Casts::DataX);
     assert_eq!(settings.time_zone.as_deref(), Some("GMT+8"));
@@ -190,8 +193,6 @@ fn datax_jobs_hold_with_their_own_defaults() {
     assert_eq!(
         warnings(&read),
         [
-            "warning /job/setting/speed/byte (job.json:2): \"byte\" has no effect: this version does not limit the rate; it only gives the number of channels [spec.no_effect]\n",
-            "warning /job/setting/speed/record (job.json:2): \"record\" has no effect: this version does not limit the rate; it only gives the number of channels [spec.no_effect]\n",
             "warning /job/content/0/reader/parameter/connection/0/jdbcUrl/1 (job.json:8): \"jdbcUrl\" has 2 entries; only the first is used [spec.no_effect]\n",
         ]
     );
@@ -284,6 +285,73 @@ fn limits_of_dirty_records_by_the_table() {
 }
 
 #[test]
+fn rates_stand_in_settings() {
+    let rate = |bytes, records| Rate { bytes, records };
+    let table = [
+        (json!({"mbps": 1}), rate(None, None), vec![]),
+        (json!({"throttle": true, "mbps": "10"}), rate(Some(10 << 20), None), vec![]),
+        (
+            json!({"throttle": true, "mbps": 2, "record": 500}),
+            rate(Some(2 << 20), Some(500)),
+            vec![],
+        ),
+        (json!({"throttle": true, "record": 500}), rate(None, Some(500)), vec![]),
+        (json!({"record": 500}), rate(None, None), vec!["spec.no_effect /setting/speed/record"]),
+    ];
+    for (speed, job, expected) in table {
+        let (settings, warnings) = settings(json!({"speed": speed}));
+        assert_eq!(settings.rates, Rates { job, lane: Rate::default() }, "{speed}");
+        assert_eq!(warnings, expected, "{speed}");
+    }
+}
+
+#[test]
+fn rates_stand_in_datax_jobs() {
+    let rate = |bytes, records| Rate { bytes, records };
+    let table = [
+        (json!({"channel": 3}), json!({}), 3, rate(None, None), rate(None, None)),
+        (
+            json!({"channel": 3, "byte": -1}),
+            json!({"byte": -1}),
+            3,
+            rate(None, None),
+            rate(None, None),
+        ),
+        // The rate of a channel holds without one of the job.
+        (json!({"channel": 2}), json!({"record": 10}), 2, rate(None, None), rate(None, Some(10))),
+        (
+            json!({"byte": 100}),
+            json!({"byte": 200}),
+            1,
+            rate(Some(100), None),
+            rate(Some(200), None),
+        ),
+        (
+            json!({"channel": 2, "throttle": true, "mbps": 1}),
+            json!({}),
+            2,
+            rate(Some(1 << 20), None),
+            rate(None, None),
+        ),
+    ];
+    for (speed, core, concurrent, job, lane) in table {
+        let text = json!({
+            "core": {"transport": {"channel": {"speed": core}}},
+            "job": {"setting": {"speed": speed}, "content": [{
+                "reader": {"name": "streamreader", "parameter": {"sliceRecordCount": 1, "column": [{"value": 1}]}},
+                "writer": {"name": "streamwriter", "parameter": {}}}]}});
+        let read = holds(&text.to_string(), &[]);
+        let settings = &read.job.settings;
+        assert_eq!(
+            (settings.concurrent, settings.rates),
+            (concurrent, Rates { job, lane }),
+            "{speed}"
+        );
+        assert_eq!(warnings(&read), [""; 0], "{speed}");
+    }
+}
+
+#[test]
 fn settings_without_effect_are_told() {
     let (read, warnings) = settings(json!({
         "executeMode": "distribute", "failoverEnable": true, "jvmOption": "-Xms1g", "locale": "zh_CN", "casts": "datax",
@@ -296,7 +364,6 @@ fn settings_without_effect_are_told() {
         warnings,
         [
             "spec.unknown_key /setting/speeed",
-            "spec.no_effect /setting/speed/throttle",
             "spec.no_effect /setting/executeMode",
             "spec.no_effect /setting/failoverEnable",
             "spec.no_effect /setting/jvmOption",
