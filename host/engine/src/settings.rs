@@ -116,3 +116,21 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::job::Rate;
+
+    #[test]
+    fn a_step_shrinks_with_the_rates() {
+        let rate = |bytes, records| Rate { bytes: Some(bytes), records: Some(records) };
+        let rates = Rates { job: rate(8000, 1), lane: rate(1 << 40, 1 << 40) };
+        let settings = Settings { concurrent: 2, rates, ..Settings::default() };
+        let budget = settings.budget(&Wishes::default());
+        assert_eq!((budget.rows, budget.bytes), (1, 1000));
+        let rates = Rates { job: Rate::default(), ..rates };
+        let fast = Settings { rates, ..Settings::default() }.budget(&Wishes::default());
+        assert_eq!(fast, Settings::default().budget(&Wishes::default()));
+    }
+}
