@@ -36,7 +36,7 @@ pub(crate) struct Workbench<'a> {
 }
 
 /// Where DataX says no type it means text, so that a reader that could infer one does not.
-fn keep_texts(parameter: &mut Properties, schema: &Schema) {
+pub(crate) fn keep_texts(parameter: &mut Properties, schema: &Schema) {
     const KEY: &str = "inferTypes";
     if schema.property_names().contains(KEY) && parameter.get(KEY).is_none() {
         let spot = parameter.spot.key(KEY);
@@ -134,7 +134,12 @@ impl Workbench<'_> {
     }
 
     /// The type that a name means; DataX's names end in `reader` and `writer`.
-    fn find(&self, name: &str, spot: Option<&Spot>, notes: &mut Notes) -> Option<&SourceType> {
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        spot: Option<&Spot>,
+        notes: &mut Notes,
+    ) -> Option<&SourceType> {
         let lower = name.to_lowercase();
         let stem = lower.strip_suffix("reader").or_else(|| lower.strip_suffix("writer"));
         let found = self.plugins.find(name).or_else(|| self.plugins.find(stem?));
@@ -226,7 +231,12 @@ struct Connected {
     secret_texts: BTreeSet<String>,
 }
 
-fn role<'k>(kind: &'k SourceType, side: Side, spot: &Spot, notes: &mut Notes) -> Option<&'k Role> {
+pub(crate) fn role<'k>(
+    kind: &'k SourceType,
+    side: Side,
+    spot: &Spot,
+    notes: &mut Notes,
+) -> Option<&'k Role> {
     let role = match side {
         Side::Reader => &kind.reader,
         Side::Writer => &kind.writer,
@@ -240,7 +250,11 @@ fn role<'k>(kind: &'k SourceType, side: Side, spot: &Spot, notes: &mut Notes) ->
 }
 
 /// DataX's names say the side; the wrong one is a slip that no parameter would show.
-fn refuse_other_side(draft: &DraftStep, kind: &SourceType, notes: &mut Notes) -> Option<()> {
+pub(crate) fn refuse_other_side(
+    draft: &DraftStep,
+    kind: &SourceType,
+    notes: &mut Notes,
+) -> Option<()> {
     let other = match draft.side {
         Side::Reader => Side::Writer,
         Side::Writer => Side::Reader,
@@ -260,7 +274,11 @@ fn refuse_other_side(draft: &DraftStep, kind: &SourceType, notes: &mut Notes) ->
     None
 }
 
-fn schemas(kind: &SourceType, role: &Role, notes: &mut Notes) -> Option<(Schema, Schema)> {
+pub(crate) fn schemas(
+    kind: &SourceType,
+    role: &Role,
+    notes: &mut Notes,
+) -> Option<(Schema, Schema)> {
     let mut parse = |text: &str| {
         let within =
             |fault: Fault| notes.faults.push(fault.within(format!("plug-in \"{}\"", kind.name)));

@@ -174,6 +174,11 @@ impl<'a> Substituted<'a> {
         }
     }
 
+    /// The names of all variables in the text.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.names.iter().copied()
+    }
+
     pub(crate) fn uses(&self, name: &str) -> bool {
         self.names.contains(name)
     }
