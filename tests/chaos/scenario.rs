@@ -275,8 +275,11 @@ impl Site {
 
     /// The dirty records, whole, in an order of their own.
     fn dirty(&self, run: &str) -> String {
-        let output =
-            self.env.airlock(&["dirty", run, "--limit", "1000", "-o", "json"]).run().expect(0);
+        let output = self
+            .env
+            .airlock(&["dirty", "show", run, "--limit", "1000", "-o", "json"])
+            .run()
+            .expect(0);
         let records = output.json()["records"].as_array().unwrap().clone();
         let mut lines: Vec<_> = records.iter().map(|record| format!("{record}\n")).collect();
         lines.sort();

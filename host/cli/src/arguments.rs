@@ -14,6 +14,8 @@ Examples:
   airlock validate job.json                     find all errors of a document at once
   airlock check warehouse                       try a data source, step by step
   airlock discover warehouse public orders      show the columns of a table
+  airlock convert datax.json > job.json         turn a DataX document into script mode
+  airlock dirty list RUN                        show why records of a run were dirty
 
 Exit codes: 0 done, 1 internal, 2 invalid document or arguments, 3 the outside world,
 4 the run failed on its data, 130 and 143 interrupted.";
@@ -96,8 +98,11 @@ pub(crate) enum Command {
     Plugin(PluginCommand),
     /// List recent runs
     Runs(RunsArguments),
-    /// List the dirty records of a run
-    Dirty(DirtyArguments),
+    /// Write a DataX document as one of script mode to standard output; reaches nothing
+    Convert(ConvertArguments),
+    /// Look at the dirty records of a run
+    #[command(subcommand, arg_required_else_help = true)]
+    Dirty(DirtyCommand),
     /// Look whether this machine has what a run needs
     Doctor(LimitArguments),
     /// Write a completion script for a shell to standard output
@@ -242,14 +247,79 @@ pub(crate) struct RunsArguments {
     pub(crate) limit: u32,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum DirtyCommand {
+    /// List why records were dirty, and how many for each reason
+    List(DirtyListArguments),
+    /// Show dirty records, each with its reason
+    Show(DirtyShowArguments),
+    /// Write all dirty records to a file, whole
+    Export(DirtyExportArguments),
+}
+
 #[derive(Args, Debug)]
-pub(crate) struct DirtyArguments {
+pub(crate) struct DirtyListArguments {
     /// The run's id
     #[arg(value_name = "RUN")]
     pub(crate) run: String,
-    /// Records to list at most
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DirtyShowArguments {
+    #[command(flatten)]
+    pub(crate) which: DirtySelection,
+    /// Records to show at most
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DirtyExportArguments {
+    #[command(flatten)]
+    pub(crate) which: DirtySelection,
+    /// A new file, or "-" for standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// One JSON object a line, or CSV with a header
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: ExportFormat,
+}
+
+/// Which dirty records.
+#[derive(Args, Debug)]
+pub(crate) struct DirtySelection {
+    /// The run's id
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Only those of this task
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) task: Option<u32>,
+    /// Only those with this code, such as mapping.overflow
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    #[default]
+    Jsonl,
+    Csv,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConvertArguments {
+    /// The DataX document, or "-" for standard input
+    #[arg(value_name = "JOB")]
+    pub(crate) job: PathBuf,
+    /// Write the connections as data sources to this new file, and name them in the document
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sources: Option<PathBuf>,
+    /// A variable that the document writes as $name (repeatable); ${name} is known as one
+    #[arg(short, long = "parameter", value_name = "NAME")]
+    pub(crate) parameters: Vec<String>,
+    /// Bring in a plug-in that is not built in (repeatable)
+    #[arg(long = "plugin", value_name = "FILE")]
+    pub(crate) plugins: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]

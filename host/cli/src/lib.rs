@@ -120,7 +120,8 @@ async fn dispatch<P: Ports>(
         }
         Command::Plugin(command) => commands::plugin::plugin(&host, command).await,
         Command::Runs(arguments) => commands::runs::runs(&host, arguments).await,
-        Command::Dirty(arguments) => commands::dirty::dirty(&host, arguments).await,
+        Command::Convert(arguments) => commands::convert::convert(&host, arguments).await,
+        Command::Dirty(command) => commands::dirty::dirty(&host, command).await,
         Command::Doctor(arguments) => commands::doctor::doctor(&host, arguments).await,
         Command::Completions(arguments) => commands::completions::completions(arguments),
     }

@@ -22,5 +22,5 @@ mod tests;
 mod worker;
 
 pub use lock::RunLock;
-pub use queries::{DirtyEntry, DirtyReason, EventEntry, RunEntry};
+pub use queries::{DirtyEntry, DirtyFilter, DirtyReason, EventEntry, RunEntry};
 pub use sqlite::SqliteStore;

@@ -37,7 +37,16 @@ pub struct EventEntry {
 pub struct DirtyEntry {
     pub task: TaskIndex,
     pub sequence: u64,
+    /// Tells it from the others of its mark.
+    pub number: u64,
     pub dirty: Dirty,
+}
+
+/// Which dirty records of a run are asked for; all where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirtyFilter {
+    pub task: Option<TaskIndex>,
+    pub code: Option<String>,
 }
 
 /// Dirty records of one kind.
@@ -68,13 +77,34 @@ impl SqliteStore {
         self.worker.call(move |books| collect(books, SQL, params![run.0], event_entry)).await
     }
 
-    /// The first `limit` dirty records of a run, task by task in the order of the source.
-    pub async fn dirty(&self, run: &RunId, limit: u32) -> Result<Vec<DirtyEntry>> {
-        const SQL: &str = "SELECT task, sequence, stage, code, message, dataset, field, plugin,
-                origin, raw, named
-             FROM dirty WHERE run = ?1 ORDER BY task, sequence, number LIMIT ?2";
-        let run = run.clone();
-        self.worker.call(move |books| collect(books, SQL, params![run.0, limit], dirty_entry)).await
+    /// At most `limit` dirty records of a run, task by task in the order of the source: the first
+    /// ones, or those behind `after`.
+    pub async fn dirty(
+        &self,
+        run: &RunId,
+        filter: &DirtyFilter,
+        after: Option<&DirtyEntry>,
+        limit: u32,
+    ) -> Result<Vec<DirtyEntry>> {
+        const SQL: &str = "SELECT task, sequence, number, stage, code, message, dataset, field,
+                plugin, origin, raw, named
+             FROM dirty WHERE run = ?1 AND (?2 IS NULL OR task = ?2) AND (?3 IS NULL OR code = ?3)
+                AND (task, sequence, number) > (?4, ?5, ?6)
+             ORDER BY task, sequence, number LIMIT ?7";
+        let (run, filter) = (run.clone(), filter.clone());
+        let (task, sequence, number) = match after {
+            Some(entry) => {
+                (i64::from(entry.task), rows::signed(entry.sequence)?, rows::signed(entry.number)?)
+            }
+            None => (-1, -1, -1),
+        };
+        self.worker
+            .call(move |books| {
+                let values =
+                    params![run.0, filter.task, filter.code, task, sequence, number, limit];
+                collect(books, SQL, values, dirty_entry)
+            })
+            .await
     }
 
     /// Counts the dirty records of a run by stage, code and column: the first `limit` reasons.
@@ -91,12 +121,14 @@ impl SqliteStore {
     }
 
     /// Dirty records of a run; those that were loaded with a changed value are counted too.
-    pub async fn dirty_count(&self, run: &RunId) -> Result<u64> {
-        const SQL: &str = "SELECT count(*) FROM dirty WHERE run = ?1";
-        let run = run.clone();
+    pub async fn dirty_count(&self, run: &RunId, filter: &DirtyFilter) -> Result<u64> {
+        const SQL: &str = "SELECT count(*) FROM dirty
+             WHERE run = ?1 AND (?2 IS NULL OR task = ?2) AND (?3 IS NULL OR code = ?3)";
+        let (run, filter) = (run.clone(), filter.clone());
         self.worker
             .call(move |books| {
-                let count: i64 = books.query_row(SQL, params![run.0], |row| row.get(0))?;
+                let values = params![run.0, filter.task, filter.code];
+                let count: i64 = books.query_row(SQL, values, |row| row.get(0))?;
                 Ok(rows::unsigned(count)?)
             })
             .await
@@ -130,6 +162,7 @@ fn dirty_entry(row: &Row<'_>) -> Result<DirtyEntry, Trouble> {
     Ok(DirtyEntry {
         task: row.get("task")?,
         sequence: rows::unsigned(row.get("sequence")?)?,
+        number: rows::unsigned(row.get("number")?)?,
         dirty: Dirty {
             stage: dirty_stage(row)?,
             code: row.get("code")?,

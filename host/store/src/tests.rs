@@ -8,7 +8,7 @@ use domain::{FaultDomain, RunId};
 use tempfile::TempDir;
 use testkit::conformance::{new_run, splits};
 
-use crate::SqliteStore;
+use crate::{DirtyFilter, SqliteStore};
 
 async fn with_a_task(folder: &TempDir) -> (SqliteStore, RunId) {
     let store = SqliteStore::open(folder.path()).unwrap();
@@ -43,7 +43,11 @@ async fn a_full_disk_undoes_the_call_and_nothing_else() {
     let fault = store.add_dirty(&run, 0, 1, 2, &many(100)).await.unwrap_err();
     assert_eq!((fault.code.as_str(), fault.domain), ("store.disk_full", FaultDomain::External));
     assert!(fault.message.contains("runs.sqlite") && fault.hint.is_some(), "{fault}");
-    assert_eq!(store.dirty_count(&run).await, Ok(3), "nothing of the refused call is there");
+    assert_eq!(
+        store.dirty_count(&run, &DirtyFilter::default()).await,
+        Ok(3),
+        "nothing of the refused call is there"
+    );
     store.add_dirty(&run, 0, 1, 2, &many(1)).await.unwrap();
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use domain::port::{Dirty, DirtyRecord, DirtyStage, Done, Store};
 use domain::run::{RunEvent, RunState};
 use domain::{Counts, Fault, FaultDomain, Mark, RunId};
-use store::{RunLock, SqliteStore};
+use store::{DirtyFilter, RunLock, SqliteStore};
 use tempfile::TempDir;
 use testkit::conformance::{mark, new_run, plan, prepared, splits};
 
@@ -116,14 +116,26 @@ async fn lists_runs_and_dirty_records() {
         store.add_dirty(&run_id(), task, epoch, 1, &[raw.clone(), named.clone()]).await.unwrap();
         store.add_dirty(&run_id(), task, epoch, 2, std::slice::from_ref(&named)).await.unwrap();
     }
-    assert_eq!(store.dirty_count(&run_id()).await, Ok(6));
+    let all = DirtyFilter::default();
+    assert_eq!(store.dirty_count(&run_id(), &all).await, Ok(6));
     store.drop_dirty_behind(&run_id(), 0, 1, 1).await.unwrap();
-    assert_eq!(store.dirty_count(&run_id()).await, Ok(5), "the other task keeps its own");
-    let entries = store.dirty(&run_id(), 3).await.unwrap();
+    assert_eq!(store.dirty_count(&run_id(), &all).await, Ok(5), "the other task keeps its own");
+    let entries = store.dirty(&run_id(), &all, None, 3).await.unwrap();
     let told: Vec<_> = entries.iter().map(|one| (one.task, one.sequence)).collect();
     assert_eq!(told, [(0, 1), (0, 1), (1, 1)]);
     assert_eq!((&entries[0].dirty, &entries[1].dirty), (&raw, &named));
-    assert_eq!(store.dirty_count(&RunId("none".into())).await, Ok(0));
+    let next = store.dirty(&run_id(), &all, entries.last(), 3).await.unwrap();
+    let told: Vec<_> = next.iter().map(|one| (one.task, one.sequence)).collect();
+    assert_eq!(told, [(1, 1), (1, 2)], "pages go on where the last one ended");
+    for (task, code, count) in
+        [(Some(1), None, 3), (None, Some("named"), 3), (Some(0), Some("raw"), 1)]
+    {
+        let filter = DirtyFilter { task, code: code.map(str::to_owned) };
+        assert_eq!(store.dirty_count(&run_id(), &filter).await, Ok(count), "{filter:?}");
+        let entries = store.dirty(&run_id(), &filter, None, 10).await.unwrap();
+        assert_eq!(entries.len() as u64, count, "{filter:?}");
+    }
+    assert_eq!(store.dirty_count(&RunId("none".into()), &all).await, Ok(0));
 }
 
 #[tokio::test]

@@ -116,6 +116,7 @@ fn the_help_begins_with_what_it_is_and_ends_with_examples() {
         "discover",
         "plugin",
         "runs",
+        "convert",
         "dirty",
         "doctor",
         "completions",

@@ -1,29 +1,173 @@
-//! `airlock dirty RUN`: the records that a run could not write as they are, whole.
+//! `airlock dirty`: the records that a run could not write as they are, whole.
 
-use domain::fault::Fault;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use domain::fault::{Fault, Result};
 use domain::port::{DirtyRecord, Store};
 use domain::run::RunId;
 use serde_json::{Map, Value, json};
-use store::{DirtyEntry, SqliteStore};
+use store::{DirtyEntry, DirtyFilter, DirtyReason, SqliteStore};
 
-use crate::arguments::DirtyArguments;
-use crate::failure::Ending;
+use crate::arguments::{
+    DirtyCommand, DirtyExportArguments, DirtyListArguments, DirtySelection, DirtyShowArguments,
+    ExportFormat,
+};
+use crate::failure::{self, Ending};
 use crate::host::Host;
-use crate::render::escape;
+use crate::render::{escape, table};
 use crate::{human, run_id};
 
-pub(crate) async fn dirty(host: &Host, arguments: &DirtyArguments) -> Ending {
-    if !run_id::is_valid(&arguments.run) {
-        let message = format!("\"{}\" is not the id of a run", arguments.run);
-        return Err(Fault::user("run.bad_id", message).hint("\"airlock runs\" lists them").into());
+/// Reasons that are listed at most; records that differ in more have none in common.
+const REASONS_MAX: u32 = 1000;
+/// Records that an export holds at a time.
+const PAGE: u32 = 1000;
+/// The header of an export as CSV: the keys of the same record as JSON.
+const COLUMNS: [&str; 11] = [
+    "task", "stage", "code", "message", "dataset", "column", "origin", "plugin", "values", "raw",
+    "raw_hex",
+];
+
+pub(crate) async fn dirty(host: &Host, command: &DirtyCommand) -> Ending {
+    match command {
+        DirtyCommand::List(arguments) => list(host, arguments).await,
+        DirtyCommand::Show(arguments) => show(host, arguments).await,
+        DirtyCommand::Export(arguments) => export(host, arguments).await,
+    }
+}
+
+/// The books, and the run in them.
+async fn open(host: &Host, run: &str) -> Result<(SqliteStore, RunId)> {
+    if !run_id::is_valid(run) {
+        let message = format!("\"{run}\" is not the id of a run");
+        return Err(Fault::user("run.bad_id", message).hint("\"airlock runs\" lists them"));
     }
     let store = SqliteStore::open(&host.folders()?.state)?;
-    let run = RunId(arguments.run.clone());
+    let run = RunId(run.to_owned());
     store.load(&run).await?;
-    let count = store.dirty_count(&run).await?;
-    let entries = store.dirty(&run, arguments.limit).await?;
+    Ok((store, run))
+}
+
+fn filter(which: &DirtySelection) -> DirtyFilter {
+    DirtyFilter { task: which.task, code: which.code.clone() }
+}
+
+async fn list(host: &Host, arguments: &DirtyListArguments) -> Ending {
+    let (store, run) = open(host, &arguments.run).await?;
+    let count = store.dirty_count(&run, &DirtyFilter::default()).await?;
+    let reasons = store.dirty_reasons(&run, REASONS_MAX).await?;
+    let json = || {
+        json!({
+            "status": "succeeded",
+            "run_id": run.0,
+            "count": count,
+            "reasons": reasons.iter().map(reason_json).collect::<Vec<_>>(),
+            "error": null,
+        })
+    };
+    host.console.result(|| reasons_text(&reasons), json)?;
+    Ok(0)
+}
+
+fn reasons_text(reasons: &[DirtyReason]) -> String {
+    if reasons.is_empty() {
+        return "no dirty records\n".into();
+    }
+    let row = |reason: &DirtyReason| {
+        [
+            human::count(reason.records),
+            reason.stage.word().into(),
+            reason.column.clone().unwrap_or_default(),
+            reason.code.clone(),
+            reason.origin.clone().unwrap_or_default(),
+            reason.message.clone(),
+        ]
+    };
+    let rows: Vec<_> = reasons.iter().map(row).collect();
+    table::text(["records", "stage", "column", "code", "first at", "first message"], &rows)
+}
+
+fn reason_json(reason: &DirtyReason) -> Value {
+    json!({
+        "stage": reason.stage.word(),
+        "code": reason.code,
+        "column": reason.column,
+        "message": reason.message,
+        "origin": reason.origin,
+        "records": reason.records,
+    })
+}
+
+async fn show(host: &Host, arguments: &DirtyShowArguments) -> Ending {
+    let (store, run) = open(host, &arguments.which.run).await?;
+    let filter = filter(&arguments.which);
+    let count = store.dirty_count(&run, &filter).await?;
+    let entries = store.dirty(&run, &filter, None, arguments.limit).await?;
     host.console.result(|| text(&entries, count), || json(&run, &entries, count))?;
     Ok(0)
+}
+
+/// Page by page, so that any number of records takes no more memory than a page.
+async fn export(host: &Host, arguments: &DirtyExportArguments) -> Ending {
+    let (store, run) = open(host, &arguments.which.run).await?;
+    let (file, format) = (arguments.file.as_path(), arguments.format);
+    let is_output = file == Path::new("-");
+    let failed = |error: io::Error| match is_output {
+        true => failure::of_output(&error),
+        false => {
+            let message = format!("cannot write \"{}\": {error}", file.display());
+            let hint = "name a new file in a folder that you can write";
+            Fault::external("export.write", message).hint(hint)
+        }
+    };
+    let mut out: Box<dyn Write + Send> = match is_output {
+        true => Box::new(io::stdout()),
+        false => Box::new(BufWriter::new(File::create_new(file).map_err(failed)?)),
+    };
+    let filter = filter(&arguments.which);
+    if format == ExportFormat::Csv {
+        out.write_all(csv_line(COLUMNS.map(Value::from).iter()).as_bytes()).map_err(failed)?;
+    }
+    let mut count = 0;
+    let mut page = store.dirty(&run, &filter, None, PAGE).await?;
+    while let Some(last) = page.last() {
+        count += page.len() as u64;
+        let lines: String = page.iter().map(|entry| line(entry, format)).collect();
+        match out.write_all(lines.as_bytes()) {
+            // A reader that went away is content with what it has.
+            Err(error) if is_output && error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
+            written => written.map_err(failed)?,
+        }
+        page = store.dirty(&run, &filter, Some(last), PAGE).await?;
+    }
+    out.flush().map_err(failed)?;
+    if !is_output {
+        let name = file.display().to_string();
+        let text = || format!("{} written to \"{name}\"\n", human::plural(count, "record"));
+        let json = || json!({"status": "succeeded", "run_id": run.0, "count": count, "file": name, "error": null});
+        host.console.result(text, json)?;
+    }
+    Ok(0)
+}
+
+fn line(entry: &DirtyEntry, format: ExportFormat) -> String {
+    let record = entry_json(entry);
+    match format {
+        ExportFormat::Jsonl => format!("{record}\n"),
+        ExportFormat::Csv => csv_line(COLUMNS.iter().map(|name| &record[*name])),
+    }
+}
+
+/// By RFC 4180: texts in quotes, also empty ones, and nothing for null.
+fn csv_line<'v>(values: impl Iterator<Item = &'v Value>) -> String {
+    let cell = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => format!("\"{}\"", text.replace('"', "\"\"")),
+        Value::Number(number) => number.to_string(),
+        other => format!("\"{}\"", other.to_string().replace('"', "\"\"")),
+    };
+    values.map(cell).collect::<Vec<_>>().join(",") + "\n"
 }
 
 fn text(entries: &[DirtyEntry], count: u64) -> String {
@@ -118,7 +262,7 @@ mod tests {
             origin: Some("a.csv line 7".into()),
             record,
         };
-        DirtyEntry { task: 1, sequence: 1, dirty }
+        DirtyEntry { task: 1, sequence: 1, number: 1, dirty }
     }
 
     #[test]
@@ -135,5 +279,23 @@ mod tests {
         let values = entry(DirtyRecord::Values(values));
         assert!(text(std::slice::from_ref(&values), 1).ends_with("  a: 1\n  b: NULL\n"));
         assert_eq!(entry_json(&values)["values"], json!({"a": "1", "b": null}));
+    }
+
+    #[test]
+    fn csv_tells_null_from_an_empty_text() {
+        let mut one = entry(DirtyRecord::Values(vec![("a".into(), Some("x,\"y\"".into()))]));
+        one.dirty.origin = Some(String::new());
+        assert_eq!(
+            line(&one, ExportFormat::Csv),
+            "1,\"read\",\"csv.fields\",\"3 fields instead of 2\",\"orders\",,\"\",\"d\",\"{\"\"a\"\":\"\"x,\\\"\"y\\\"\"\"\"}\",,\n"
+        );
+    }
+
+    #[test]
+    fn the_columns_of_an_export_are_the_keys_of_a_record() {
+        let record = entry_json(&entry(DirtyRecord::Raw(Vec::new())));
+        let keys: Vec<_> = record.as_object().unwrap().keys().collect();
+        assert_eq!(keys, COLUMNS);
+        assert_eq!(line(&entry(DirtyRecord::Raw(vec![])), ExportFormat::Jsonl).lines().count(), 1);
     }
 }

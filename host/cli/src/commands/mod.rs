@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod dirty;
 pub(crate) mod discover;
 pub(crate) mod doctor;

@@ -229,6 +229,7 @@ async fn attempt<P: Ports>(
         elapsed: ended.elapsed,
         waited_reader: ended.waited_reader,
         waited_writer: ended.waited_writer,
+        waited_throttle: ended.waited_throttle,
         tasks: ended.tasks,
         tasks_resumed: ended.tasks_resumed,
         retries: ended.retries,

@@ -46,6 +46,7 @@ pub(crate) struct Summary {
     /// Over all lanes.
     pub(crate) waited_reader: Duration,
     pub(crate) waited_writer: Duration,
+    pub(crate) waited_throttle: Duration,
     pub(crate) tasks: u32,
     /// Done by an attempt before this one.
     pub(crate) tasks_resumed: u32,
@@ -97,7 +98,7 @@ pub(crate) fn text(summary: &Summary) -> String {
         lines.add("", dirty_line(reason));
     }
     if counts.records_dirty + counts.records_changed > 0 {
-        lines.add("", format!("all of them: airlock dirty {run}"));
+        lines.add("", format!("all of them: airlock dirty show {run}"));
     }
     lines.add("elapsed", elapsed(summary));
     lines.add("tasks", tasks(summary));
@@ -133,12 +134,21 @@ fn elapsed(summary: &Summary) -> String {
         let bytes = human::bytes(human::per_second(counts.bytes_read, time));
         text += &format!(", {records} records/s, {bytes}/s");
     }
-    if summary.waited_reader + summary.waited_writer >= Duration::from_secs(1) {
-        let (reader, writer) = (summary.waited_reader, summary.waited_writer);
-        let (reader, writer) = (human::duration(reader), human::duration(writer));
-        text += &format!(" (waited {reader} for the reader, {writer} for the writer)");
+    text + &waited(summary)
+}
+
+/// In brackets, where it is worth a word.
+fn waited(summary: &Summary) -> String {
+    let Summary { waited_reader, waited_writer, waited_throttle, .. } = *summary;
+    if waited_reader + waited_writer + waited_throttle < Duration::from_secs(1) {
+        return String::new();
     }
-    text
+    let (reader, writer) = (human::duration(waited_reader), human::duration(waited_writer));
+    let mut text = format!(" (waited {reader} for the reader, {writer} for the writer");
+    if !waited_throttle.is_zero() {
+        text += &format!(", {} for the limit on the rate", human::duration(waited_throttle));
+    }
+    text + ")"
 }
 
 fn tasks(summary: &Summary) -> String {
@@ -178,6 +188,7 @@ pub(crate) fn json(summary: &Summary) -> Value {
         "elapsed_ms": milliseconds(summary.elapsed),
         "waited_reader_ms": milliseconds(summary.waited_reader),
         "waited_writer_ms": milliseconds(summary.waited_writer),
+        "waited_throttle_ms": milliseconds(summary.waited_throttle),
         "tasks": summary.tasks,
         "tasks_resumed": summary.tasks_resumed,
         "retries": summary.retries,

@@ -21,6 +21,7 @@ fn full() -> Summary {
         elapsed: Duration::from_secs(2),
         waited_reader: Duration::from_millis(1500),
         waited_writer: Duration::ZERO,
+        waited_throttle: Duration::ZERO,
         tasks: 4,
         tasks_resumed: 1,
         retries: 1,
@@ -55,7 +56,7 @@ succeeded run r1
   written   999,998 records, 2.0 MiB
   dirty     2 records
             2 x cast column \"amount\": out of range [cast.overflow], first at a.csv line 7
-            all of them: airlock dirty r1
+            all of them: airlock dirty show r1
   elapsed   2.0 s, 500,000 records/s, 1.5 MiB/s (waited 1.5 s for the reader, 0 ms for the writer)
   tasks     4, 1 done before, 1 retry
   commit    staged
@@ -92,6 +93,15 @@ fn a_summary_for_programs_has_every_key() {
     let mut failed = full();
     failed.fault = Some(Fault::data("run.dirty_limit", "too many"));
     assert_eq!(json(&failed)["error"]["code"], "run.dirty_limit");
+}
+
+#[test]
+fn the_wait_for_the_rate_is_shown_where_there_is_one() {
+    let summary = Summary { waited_throttle: Duration::from_secs(1), retries: 3, ..full() };
+    let text = text(&summary);
+    assert!(text.contains("0 ms for the writer, 1.0 s for the limit on the rate)\n"), "{text}");
+    assert!(text.contains("  tasks     4, 1 done before, 3 retries\n"), "{text}");
+    assert_eq!(json(&summary)["waited_throttle_ms"], 1000);
 }
 
 #[test]
