@@ -31,7 +31,41 @@ fn the_books_keep_a_dirty_record_whole() {
     env.write_json("job.json", job.json());
     let run = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json();
     let id = run["run_id"].as_str().unwrap();
-    insta::assert_snapshot!(env.airlock(&["dirty", id]).run().normal());
+    insta::assert_snapshot!(env.airlock(&["dirty", "show", id]).run().normal());
+    insta::assert_snapshot!("dirty_list", env.airlock(&["dirty", "list", id]).run().normal());
+    let none = env.airlock(&["dirty", "show", id, "--code", "other"]).run().expect(0);
+    assert_eq!(none.stdout, "no dirty records\n");
+}
+
+#[test]
+fn dirty_records_are_exported_whole_and_all() {
+    const ROWS: usize = 2500;
+    let env = Env::new();
+    let rows: String = (0..ROWS).map(|row| format!("x{row},\"a, \"\"b\"\"\"\n")).collect();
+    env.write("rows.csv", format!("id,name\n{rows}"));
+    let column = json!([{"index": 0, "type": "bigint", "name": "id"}, {"index": 1, "type": "string", "name": "name"}]);
+    let reader =
+        json!({"path": ["rows.csv"], "fileFormat": "csv", "header": true, "column": column});
+    let job = Document::new(("file", reader), document::out("csv")).tolerating(ROWS as u64);
+    env.write_json("job.json", job.json());
+    let run = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json();
+    let id = run["run_id"].as_str().unwrap();
+    let lines = env.airlock(&["dirty", "export", id, "-"]).run().expect(0).stdout;
+    assert_eq!(lines.lines().count(), ROWS);
+    for (row, line) in lines.lines().enumerate() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let whole = record.to_string();
+        assert!(
+            whole.contains(&format!("x{row}\"")) || whole.contains(&format!("x{row},")),
+            "{line}"
+        );
+    }
+    let export = ["dirty", "export", id, "--format", "csv", "dirty.csv"];
+    env.airlock(&export).run().expect(0);
+    let csv = std::fs::read_to_string(env.path("dirty.csv")).unwrap();
+    assert_eq!(csv.lines().count(), ROWS + 1);
+    assert!(csv.starts_with("\"task\",\"stage\",\"code\""), "{csv}");
+    env.airlock(&export).run().expect(3);
 }
 
 #[test]

@@ -9,6 +9,8 @@
 mod cache;
 /// Every command but `run`.
 mod commands;
+/// DataX documents as documents of script mode.
+mod convert;
 /// Content that cannot be read or written.
 mod data;
 /// Documents that are wrong.
@@ -25,3 +27,5 @@ mod readme;
 mod resume;
 /// Secrets stay secret.
 mod secrets;
+/// The table of what is supported in README.md.
+mod supported;

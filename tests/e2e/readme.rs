@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tests::normal::Normal;
 use tests::postgres::{PASSWORD, USER};
@@ -32,8 +33,14 @@ enum Part {
     },
 }
 
-fn readme() -> PathBuf {
+pub(crate) fn path() -> PathBuf {
     tree::tests().parent().unwrap().join("README.md")
+}
+
+/// Two tests may write the README anew, each its own part.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn parts(text: &str) -> Vec<Part> {
@@ -150,7 +157,8 @@ fn normal(text: &str) -> String {
 #[test]
 fn the_tour_shows_what_is_printed() {
     let tour = Tour::new();
-    let before = fs::read_to_string(readme()).unwrap();
+    let _alone = alone();
+    let before = fs::read_to_string(path()).unwrap();
     let (mut after, mut differing) = (String::new(), Vec::new());
     let mut commands = 0;
     for part in parts(&before) {
@@ -173,7 +181,7 @@ fn the_tour_shows_what_is_printed() {
     }
     assert!(commands >= 5, "the tour has lost commands");
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(readme(), after).unwrap();
+        fs::write(path(), after).unwrap();
         return;
     }
     assert!(differing.is_empty(), "UPDATE_EXPECTED=1 writes it anew\n{}", differing.join("\n"));
