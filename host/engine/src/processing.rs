@@ -145,11 +145,10 @@ fn step(transformer: &Transformer, schema: &SchemaRef) -> Result<Step> {
     let column = transformer.column;
     let fields = schema.fields();
     let Some(field) = fields.get(column) else {
-        let message = format!(
-            "\"columnIndex\" is {column}, but the reader has {} columns, counted from 0",
-            fields.len()
-        );
-        return Err(Fault::user("transform.column", message).hint("count columns from 0"));
+        let message =
+            format!("\"columnIndex\" is {column}, but there are {} columns", fields.len());
+        let fault = Fault::user("transform.column", message);
+        return Err(fault.hint("the first column has the index 0"));
     };
     let Some(kind) = kind(field.data_type()) else {
         let message = format!("column \"{}\" ({}) has no text", field.name(), field.data_type());

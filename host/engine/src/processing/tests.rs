@@ -286,7 +286,7 @@ fn transformers_go_in_order_and_a_record_that_is_out_meets_no_more() {
     assert_eq!((done.filtered, dirty), (1, vec![(1, "transform.range")]));
     assert_eq!(
         done.dirty[0].1.message,
-        "dx_substr of column \"c0\": the value has 0 characters, and the part begins at 1"
+        "dx_substr of column \"c0\": the value has length 0, and the part begins at 1"
     );
     assert_eq!(
         done.batch.rows.columns(),

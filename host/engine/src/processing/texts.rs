@@ -98,7 +98,7 @@ impl Change {
 fn part(value: &str, start: usize, length: usize) -> Result<(usize, usize), Unfit> {
     let whole = units(value);
     if start > whole {
-        let message = format!("the value has {whole} characters, and the part begins at {start}");
+        let message = format!("the value has length {whole}, and the part begins at {start}");
         return Err(("transform.range", message));
     }
     Ok((at(value, start)?, at(value, start.saturating_add(length).min(whole))?))
