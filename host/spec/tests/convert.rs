@@ -31,7 +31,7 @@ const PARAMETERS: [&str; 5] =
     ["port=5432", "database=d", "password=s3cret-1", "user=u", "day=$[yyyymmdd]"];
 
 fn with<T>(text: &str, sources: Option<&str>, act: impl FnOnce(&Input<'_>) -> T) -> T {
-    let parameters = Parameters::from_arguments(PARAMETERS).unwrap();
+    let parameters = Parameters::from_arguments(PARAMETERS).expect("the parameters are valid");
     let names = ["READER_PASSWORD", "WRITER_PASSWORD"];
     let given = Given(BTreeMap::from(names.map(|name| (name.to_owned(), PASSWORD.to_owned()))));
     act(&input(text, &parameters, &fixture::clock(), &fixture::plugins(), &given, sources))
@@ -51,7 +51,7 @@ fn job(text: &str, sources: Option<&str>) -> Job {
 fn meaning(job: &Job) -> Value {
     let step = |step: &domain::job::Step| {
         let configuration = &step.configuration;
-        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let value = |text: &str| serde_json::from_str::<Value>(text).expect("the text is JSON");
         json!([
             step.name,
             configuration.source_type,
@@ -162,7 +162,7 @@ fn postgresql(password: &str, url: &str) -> String {
                "connection": [{"jdbcUrl": url, "table": ["t"]}]})
     };
     let mut writer = parameter(url.into());
-    writer.as_object_mut().unwrap().remove("where");
+    writer.as_object_mut().expect("it is an object").remove("where");
     datax(
         json!({"name": "postgresqlreader", "parameter": parameter(json!([url]))}),
         json!({"name": "postgresqlwriter", "parameter": writer}),
