@@ -16,6 +16,9 @@ use crate::places;
 
 /// Bytes that one call may pass over to find the ends of splits, so that the first splits come soon.
 const SCAN_BYTES_MAX: u64 = 128 << 20;
+/// Where the job does not say how large splits are, each lane gets one of a small table; but no split
+/// is smaller than is worth a file of its own.
+const SPLIT_BYTES_MIN: u64 = 8 << 20;
 
 /// One session with the files of a job.
 pub struct FileSession {
@@ -39,6 +42,8 @@ struct Token {
 struct Next {
     /// The files of the plan.
     listing: Listing,
+    /// No split is larger by much.
+    split_bytes_max: u64,
     /// `None` at the beginning.
     behind: Option<Behind>,
 }
@@ -168,6 +173,17 @@ impl FileSession {
         self.files().map(<[String]>::to_vec)
     }
 
+    /// The size of splits that keeps `parallelism` lanes busy.
+    fn split_bytes_max(&mut self, parallelism: u32) -> Result<u64> {
+        if self.parameters.split_bytes.is_some() {
+            return Ok(u64::MAX);
+        }
+        // A file that is gone is told where it is opened.
+        let sizes = self.files()?.iter().filter_map(|file| std::fs::metadata(file).ok());
+        let total: u64 = sizes.map(|found| found.len()).sum();
+        Ok((total / u64::from(parallelism.max(1))).max(SPLIT_BYTES_MIN))
+    }
+
     fn check_done_file(&self) -> Result<()> {
         let Some(name) = &self.places.mark_done_file_name else { return Ok(()) };
         let written = self.places.paths().first().map(String::as_str).unwrap_or_default();
@@ -225,16 +241,17 @@ impl Reader for FileSession {
         Ok(Self { places, parameters, files: None })
     }
 
-    fn plan(&mut self, _parallelism: u32, _since: &[Position]) -> Result<Plan> {
+    fn plan(&mut self, parallelism: u32, _since: &[Position]) -> Result<Plan> {
         self.check_done_file()?;
         let dataset = self.whole()?;
         crate::note_idle(&self.idle_keys());
-        let next = Next { listing: Listing::of(self.files()?), behind: None };
+        let split_bytes_max = self.split_bytes_max(parallelism)?;
+        let next = Next { listing: Listing::of(self.files()?), split_bytes_max, behind: None };
         Ok(Plan { datasets: vec![dataset], bounded: true, start: encoded(&next)? })
     }
 
     fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
-        let Next { listing, mut behind } =
+        let Next { listing, split_bytes_max, mut behind } =
             serde_json::from_slice(at).map_err(|_| broken("place of splits"))?;
         let files = self.files()?.to_vec();
         if Listing::of(&files) != listing {
@@ -252,7 +269,8 @@ impl Reader for FileSession {
             if begun.is_some_and(|begun| begun.share.is_none()) {
                 continue;
             }
-            let opened = self.open_file(file)?;
+            let mut opened = self.open_file(file)?;
+            opened.format.split_bytes = opened.format.split_bytes.min(split_bytes_max);
             let state = opened.disk.state;
             if begun.is_some_and(|begun| begun.state != state) {
                 return Err(formats::changed(file));
@@ -266,13 +284,17 @@ impl Reader for FileSession {
                 }
                 behind = Some(Behind { file: file.clone(), state, share: Some(share) });
                 if splits.len() >= limit.max(1) as usize || scanned >= SCAN_BYTES_MAX {
-                    let next = encoded(&Next { listing, behind })?;
+                    let next = encoded(&Next { listing, split_bytes_max, behind })?;
                     return Ok(Splits { splits, last: false, next });
                 }
             }
             behind = Some(Behind { file: file.clone(), state, share: None });
         }
-        Ok(Splits { splits, last: true, next: encoded(&Next { listing, behind })? })
+        Ok(Splits {
+            splits,
+            last: true,
+            next: encoded(&Next { listing, split_bytes_max, behind })?,
+        })
     }
 
     fn open(

@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetStatisticsPolicy, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use sdk::{Budget, Fault, Result};
 use serde::{Deserialize, Serialize};
@@ -99,13 +100,20 @@ pub(crate) struct Footer {
     nanos: Option<(ArrowReaderMetadata, Vec<usize>)>,
 }
 
+/// Nothing is looked up in a footer's statistics, and a file of many row groups has megabytes of them.
+fn without_statistics() -> ArrowReaderOptions {
+    ArrowReaderOptions::new()
+        .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
+}
+
 impl Footer {
     pub(crate) fn read(input: &Arc<dyn Input>) -> Result<Self> {
         let label = input.label().to_owned();
         let wrong = |error: ParquetError| unreadable(&label, &error);
         let chunks = Chunks(input.clone());
-        let metadata =
-            ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::new()).map_err(wrong)?;
+        let metadata = ArrowReaderMetadata::load(&chunks, without_statistics()).map_err(wrong)?;
         let typed = |schema: SchemaRef| match schema == *metadata.schema() {
             true => Ok(metadata.clone()),
             false => {
@@ -150,7 +158,7 @@ impl Footer {
         found.ok_or_else(|| column.missing())
     }
 
-    /// Row groups, as many as make about `split_bytes`.
+    /// Row groups, as many as make about `split_bytes`, and shares of one size.
     pub(crate) fn next_share(
         &self,
         after: Option<&Share>,
@@ -161,11 +169,14 @@ impl Footer {
             Some(Share::Groups { first, count, .. }) => first + count,
             Some(_) => return Err(changed(&self.label)),
         };
-        let groups = self.metadata.metadata().row_groups();
+        let groups = self.metadata.metadata().row_groups().get(first..).unwrap_or_default();
+        let size = |group: &RowGroupMetaData| group.compressed_size().max(0) as u64;
+        let rest: u64 = groups.iter().map(size).sum();
+        let shares = (rest.saturating_add(split_bytes / 2) / split_bytes.max(1)).max(1);
         let (mut count, mut rows, mut bytes) = (0, 0, 0);
-        for group in groups.iter().skip(first) {
-            let size = group.compressed_size().max(0) as u64;
-            if count > 0 && bytes + size > split_bytes {
+        for group in groups {
+            let size = size(group);
+            if count > 0 && bytes + size / 2 > rest / shares {
                 break;
             }
             count += 1;

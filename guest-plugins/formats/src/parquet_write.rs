@@ -12,9 +12,12 @@ use crate::pack::Sink;
 use crate::size::batch_bytes;
 use crate::storage::{Output, carried};
 
-/// A row group ends before its values pass this, so that it fits a guest's memory while it is written
-/// and a row group of 32 MiB holds it with its dictionaries.
-const ROW_GROUP_BYTES: usize = 28 << 20;
+/// A row group ends before its values pass this: it fits a guest's memory while it is written, and has
+/// about as many rows as readers like to take at once.
+const ROW_GROUP_BYTES: usize = 16 << 20;
+
+/// Each column holds a page and a dictionary of this size while it is written.
+const PAGE_BYTES: usize = 512 << 10;
 
 /// How the pages of a Parquet file are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +67,8 @@ impl ParquetEncoder {
     ) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(codec.compression())
+            .set_data_page_size_limit(PAGE_BYTES)
+            .set_dictionary_page_size_limit(PAGE_BYTES)
             .set_created_by(concat!("airlock ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
         let writer = ArrowWriter::try_new(Sink(output), schema.clone(), Some(properties));

@@ -221,23 +221,31 @@ impl Client {
         error.map_or(Ok(taken), |error| Err(Error::Server(Box::new(error))))
     }
 
+    /// Sends the rows of a COPY and its end. The end travels with the last rows: a small packet behind
+    /// another would wait for the server's delayed acknowledgement, 40 ms a COPY.
     fn send_copy(&mut self, data: &[u8]) -> Result<()> {
         /// A COPY needs no alignment of its messages; large ones are buffered whole by the server.
         const CHUNK_BYTES: usize = 64 << 10;
-        for chunk in data.chunks(CHUNK_BYTES) {
+        let mut chunks = data.chunks(CHUNK_BYTES).peekable();
+        loop {
             if Instant::now() >= self.deadline {
                 return Err(timed_out().into());
             }
             self.outbox.clear();
-            self.outbox.extend_from_slice(b"d");
-            self.outbox.extend_from_slice(&(chunk.len() as u32 + 4).to_be_bytes());
-            self.outbox.extend_from_slice(chunk);
+            if let Some(chunk) = chunks.next() {
+                self.outbox.extend_from_slice(b"d");
+                self.outbox.extend_from_slice(&(chunk.len() as u32 + 4).to_be_bytes());
+                self.outbox.extend_from_slice(chunk);
+            }
+            let is_last = chunks.peek().is_none();
+            if is_last {
+                frontend::copy_done(&mut self.outbox);
+            }
             self.stream.write_all(&self.outbox).map_err(lost)?;
+            if is_last {
+                return Ok(());
+            }
         }
-        self.send(|out| {
-            frontend::copy_done(out);
-            Ok(())
-        })
     }
 
     /// Begins a `COPY … TO STDOUT`; [`Self::copy_next`] answers its bytes.

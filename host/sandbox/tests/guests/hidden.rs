@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use domain::port::{Destination as _, Source as _};
 use domain::{FaultDomain, Side};
-use sandbox::{Component, Limits, Sandbox};
+use sandbox::{Component, Limits, Reach, Sandbox};
 
 use crate::play::{Beside, play};
 use crate::rewritten::{Code, Place, faulty_with};
@@ -30,12 +31,13 @@ async fn t26_t35_bad_starts_end_alone() {
         (Code::Sleep, "plugin.limit.short_call", "time of a call"),
     ] {
         let component = load(&sandbox, Place::Start, code).await;
-        let mut faults = vec![component.describe().await.unwrap_err()];
-        for side in [Side::Reader, Side::Writer] {
-            let step = faulty(side, "{}");
-            faults.push(component.requirements(&step).await.unwrap_err());
-        }
-        for fault in faults {
+        let (reader, writer) = (faulty(Side::Reader, "{}"), faulty(Side::Writer, "{}"));
+        let source = component.source(reader, Reach::none());
+        let destination = component.destination(writer, Reach::none());
+        let (described, reads, writes) =
+            tokio::join!(component.describe(), source.connect(), destination.connect());
+        for fault in [described.err(), reads.err(), writes.err()] {
+            let fault = fault.unwrap();
             assert_eq!((fault.code.as_str(), fault.domain), (expected, FaultDomain::Plugin));
             let named = ["plug-in \"bad\"", "\"instantiate\"", why];
             assert!(named.iter().all(|word| fault.message.contains(word)), "{fault}");

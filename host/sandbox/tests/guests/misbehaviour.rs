@@ -405,6 +405,35 @@ async fn destructors_that_misbehave_hurt_nobody() {
 }
 
 #[tokio::test]
+async fn destructors_that_misbehave_are_told() {
+    let limits = Limits { cpu_call: Duration::from_millis(100), ..tight() };
+    let (component, _) = guest_within("faulty", limits).await;
+    for (act, why) in [
+        ("panic", "failed in \"drop\": wasm trap: wasm `unreachable` instruction executed"),
+        ("spin", "passed the limit on the time on the processor in one call in \"drop\": 100ms"),
+        ("memory-abort", "passed the limit on the memory of an instance in \"drop\": 32MiB"),
+        ("exit", "failed in \"drop\": it ended itself with status 1"),
+        ("sleep", "took more than 5s in \"drop\" and was stopped"),
+    ] {
+        let heard = Listening::default();
+        let guard = tracing::subscriber::set_default(heard.clone());
+        let parameter = format!(r#"{{"call": "drop-session", "act": "{act}"}}"#);
+        let source = component.source(faulty(Side::Reader, &parameter), Reach::none());
+        drop(source.connect().await.unwrap());
+        // The destructor runs behind the session's back.
+        let said = || heard.lines().iter().any(|line| line.contains(why));
+        for _ in 0..1000 {
+            if said() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        drop(guard);
+        assert!(said(), "{act}: {:?}", heard.lines());
+    }
+}
+
+#[tokio::test]
 async fn t27_destructors_that_never_end_give_their_places_back() {
     let limits = Limits { cpu_call: Duration::from_millis(100), instances: 4, ..Limits::default() };
     let (component, _) = guest_within("faulty", limits).await;
