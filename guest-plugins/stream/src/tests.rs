@@ -6,7 +6,7 @@ use sdk::{Budget, Configuration, Cursor, Reader, Side, Step};
 use serde_json::{Value, json};
 
 use crate::reader::{Recipe, StreamReader};
-use crate::writer::{lines, output};
+use crate::writer::{lines, output, printable};
 
 fn configuration(side: Side, parameter: &Value) -> Configuration {
     Configuration {
@@ -193,4 +193,17 @@ fn schemas_name_exactly_what_the_code_reads() {
     assert_eq!(keys(column), "dateFormat name random sequence type value");
     let writes = "encoding fieldDelimiter fileName path print recordNumBeforeSleep sleepTime";
     assert_eq!(keys(&writer), writes);
+}
+
+#[test]
+fn decimals_that_may_be_no_number_are_printed_as_texts() {
+    use arrow_schema::{DataType, Field, Schema};
+    let decimal = Field::new("a", DataType::Decimal128(15, 2), true);
+    let marked = decimal.clone().with_metadata([("airlock:extremes".to_owned(), "NaN".to_owned())]);
+    let schema = Schema::new(vec![decimal, marked.with_name("b")]).into();
+    let dataset =
+        sdk::Dataset { path: Vec::new(), schema, primary_key: Vec::new(), metadata: Vec::new() };
+    let shown = printable(dataset).schema;
+    let kinds: Vec<_> = shown.fields().iter().map(|field| field.data_type().clone()).collect();
+    assert_eq!(kinds, [DataType::Decimal128(15, 2), DataType::Utf8]);
 }

@@ -1,10 +1,12 @@
 //! Prints rows, or counts and drops them.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{DataType, FieldRef, Schema};
 use sdk::{
     Answer, Batch, Closed, CommitMode, Configuration, Dataset, Fault, Mark, Outcome, Prepared,
     Result, Run, Sink, Task, Wishes, Writer, log,
@@ -49,6 +51,20 @@ pub(crate) fn output(configuration: &Configuration) -> Result<Output> {
     })
 }
 
+/// Decimals that may be NaN come as texts: as numbers they would show the value that stands for it.
+pub(crate) fn printable(dataset: Dataset) -> Dataset {
+    const EXTREMES: &str = "airlock:extremes";
+    let shown = |field: &FieldRef| {
+        let mut field = field.as_ref().clone();
+        if field.data_type().is_decimal() && field.metadata_mut().remove(EXTREMES).is_some() {
+            field.set_data_type(DataType::Utf8);
+        }
+        field
+    };
+    let fields: Vec<_> = dataset.schema.fields().iter().map(shown).collect();
+    Dataset { schema: Arc::new(Schema::new(fields)), ..dataset }
+}
+
 pub(crate) struct StreamWriter(Output);
 
 impl Writer for StreamWriter {
@@ -64,6 +80,10 @@ impl Writer for StreamWriter {
 
     fn preview(&mut self, datasets: Vec<Dataset>) -> Result<Prepared> {
         let commit_mode = CommitMode::AtLeastOnce;
+        let datasets = match self.0.print {
+            Some(_) => datasets.into_iter().map(printable).collect(),
+            None => datasets,
+        };
         Ok(Prepared { datasets, commit_mode, wishes: Wishes::default() })
     }
 
