@@ -71,6 +71,8 @@ fn plan_marks_casts_that_lose_something() {
     let run = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(2);
     assert_eq!(run.error_code(), "mapping.lossy_cast", "nothing is rounded: {run}");
     assert_eq!(database.sql("select * from narrow"), "");
+    let hint = run.json()["error"]["hint"].as_str().unwrap().to_owned();
+    assert!(hint.ends_with(r#""setting": {"casts": {"amount": "lossy"}}"#), "{hint}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a document means once it was read, substituted and checked.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use crate::configuration::Configuration;
 
@@ -127,6 +128,8 @@ pub struct Settings {
     pub rates: Rates,
     pub error_limit: ErrorLimit,
     pub casts: Casts,
+    /// Other rules for some columns, by their names at the destination.
+    pub column_casts: BTreeMap<String, Casts>,
     /// IANA or GMT name of the zone of texts and clocks that name none; UTC without it.
     pub time_zone: Option<String>,
 }
@@ -176,7 +179,7 @@ impl ErrorLimit {
     }
 }
 
-/// Which casts a run may make (invariant 9).
+/// Which casts a run, or a column of it, may make (invariant 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Casts {
     /// Only those that keep every value; a value that would change is dirty.

@@ -65,6 +65,20 @@ pub struct ColumnCast {
     pub from: FieldRef,
     pub to: FieldRef,
     pub cast: Cast,
+    /// Which casts the job allows here.
+    pub rule: Casts,
+}
+
+impl ColumnCast {
+    /// Whether the job may make this cast.
+    pub fn is_allowed(&self) -> bool {
+        match (self.cast, self.rule) {
+            (Cast::Same | Cast::Exact | Cast::Checked, _) | (Cast::Lossy, Casts::DataX) => true,
+            // DataX tells each value that its table has no place for.
+            (Cast::Impossible, Casts::DataX) => datax::has(&self.from, &self.to),
+            (Cast::Lossy | Cast::Impossible, Casts::Exact) => false,
+        }
+    }
 }
 
 /// The casts of each dataset of a run, index for index.
@@ -119,12 +133,14 @@ impl Mapping {
     /// # Errors
     /// `mapping.dataset_count`, `mapping.column_count`: the two sides do not match;
     /// `mapping.impossible_cast`, `mapping.lossy_cast`: a pair that the job does not allow;
+    /// `mapping.casts_column`: the job has a rule for a column that there is not;
     /// `mapping.time_zone`: the job's zone is not known.
     pub fn new(from: &[Dataset], to: &[Dataset], settings: &Settings) -> Result<Self> {
         let mapping = Self::unchecked(from, to, settings)?;
+        rules_have_columns(settings, to)?;
         for (dataset, from) in mapping.datasets.iter().zip(from) {
             for pair in &dataset.columns {
-                allowed(pair, settings.casts)
+                allowed(pair)
                     .map_err(|fault| fault.within(format!("table \"{}\"", from.title())))?;
             }
         }
@@ -142,7 +158,7 @@ impl Mapping {
         let rules = Rules::new(settings)?;
         let sides = from.iter().zip(to);
         let datasets =
-            sides.map(|(from, to)| pair_up(from, to, rules.casts)).collect::<Result<_>>()?;
+            sides.map(|(from, to)| pair_up(from, to, settings)).collect::<Result<_>>()?;
         Ok(Self { datasets, rules })
     }
 
@@ -176,7 +192,7 @@ impl Mapping {
     }
 }
 
-fn pair_up(from: &Dataset, to: &Dataset, casts: Casts) -> Result<DatasetMapping> {
+fn pair_up(from: &Dataset, to: &Dataset, settings: &Settings) -> Result<DatasetMapping> {
     let (left, right) = (from.schema.fields(), to.schema.fields());
     if left.len() != right.len() {
         return Err(Fault::user(
@@ -190,43 +206,49 @@ fn pair_up(from: &Dataset, to: &Dataset, casts: Casts) -> Result<DatasetMapping>
         .hint("give both steps a \"column\" list of the same length"));
     }
     let columns = left.iter().zip(right).map(|(from, to)| {
-        let changes = casts == Casts::DataX
+        let rule = settings.column_casts.get(to.name()).copied().unwrap_or(settings.casts);
+        let changes = rule == Casts::DataX
             && judge_values(from, to) == Cast::Checked
             && datax::may_change(from, to);
         let cast = if changes { Cast::Lossy } else { judge(from, to) };
-        ColumnCast { from: from.clone(), to: to.clone(), cast }
+        ColumnCast { from: from.clone(), to: to.clone(), cast, rule }
     });
     let columns = columns.collect();
     Ok(DatasetMapping { schema: to.schema.clone(), columns })
 }
 
-fn allowed(pair: &ColumnCast, casts: Casts) -> Result<()> {
-    let (from, to) = (&pair.from, &pair.to);
-    let what = || {
-        format!(
-            "column \"{}\" ({}) to \"{}\" ({})",
-            from.name(),
-            from.data_type(),
-            to.name(),
-            to.data_type()
-        )
-    };
-    match (pair.cast, casts) {
-        // DataX tells each value that its table has no place for.
-        (Cast::Impossible, Casts::DataX) if datax::has(from, to) => Ok(()),
-        (Cast::Impossible, _) => {
-            Err(Fault::user("mapping.impossible_cast", format!("{} cannot be cast", what()))
-                .hint("read or write the column as a text"))
-        }
-        (Cast::Lossy, Casts::Exact) => Err(Fault::user(
-            "mapping.lossy_cast",
-            format!("{} would change values", what()),
-        )
-        .hint(
-            "declare a type that keeps them, or allow it with \"setting\": {\"casts\": \"datax\"}",
-        )),
-        _ => Ok(()),
+/// A rule for a column that there is not was meant for another.
+fn rules_have_columns(settings: &Settings, to: &[Dataset]) -> Result<()> {
+    let has = |name: &str| to.iter().any(|dataset| dataset.schema.index_of(name).is_ok());
+    let Some(name) = settings.column_casts.keys().find(|name| !has(name)) else { return Ok(()) };
+    let fields = to.first().map(|dataset| dataset.schema.fields().iter());
+    let names = fields.into_iter().flatten().map(|field| field.name());
+    let names: Vec<_> = names.take(NAMES_MAX).map(|name| format!("\"{name}\"")).collect();
+    let message = format!("\"casts\" has a rule for \"{name}\", which the writer does not write");
+    Err(Fault::user("mapping.casts_column", message)
+        .hint(format!("columns are named as the writer has them: {}", names.join(", "))))
+}
+
+fn allowed(pair: &ColumnCast) -> Result<()> {
+    if pair.is_allowed() {
+        return Ok(());
     }
+    let (from, to) = (&pair.from, &pair.to);
+    let what = format!(
+        "column \"{}\" ({}) to \"{}\" ({})",
+        from.name(),
+        from.data_type(),
+        to.name(),
+        to.data_type()
+    );
+    if pair.cast == Cast::Impossible {
+        let fault = Fault::user("mapping.impossible_cast", format!("{what} cannot be cast"));
+        return Err(fault.hint("read or write the column as a text"));
+    }
+    Err(Fault::user("mapping.lossy_cast", format!("{what} would change values")).hint(format!(
+        "declare a type that keeps them, or allow it for this column with \"setting\": {{\"casts\": {{{:?}: \"lossy\"}}}}",
+        to.name()
+    )))
 }
 
 /// Which cast a pair of fields needs.
@@ -383,7 +405,8 @@ impl DatasetMapping {
         let mut keep = vec![true; count];
         let mut columns = Vec::with_capacity(self.columns.len());
         for (index, (pair, column)) in self.columns.iter().zip(batch.rows.columns()).enumerate() {
-            let done = convert(&pair.from, &pair.to, column, rules)?;
+            let rules = Rules { casts: pair.rule, ..rules.clone() };
+            let done = convert(&pair.from, &pair.to, column, &rules)?;
             for (row, misfit) in done.misfits {
                 if std::mem::replace(&mut keep[row], false) {
                     dirty.push((row, misfit.reason(pair, index)));

@@ -1,5 +1,6 @@
 //! What a run may use at most, and its default.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::job::{Casts, ErrorLimit, Rates, Transformer};
@@ -15,6 +16,8 @@ pub struct Settings {
     pub rates: Rates,
     pub error_limit: ErrorLimit,
     pub casts: Casts,
+    /// Other rules for some columns, by their names at the destination.
+    pub column_casts: BTreeMap<String, Casts>,
     /// IANA or GMT name for the casts between texts and instants; without one a text without a zone is in UTC.
     pub time_zone: Option<String>,
     /// What changes records between Reader and mapping, in order.
@@ -54,6 +57,7 @@ impl Default for Settings {
             rates: Rates::default(),
             error_limit: ErrorLimit::ZERO,
             casts: Casts::Exact,
+            column_casts: BTreeMap::new(),
             time_zone: None,
             transformers: Vec::new(),
             reader_digest: String::new(),
@@ -82,6 +86,7 @@ impl Settings {
             rates: job.rates,
             error_limit: job.error_limit,
             casts: job.casts,
+            column_casts: job.column_casts.clone(),
             time_zone: job.time_zone.clone(),
             ..Self::default()
         }

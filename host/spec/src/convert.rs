@@ -129,15 +129,27 @@ fn setting(settings: &Settings, speed_spot: &Spot, notes: &mut Notes) -> Value {
     let mut setting = json!({
         "speed": speed(settings, speed_spot, notes),
         "errorLimit": error_limit(&settings.error_limit),
-        "casts": match settings.casts {
-            Casts::Exact => "exact",
-            Casts::DataX => "datax",
-        },
+        "casts": casts(settings),
     });
     if let Some(zone) = &settings.time_zone {
         setting["common"] = json!({"column": {"timeZone": zone}});
     }
     setting
+}
+
+fn casts(settings: &Settings) -> Value {
+    if settings.column_casts.is_empty() {
+        return match settings.casts {
+            Casts::Exact => "exact".into(),
+            Casts::DataX => "datax".into(),
+        };
+    }
+    let word = |rule: &Casts| match rule {
+        Casts::Exact => Value::from("exact"),
+        Casts::DataX => "lossy".into(),
+    };
+    let columns = settings.column_casts.iter().map(|(name, rule)| (name.clone(), word(rule)));
+    Value::Object(std::iter::once(("*".into(), word(&settings.casts))).chain(columns).collect())
 }
 
 /// Script mode limits a job alone, in whole MB and in records.

@@ -3,6 +3,7 @@
 //! The kind of document decides the defaults: script mode allows no dirty record and exact casts only;
 //! DataX has no limit and its own table of conversions.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::job::{Casts, DocumentKind, ErrorLimit, Rate, Rates, Settings};
@@ -156,11 +157,13 @@ pub(crate) fn read(kind: DocumentKind, document: &Rc<Document>, notes: &mut Note
     common.judge_keys(&COMMON_KEYS, &COMMON_KEYS, notes);
     let column = common.section("column", notes);
     column.judge_keys(&COLUMN_KEYS, &["timeZone"], notes);
+    let (casts, column_casts) = casts(kind, &setting, notes);
     Settings {
         concurrent,
         rates,
         error_limit: error_limit(kind, &setting.section("errorLimit", notes), notes),
-        casts: casts(kind, &setting, notes),
+        casts,
+        column_casts,
         time_zone: time_zone(&column, notes),
     }
 }
@@ -367,26 +370,56 @@ fn by_strategy(strategy: &Value, limit: &Section<'_>, notes: &mut Notes) -> Erro
     }
 }
 
-fn casts(kind: DocumentKind, setting: &Section<'_>, notes: &mut Notes) -> Casts {
-    let default = match kind {
+/// The rule of all columns, and the other rules of some. Beside a word for all there is an object by
+/// column, with `*` for the rest, and a list of columns that may be lossy.
+fn casts(
+    kind: DocumentKind,
+    setting: &Section<'_>,
+    notes: &mut Notes,
+) -> (Casts, BTreeMap<String, Casts>) {
+    let mut rest = match kind {
         DocumentKind::Script => Casts::Exact,
         DocumentKind::DataX => Casts::DataX,
     };
+    let mut columns = BTreeMap::new();
     match setting.get("casts") {
-        None => default,
-        Some(Value::String(word)) if word.eq_ignore_ascii_case("exact") => Casts::Exact,
-        Some(Value::String(word)) if word.eq_ignore_ascii_case("datax") => Casts::DataX,
+        None => {}
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("exact") => rest = Casts::Exact,
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("datax") => rest = Casts::DataX,
+        Some(Value::Object(rules)) => {
+            for (column, rule) in rules {
+                match column_rule(rule) {
+                    Some(rule) if column == "*" => rest = rule,
+                    Some(rule) => drop(columns.insert(column.clone(), rule)),
+                    None => {
+                        let message = format!(
+                            "the rule of \"{column}\" is {rule}, none of \"exact\", \"lossy\""
+                        );
+                        let spot = setting.spot.key("casts").key(column);
+                        notes.faults.push(spot.fault("spec.setting", message).hint(
+                            "\"lossy\" allows a cast that changes values for this column alone",
+                        ));
+                    }
+                }
+            }
+        }
+        Some(Value::Array(names)) if names.iter().all(Value::is_string) => {
+            let names = names.iter().filter_map(Value::as_str);
+            columns.extend(names.map(|name| (name.to_owned(), Casts::DataX)));
+        }
         Some(other) => {
             let message = format!("\"casts\" is {other}, none of \"exact\", \"datax\"");
-            setting.wrong(
-                "casts",
-                message,
-                "\"exact\" refuses every cast that would change a value",
-                notes,
-            );
-            default
+            let hint = "\"exact\" refuses every cast that would change a value; {\"amount\": \"lossy\"} allows it for one column";
+            setting.wrong("casts", message, hint, notes);
         }
     }
+    (rest, columns)
+}
+
+fn column_rule(rule: &Value) -> Option<Casts> {
+    let word = rule.as_str()?;
+    let table = [("exact", Casts::Exact), ("lossy", Casts::DataX), ("datax", Casts::DataX)];
+    table.into_iter().find(|(known, _)| word.eq_ignore_ascii_case(known)).map(|(_, rule)| rule)
 }
 
 fn time_zone(column: &Section<'_>, notes: &mut Notes) -> Option<String> {

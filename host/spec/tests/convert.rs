@@ -125,6 +125,11 @@ fn settings_say_what_datax_leaves_unsaid() {
             32,
         ),
         (
+            json!({"errorLimit": {"record": 1}, "casts": {"*": "exact", "v": "lossy"}}),
+            json!({"record": 1}),
+            1,
+        ),
+        (
             json!({"errorLimit": {"percentage": 0.02}, "speed": {"channel": 4}}),
             json!({"percentage": 0.02}),
             4,
@@ -132,13 +137,14 @@ fn settings_say_what_datax_leaves_unsaid() {
     ];
     for (setting, limit, lanes) in table {
         let [reader, writer] = stream();
-        let text = datax(reader, writer, setting);
+        let text = datax(reader, writer, setting.clone());
         let text = text.replace("${x", "\\u0024{x");
         let [converted, _] = means_the_same(&text);
         let document: Value = serde_json::from_str(&converted.document).unwrap();
         assert_eq!(document["setting"]["errorLimit"], limit);
         assert_eq!(document["setting"]["speed"]["concurrent"], lanes);
-        assert_eq!(document["setting"]["casts"], "datax");
+        let casts = setting.get("casts").cloned().unwrap_or(json!("datax"));
+        assert_eq!(document["setting"]["casts"], casts);
     }
 }
 

@@ -378,6 +378,22 @@ fn settings_without_effect_are_told() {
 }
 
 #[test]
+fn casts_may_be_lossy_by_column() {
+    let rules =
+        |names: &[&str], rule| names.iter().map(|name| ((*name).to_owned(), rule)).collect();
+    let table = [
+        (json!({"amount": "lossy"}), Casts::Exact, rules(&["amount"], Casts::DataX)),
+        (json!(["a", "b"]), Casts::Exact, rules(&["a", "b"], Casts::DataX)),
+        (json!({"*": "lossy", "id": "exact"}), Casts::DataX, rules(&["id"], Casts::Exact)),
+    ];
+    for (casts, rest, columns) in table {
+        let (read, warnings) = settings(json!({ "casts": casts }));
+        assert_eq!((read.casts, read.column_casts), (rest, columns), "{casts}");
+        assert_eq!(warnings, [""; 0]);
+    }
+}
+
+#[test]
 fn keys_of_datax_that_nothing_reads_are_told() {
     let text = r#"{"entry": {"jvm": "-Xms1g"},
       "core": {"container": {"job": {"id": 1}}, "transport": {"chanel": {}, "channel": {"capacity": 512, "speed": {"bytes": 1}}}},

@@ -50,7 +50,7 @@ fn mapping_text(from: &Dataset, to: Option<&Dataset>, columns: &[ColumnCast]) ->
         .iter()
         .map(|pair| {
             let (from, to) = (dataset::type_text(&pair.from), dataset::type_text(&pair.to));
-            [pair.from.name().clone(), from, pair.to.name().clone(), to, cast_text(pair.cast)]
+            [pair.from.name().clone(), from, pair.to.name().clone(), to, cast_text(pair)]
         })
         .collect();
     text += &table::text(["from", "type", "to", "type", "cast"], &rows);
@@ -61,10 +61,12 @@ fn mapping_text(from: &Dataset, to: Option<&Dataset>, columns: &[ColumnCast]) ->
 }
 
 /// Marks what must be looked at, also without colour.
-fn cast_text(cast: Cast) -> String {
-    match cast {
-        Cast::Lossy | Cast::Impossible => format!("! {}", cast.word()),
-        Cast::Same | Cast::Exact | Cast::Checked => cast.word().into(),
+fn cast_text(pair: &ColumnCast) -> String {
+    let word = pair.cast.word();
+    match pair.cast {
+        Cast::Same | Cast::Exact | Cast::Checked => word.into(),
+        Cast::Lossy | Cast::Impossible if pair.is_allowed() => format!("! {word}, allowed"),
+        Cast::Lossy | Cast::Impossible => format!("! {word}, refused"),
     }
 }
 
@@ -123,6 +125,7 @@ fn pair_json(pair: &ColumnCast) -> Value {
         "from": dataset::field_json(&pair.from),
         "to": dataset::field_json(&pair.to),
         "cast": pair.cast.word(),
+        "allowed": pair.is_allowed(),
     })
 }
 

@@ -119,6 +119,33 @@ fn lossy_casts_need_the_jobs_word() {
 }
 
 #[test]
+fn a_lossy_cast_is_allowed_for_a_column_alone() {
+    let fields = |kind: DataType| {
+        let named = |name: &str| Field::new(name, kind.clone(), true);
+        dataset(vec![named("amount"), named("total")])
+    };
+    let (from, to) = ([fields(DataType::Float64)], [fields(DataType::Int64)]);
+    let rules = |names: &[&str]| Settings {
+        column_casts: names.iter().map(|name| ((*name).to_owned(), Casts::DataX)).collect(),
+        ..settings(Casts::Exact)
+    };
+    let refused = Mapping::new(&from, &to, &rules(&["amount"])).unwrap_err();
+    assert_eq!(refused.code, "mapping.lossy_cast");
+    let hint = refused.hint.unwrap();
+    assert!(hint.ends_with(r#""setting": {"casts": {"total": "lossy"}}"#), "{hint}");
+    let both = Mapping::new(&from, &to, &rules(&["amount", "total"])).unwrap();
+    assert!(both.note().unwrap().ends_with("used for \"amount\", \"total\""));
+    let kept = Settings {
+        column_casts: [("total".to_owned(), Casts::Exact)].into(),
+        ..settings(Casts::DataX)
+    };
+    assert!(Mapping::new(&from, &to, &kept).unwrap_err().message.contains("\"total\""));
+    let unknown = Mapping::new(&from, &to, &rules(&["amuont"])).unwrap_err();
+    assert_eq!(unknown.code, "mapping.casts_column");
+    assert!(unknown.hint.unwrap().ends_with("\"amount\", \"total\""));
+}
+
+#[test]
 fn counts_of_columns_must_be_equal() {
     let one = dataset(vec![field(DataType::Utf8)]);
     let two = dataset(vec![field(DataType::Utf8), Field::new("d", DataType::Utf8, true)]);

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
+use domain::job::Casts;
 use domain::port::{self, CommitMode, Prepared, Wishes};
 
 use super::*;
@@ -17,6 +18,7 @@ fn preview() -> Preview {
         from: Arc::clone(&from.schema.fields()[0]),
         to: Arc::clone(&to.schema.fields()[0]),
         cast: Cast::Lossy,
+        rule: Casts::Exact,
     };
     let split = Split {
         token: vec![],
@@ -50,12 +52,13 @@ fn a_plan_marks_lossy_casts() {
 clock: now
 dataset: orders -> out
   from    type     to      type   cast
-  amount  Float64  amount  Int32  ! lossy
+  amount  Float64  amount  Int32  ! lossy, refused
 splits: 12, and more as the run goes
 "
     );
     assert!(tail.ends_with("  and 2 others\ncommit: staged\n"), "{tail}");
     let object = json(&plan);
-    assert_eq!(object["datasets"][0]["columns"][0]["cast"], "lossy");
+    let pair = &object["datasets"][0]["columns"][0];
+    assert_eq!((&pair["cast"], &pair["allowed"]), (&json!("lossy"), &json!(false)));
     assert_eq!(object["splits"].as_array().unwrap().len(), 12);
 }
