@@ -1,4 +1,4 @@
-//! From arguments to a job whose two ends are granted: what `run`, `plan`, `check` and `discover`
+//! From arguments to a job whose ends are granted: what `run`, `plan`, `check` and `discover`
 //! have in common.
 
 use std::collections::BTreeSet;
@@ -225,7 +225,7 @@ pub(crate) async fn try_requirements(
 ) -> Result<(), Failure> {
     let locator = Locator::of_job(read);
     let mut faults = Vec::new();
-    for step in [&read.job.reader, &read.job.writer] {
+    for step in read.job.readers.iter().chain([&read.job.writer]) {
         let required = requirements(catalogue, &step.configuration).await;
         let fault = required.err();
         faults.extend(fault.map(|fault| locator.locate_in(step.configuration.side, fault)));
@@ -289,7 +289,8 @@ impl End {
 /// A job whose plug-ins may reach what they require.
 pub(crate) struct GrantedJob {
     pub(crate) read: spec::Read,
-    pub(crate) reader: End,
+    /// One for each source.
+    pub(crate) readers: Vec<End>,
     pub(crate) writer: End,
     pub(crate) locator: Locator,
 }
@@ -310,28 +311,33 @@ impl GrantedJob {
         }
         let named = |places: &[NamedPlace]| [places, allowed].concat();
         let locator = Locator::of_job(&read);
-        let (reader, writer) = (&read.job.reader.configuration, &read.job.writer.configuration);
-        let reader_end = End::granted(catalogue, reader, &named(&read.places.reader), base).await;
-        let writer_end = End::granted(catalogue, writer, &named(&read.places.writer), base).await;
-        let (reader, writer) = match (reader_end, writer_end) {
-            (Ok(reader), Ok(writer)) => (reader, writer),
-            (reader, writer) => {
-                let reader = reader.err().map(|fault| locator.locate_in(Side::Reader, fault));
-                let writer = writer.err().map(|fault| locator.locate_in(Side::Writer, fault));
-                let faults = reader.into_iter().chain(writer).collect();
-                return Err(Failure { faults, warnings: read.warnings });
+        let mut faults = Vec::new();
+        let mut readers = Vec::new();
+        for (step, places) in read.job.readers.iter().zip(&read.places.readers) {
+            let end = End::granted(catalogue, &step.configuration, &named(places), base).await;
+            match end {
+                Ok(end) => readers.push(end),
+                Err(fault) => faults.push(locator.locate_in(Side::Reader, fault)),
             }
-        };
-        Ok(Self { read, reader, writer, locator })
+        }
+        let writer = &read.job.writer.configuration;
+        match End::granted(catalogue, writer, &named(&read.places.writer), base).await {
+            Ok(writer) if faults.is_empty() => Ok(Self { read, readers, writer, locator }),
+            writer => {
+                let fault = writer.err().map(|fault| locator.locate_in(Side::Writer, fault));
+                faults.extend(fault);
+                Err(Failure { faults, warnings: read.warnings })
+            }
+        }
     }
 
-    /// By side, the reader's first.
+    /// By side, the readers' first.
     pub(crate) fn grants(&self) -> Vec<(&'static str, Grant)> {
         let of = |end: &End| {
             let word = end.side().word();
             end.grants.iter().map(|grant| (word, grant.clone())).collect::<Vec<_>>()
         };
-        [of(&self.reader), of(&self.writer)].concat()
+        self.readers.iter().chain([&self.writer]).flat_map(of).collect()
     }
 }
 
@@ -342,7 +348,7 @@ impl GrantedJob {
         ports: &P,
         store: P::Store,
     ) -> Engine<P::Store, P::Source, P::Destination> {
-        let (reader, writer) = (&self.reader, &self.writer);
+        let (reader, writer) = (&self.readers[0], &self.writer);
         let component = &writer.plugin.component;
         let destination = component.destination(writer.configuration.clone(), writer.reach.clone());
         let settings = engine::Settings {

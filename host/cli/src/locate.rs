@@ -10,7 +10,7 @@ use spec::{Lines, Moved};
 /// Knows where a job's steps stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Locator {
-    /// Reader, then writer; a data source by itself has one.
+    /// Readers, then writer; a data source by itself is one.
     ends: Vec<End>,
     lines: Lines,
 }
@@ -36,7 +36,9 @@ impl Locator {
             moved: moved.to_vec(),
         };
         let (job, moved) = (&read.job, &read.moved);
-        let ends = vec![end(&job.reader, &moved.reader), end(&job.writer, &moved.writer)];
+        let readers = job.readers.iter().zip(&moved.readers);
+        let mut ends: Vec<_> = readers.map(|(step, moved)| end(step, moved)).collect();
+        ends.push(end(&job.writer, &moved.writer));
         Self { ends, lines: read.lines.clone() }
     }
 

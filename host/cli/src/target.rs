@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::job::{self, End, GrantedJob, Said};
 use crate::locate::Locator;
 
-/// One or two ends, granted.
+/// The ends of a job, or a data source, granted.
 pub(crate) struct Target {
     pub(crate) ends: Vec<End>,
     pub(crate) locator: Locator,
@@ -44,7 +44,8 @@ impl Target {
         let read = job::read(host, said, catalogue, &document, sources, &said.given)?;
         let warnings = read.warnings.clone();
         let job = GrantedJob::new(catalogue, read, &document.folder, &said.allowed).await?;
-        Ok(Self { ends: vec![job.reader, job.writer], locator: job.locator, warnings })
+        let ends = job.readers.into_iter().chain([job.writer]).collect();
+        Ok(Self { ends, locator: job.locator, warnings })
     }
 
     async fn of_source(

@@ -14,11 +14,12 @@ pub enum DocumentKind {
     DataX,
 }
 
-/// A Reader, a Writer, what changes records between them, and how to run it all.
+/// Readers, a Writer, what changes records between them, and how to run it all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     pub kind: DocumentKind,
-    pub reader: Step,
+    /// One for each source, of one type; never empty.
+    pub readers: Vec<Step>,
     /// Each takes what the one before it gives.
     pub transformers: Vec<Transformer>,
     pub writer: Step,

@@ -116,7 +116,8 @@ pub struct Input<'a> {
 /// The places that the user named, by the step that may reach them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Places {
-    pub reader: Vec<NamedPlace>,
+    /// By reader.
+    pub readers: Vec<Vec<NamedPlace>>,
     pub writer: Vec<NamedPlace>,
 }
 
@@ -134,7 +135,8 @@ pub struct Moved {
 /// What moved, by the step it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MovedProperties {
-    pub reader: Vec<Moved>,
+    /// By reader.
+    pub readers: Vec<Vec<Moved>>,
     pub writer: Vec<Moved>,
 }
 
@@ -218,11 +220,11 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
         parameters_used: substituted.used(&values, &secret_parameters),
         secret_parameters,
         secret_keys,
-        moved: MovedProperties { reader: reader.moved, writer: writer.moved },
-        places: Places { reader: reader.places, writer: writer.places },
+        moved: MovedProperties { readers: vec![reader.moved], writer: writer.moved },
+        places: Places { readers: vec![reader.places], writer: writer.places },
         job: Job {
             kind: draft.kind,
-            reader: reader.step,
+            readers: vec![reader.step],
             transformers: draft.transformers,
             writer: writer.step,
             settings,

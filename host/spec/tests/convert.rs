@@ -60,7 +60,7 @@ fn meaning(job: &Job) -> Value {
             value(&configuration.parameter),
         ])
     };
-    json!([step(&job.reader), step(&job.writer)])
+    json!([step(&job.readers[0]), step(&job.writer)])
 }
 
 /// Both ways of writing it mean what it meant.

@@ -58,7 +58,7 @@ fn the_example_holds_as_it_stands() {
     assert_eq!(writer.parameter_place, "/steps/1/parameter");
     assert_eq!(writer.configuration.connection.expose(), "{}");
     assert_eq!(
-        read.places.reader,
+        read.places.readers[0],
         [folder("orders-*.csv", Access::Read, "/steps/0/parameter/path/0")]
     );
     assert_eq!(
@@ -88,14 +88,14 @@ fn data_sources_give_connections_and_places_and_keep_their_secrets() {
         json!({}),
     );
     let read = holds(&text, &[]);
-    let reader = &read.job.reader;
+    let reader = &read.job.readers[0];
     assert_eq!(reader.connection_place, "datasources.json#/warehouse/properties");
     let connection = json_of(reader.configuration.connection.expose());
     assert_eq!(connection["password"], "s3cret");
     assert_eq!(connection["port"], 5433, "a number written as a text is normalised");
     assert_eq!(json_of(&reader.configuration.connection_blanked)["password"], "");
     assert_eq!(
-        read.places.reader,
+        read.places.readers[0],
         [tcp("127.0.0.1", 5433, "datasources.json#/warehouse/properties/host")]
     );
     assert_eq!(json_of(&reader.configuration.parameter), json!({"table": "t", "column": ["a"]}));
@@ -123,8 +123,11 @@ fn inline_connections_move_out_of_the_parameters() {
         json!({}),
     );
     let read = holds(&text, &[]);
-    assert_eq!(json_of(&read.job.reader.configuration.parameter), json!({"querySql": "select 1"}));
-    assert_eq!(read.places.reader, [usual("h", 5432, "/steps/0/parameter/host")]);
+    assert_eq!(
+        json_of(&read.job.readers[0].configuration.parameter),
+        json!({"querySql": "select 1"})
+    );
+    assert_eq!(read.places.readers[0], [usual("h", 5432, "/steps/0/parameter/host")]);
     assert_eq!(
         warnings(&read),
         [
@@ -172,7 +175,7 @@ fn datax_jobs_hold_with_their_own_defaults() {
     assert_eq!(settings.error_limit, ErrorLimit { records: None, share: Some(0.02) });
     assert_eq!(settings.casts, Casts::DataX);
     assert_eq!(settings.time_zone.as_deref(), Some("GMT+8"));
-    let reader = &read.job.reader;
+    let reader = &read.job.readers[0];
     assert_eq!(
         json_of(reader.configuration.connection.expose()),
         json!({"username": "etl", "password": "a\"b", "host": "a.example", "database": "shop"})
@@ -182,7 +185,7 @@ fn datax_jobs_hold_with_their_own_defaults() {
         json!({"column": ["id", "'20251031'", "'20251031'"], "splitPk": "id", "table": ["orders"]})
     );
     let origin = "/job/content/0/reader/parameter/connection/0/jdbcUrl/0";
-    assert_eq!(read.places.reader, [usual("a.example", 5432, origin)]);
+    assert_eq!(read.places.readers[0], [usual("a.example", 5432, origin)]);
     assert_eq!(
         read.places.writer,
         [folder("/data/out", Access::Write, "/job/content/0/writer/parameter/path")]
@@ -202,14 +205,14 @@ fn datax_jobs_hold_with_their_own_defaults() {
 fn properties_that_moved_are_found_where_they_were_written() {
     let read = holds(DATAX, &["pw=x"]);
     let moved = |from: &str| {
-        let found = read.moved.reader.iter().find(|moved| moved.from == from).unwrap();
+        let found = read.moved.readers[0].iter().find(|moved| moved.from == from).unwrap();
         (found.to.as_str(), found.whole)
     };
     let entry = "/job/content/0/reader/parameter/connection/0";
     assert_eq!(moved("/parameter/table"), (format!("{entry}/table").as_str(), false));
     assert_eq!(moved("/connection/host"), (format!("{entry}/jdbcUrl/0").as_str(), true));
     // The connection stands among the parameters, so its own keys are where they seem to be.
-    assert!(read.moved.reader.iter().all(|moved| moved.from != "/connection/username"));
+    assert!(read.moved.readers[0].iter().all(|moved| moved.from != "/connection/username"));
     assert!(read.moved.writer.is_empty());
 }
 
@@ -251,7 +254,7 @@ fn stream_to_stream_holds_with_both_names() {
     let read = holds(text, &[]);
     assert_eq!(read.job.settings.error_limit, ErrorLimit { records: Some(0), share: None });
     assert_eq!(json_of(&read.job.writer.configuration.parameter)["print"], true);
-    assert!(read.places.reader.is_empty() && read.places.writer.is_empty());
+    assert!(read.places.readers[0].is_empty() && read.places.writer.is_empty());
 }
 
 fn settings(setting: Value) -> (domain::job::Settings, Vec<String>) {
@@ -463,7 +466,7 @@ fn parameters_stand_anywhere_and_unused_ones_are_told() {
       {"stepType": "file", "category": "writer", "name": "W", "parameter": {"path": "${bdp.system.cyctime}/$[hh24]/\u0024{x}", "fileName": "${quote}"}}],
       "order": {"hops": [{"from": "R", "to": "W"}]}}"#;
     let read = holds(text, &["rows=10", "columns=[{\"value\": 1}]", "quote='a\"b'", "idle=1"]);
-    let reader = json_of(&read.job.reader.configuration.parameter);
+    let reader = json_of(&read.job.readers[0].configuration.parameter);
     assert_eq!(reader, json!({"sliceRecordCount": 10, "column": [{"value": 1}]}));
     let writer = json_of(&read.job.writer.configuration.parameter);
     assert_eq!(writer, json!({"path": "20251101023045/$[hh24]/${x}", "fileName": "a\"b"}));
