@@ -1,6 +1,6 @@
 //! Lines for the log of the run. Never rows, never secrets.
 
-use crate::bindings::airlock::connector::log::{Level, write};
+use crate::bindings::airlock::connector::log::{self, Level, write};
 
 pub fn error(message: &str) {
     write(Level::Error, message);
@@ -16,4 +16,9 @@ pub fn info(message: &str) {
 
 pub fn debug(message: &str) {
     write(Level::Debug, message);
+}
+
+/// A statement that is about to be sent to the service; see the contract's `log.statement`.
+pub fn statement(text: &str, series: Option<&str>) {
+    log::statement(text, series);
 }

@@ -35,6 +35,19 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+impl Command {
+    /// Whether the statements of plug-ins are to be shown.
+    pub(crate) fn explains(&self) -> bool {
+        match self {
+            Self::Run(arguments) => arguments.sandboxed.explain,
+            Self::Plan(arguments) => arguments.explain,
+            Self::Check(arguments) => arguments.explain,
+            Self::Discover(arguments) => arguments.target.explain,
+            _ => false,
+        }
+    }
+}
+
 impl Arguments {
     /// Those of this process.
     ///
@@ -103,6 +116,9 @@ pub(crate) enum Command {
     /// Look at the dirty records of a run
     #[command(subcommand, arg_required_else_help = true)]
     Dirty(DirtyCommand),
+    /// Look at, or set, where the next run of a job goes on
+    #[command(subcommand, arg_required_else_help = true)]
+    Watermark(WatermarkCommand),
     /// Look whether this machine has what a run needs
     Doctor(LimitArguments),
     /// Write a completion script for a shell to standard output
@@ -157,6 +173,9 @@ pub(crate) struct GrantArguments {
 pub(crate) struct SandboxedJobArguments {
     #[command(flatten)]
     pub(crate) job: JobArguments,
+    /// Show the statements that plug-ins sent to databases, of those that differ only in values the first
+    #[arg(long)]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) grants: GrantArguments,
     #[command(flatten)]
@@ -199,6 +218,9 @@ pub(crate) struct TargetArguments {
     pub(crate) target: PathBuf,
     #[command(flatten)]
     pub(crate) input: InputArguments,
+    /// Show the statements that plug-ins sent to databases, of those that differ only in values the first
+    #[arg(long)]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) grants: GrantArguments,
     #[command(flatten)]
@@ -320,6 +342,34 @@ pub(crate) struct ConvertArguments {
     /// Bring in a plug-in that is not built in (repeatable)
     #[arg(long = "plugin", value_name = "FILE")]
     pub(crate) plugins: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WatermarkCommand {
+    /// Show the highest values that the runs of a job have read
+    Show(WatermarkShowArguments),
+    /// Forget them, so that the next run reads from the beginning, or set one
+    Reset(WatermarkResetArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WatermarkShowArguments {
+    /// The job document
+    #[arg(value_name = "JOB")]
+    pub(crate) job: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WatermarkResetArguments {
+    /// The job document
+    #[arg(value_name = "JOB")]
+    pub(crate) job: PathBuf,
+    /// Let the next run read what lies above this value
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// Only this mark, as "airlock watermark show" names it [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mark: Option<String>,
 }
 
 #[derive(Args, Debug)]

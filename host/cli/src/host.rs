@@ -1,11 +1,13 @@
 //! What every command needs of this process: how to speak, where its files are, what time it is.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::fault::Result;
 use jiff::Zoned;
 use sandbox::OnHostCall;
+use serde_json::Value;
 use spec::Clock;
 
 use crate::arguments::Common;
@@ -13,7 +15,9 @@ use crate::console::Console;
 use crate::environment::Environment;
 use crate::folders::Folders;
 use crate::job::GuestOutput;
+use crate::render::escape;
 use crate::signals::Stop;
+use crate::terminal;
 
 /// One process of the command line.
 pub(crate) struct Host {
@@ -33,11 +37,39 @@ impl Host {
         console: Console,
         environment: Environment,
         stop: Stop,
+        output: GuestOutput,
         on_host_call: Option<OnHostCall>,
     ) -> Self {
         let (state_dir, now) = (common.state_dir, Zoned::now());
-        let guest_output = Arc::new(GuestOutput::new(console.format, stop.clone()));
+        let guest_output = Arc::new(output);
         Self { console, environment, guest_output, state_dir, now, stop, on_host_call }
+    }
+
+    /// A result, and behind it the statements of plug-ins where they were asked for.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    pub(crate) fn result(
+        &self,
+        text: impl FnOnce() -> String,
+        json: impl FnOnce() -> Value,
+    ) -> io::Result<()> {
+        let Some(statements) = &self.guest_output.statements else {
+            return self.console.result(text, json);
+        };
+        let json = || {
+            let mut object = json();
+            object["statements"] = statements.json();
+            object
+        };
+        self.console.result(|| text() + &statements.text(), json)
+    }
+
+    /// The statements of a command that has no result.
+    pub(crate) fn say_statements(&self) {
+        if let Some(statements) = &self.guest_output.statements {
+            terminal::say(&escape::lines(&statements.text()));
+        }
     }
 
     /// # Errors

@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::locate::{self, Locator};
 use crate::ports::Ports;
 use crate::signals::Stop;
+use crate::statements::Statements;
 use crate::{grants, terminal};
 
 /// Parameters and clock that a document is read with.
@@ -146,17 +147,20 @@ pub(crate) fn read_limits(arguments: &LimitArguments) -> Result<Limits, Vec<Faul
     if faults.is_empty() { Ok(limits) } else { Err(faults) }
 }
 
-/// What a guest prints is data; beside a JSON object it would be in the way.
+/// What a guest prints is data; beside a JSON object it would be in the way. Its statements are kept.
 pub(crate) struct GuestOutput {
     format: Format,
     stop: Stop,
+    /// Where they were asked for.
+    pub(crate) statements: Option<Statements>,
     /// Why rows that a guest printed were lost.
     lost: OnceLock<Fault>,
 }
 
 impl GuestOutput {
-    pub(crate) fn new(format: Format, stop: Stop) -> Self {
-        Self { format, stop, lost: OnceLock::new() }
+    pub(crate) fn new(format: Format, stop: Stop, explains: bool) -> Self {
+        let statements = explains.then(Statements::default);
+        Self { format, stop, statements, lost: OnceLock::new() }
     }
 
     /// Why rows that a guest printed were lost, where some were.
@@ -177,6 +181,16 @@ impl Output for GuestOutput {
         if let Err(error) = written {
             self.lost.get_or_init(|| failure::of_output(&error));
             self.stop.ask();
+        }
+    }
+
+    fn takes_statements(&self) -> bool {
+        self.statements.is_some()
+    }
+
+    fn statement(&self, statement: sandbox::Statement<'_>) {
+        if let Some(statements) = &self.statements {
+            statements.add(&statement);
         }
     }
 }

@@ -35,6 +35,7 @@ mod render;
 mod run_id;
 mod shell;
 mod signals;
+mod statements;
 mod target;
 mod terminal;
 
@@ -52,6 +53,7 @@ use console::Console;
 use environment::Environment;
 use failure::Ending;
 use host::Host;
+use job::GuestOutput;
 use signals::{Signals, Stop};
 
 /// Runs one command of the command line, with `ports` around what the engine drives.
@@ -109,8 +111,11 @@ async fn dispatch<P: Ports>(
     stop: Stop,
 ) -> Ending {
     let ports = Arc::new(ports);
-    let host = Host::new(arguments.common, console, environment, stop, ports.on_host_call());
-    match &arguments.command {
+    let explains = arguments.command.explains();
+    let output = GuestOutput::new(console.format, stop.clone(), explains);
+    let on_host_call = ports.on_host_call();
+    let host = Host::new(arguments.common, console, environment, stop, output, on_host_call);
+    let ended = match &arguments.command {
         Command::Run(arguments) => Box::pin(commands::run::run(&host, &*ports, arguments)).await,
         Command::Validate(arguments) => commands::validate::validate(&host, arguments).await,
         Command::Plan(arguments) => Box::pin(commands::plan::plan(&host, &*ports, arguments)).await,
@@ -122,9 +127,14 @@ async fn dispatch<P: Ports>(
         Command::Runs(arguments) => commands::runs::runs(&host, arguments).await,
         Command::Convert(arguments) => commands::convert::convert(&host, arguments).await,
         Command::Dirty(command) => commands::dirty::dirty(&host, command).await,
+        Command::Watermark(command) => commands::watermark::watermark(&host, command).await,
         Command::Doctor(arguments) => commands::doctor::doctor(&host, arguments).await,
         Command::Completions(arguments) => commands::completions::completions(arguments),
+    };
+    if ended.is_err() {
+        host.say_statements();
     }
+    ended
 }
 
 /// Tells why a command ended early, and answers the exit code.

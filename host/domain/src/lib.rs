@@ -10,6 +10,7 @@
 //! Begin with [`port`], then [`mark`], then [`run`].
 
 pub mod batch;
+pub mod bookmark;
 pub mod books;
 pub mod configuration;
 pub mod dataset;
@@ -22,6 +23,7 @@ pub mod port;
 pub mod run;
 
 pub use batch::Batch;
+pub use bookmark::Bookmark;
 pub use configuration::{Configuration, Secret, Side};
 pub use dataset::{Dataset, FlatField};
 pub use fault::{Fault, FaultDomain, Result, Retry};

@@ -258,8 +258,10 @@ pub trait Store: Send + Sync + 'static {
     fn load(&self, run: &RunId) -> impl Answering<RunRecord>;
     /// The newest run of a document that has not ended.
     fn newest_unfinished(&self, document: &str) -> impl Answering<Option<RunId>>;
+    /// What the next run of a document reads `since`: see [`crate::bookmark`].
+    fn bookmarks(&self, document: &str) -> impl Answering<Vec<Position>>;
     /// Applies `run::step`, and stores state and cause together (invariant 6). `Started` raises the
-    /// attempt's epoch.
+    /// attempt's epoch; a step to `Succeeded` renews the document's bookmarks by those of the tasks.
     fn happened(
         &self,
         run: &RunId,

@@ -9,7 +9,7 @@ use domain::port::{
     Source, Store, TaskRecord, Writer,
 };
 use domain::run::{RunEvent, RunState};
-use domain::{Counts, Dataset, Fault, FaultDomain, Result, RunId};
+use domain::{Counts, Dataset, Fault, FaultDomain, Result, RunId, bookmark};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -68,6 +68,8 @@ pub struct Summary {
     /// How long readers waited because of the job's rates, over all lanes. Writers wait meanwhile, so
     /// `waited_reader` has this time too.
     pub waited_throttle: Duration,
+    /// What is read of the datasets that are read in part, in words.
+    pub watermarks: Vec<String>,
     /// For people: what the counts alone don't say.
     pub notes: Vec<String>,
     pub fault: Option<Fault>,
@@ -151,6 +153,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let record = self.store.load(run).await;
         let tasks = self.store.tasks(run).await.unwrap_or_default();
         let seen = self.progress.seen();
+        let watermarks = record.as_ref().ok().map(watermarks).unwrap_or_default();
         let casts = record.as_ref().ok().and_then(|record| self.casts(record));
         let (state, commit_mode) = match record {
             Ok(record) => (record.state, record.prepared.map(|prepared| prepared.commit_mode)),
@@ -187,6 +190,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             waited_reader: Duration::from_micros(seen.waited_reader_us),
             waited_writer: Duration::from_micros(seen.waited_writer_us),
             waited_throttle,
+            watermarks,
             notes: casts.into_iter().chain(self.notes(commit_mode, &tasks)).chain(paced).collect(),
             fault,
         }
@@ -284,9 +288,9 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         if let Some(plan) = &record.plan {
             return Ok((plan.clone(), None));
         }
-        let mut tries = Tries::default();
+        let mut tries = Tries::of_first_contact();
         let (plan, mut planner) = loop {
-            match self.try_plan().await {
+            match self.try_plan(&record.new.document).await {
                 Ok(made) => break made,
                 Err(fault) => self.wait(&mut tries, fault).await?,
             }
@@ -295,10 +299,11 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         Ok((plan, Some(planner)))
     }
 
-    async fn try_plan(&self) -> Result<(Plan, Planner<R>)> {
+    async fn try_plan(&self, document: &str) -> Result<(Plan, Planner<R>)> {
         let within = |fault: Fault| fault.within("reader");
+        let since = self.store.bookmarks(document).await?;
         let mut planner = self.source.connect().await.map_err(within)?;
-        let plan = planner.plan(self.settings.concurrent, &[]).await.map_err(within)?;
+        let plan = planner.plan(self.settings.concurrent, &since).await.map_err(within)?;
         Ok((plan, Kept::new(Reads(planner)).await?))
     }
 
@@ -319,7 +324,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         if let Some(prepared) = &record.prepared {
             return Ok(prepared.clone());
         }
-        let mut tries = Tries::default();
+        let mut tries = Tries::of_first_contact();
         let prepared = loop {
             match self.try_prepare(attempt, plan).await {
                 Ok(prepared) => break prepared,
@@ -466,6 +471,12 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             )],
         }
     }
+}
+
+fn watermarks(record: &RunRecord) -> Vec<String> {
+    let datasets = record.plan.iter().flat_map(|plan| &plan.datasets);
+    let pairs = datasets.flat_map(|dataset| &dataset.metadata);
+    pairs.filter(|(key, _)| key == bookmark::METADATA).map(|(_, text)| text.clone()).collect()
 }
 
 /// Whether the same again would fail again, so that the run is broken for good.

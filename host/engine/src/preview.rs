@@ -29,11 +29,12 @@ pub struct Preview {
 }
 
 impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
-    /// Plans the run and looks at the destination.
-    pub async fn preview(&self) -> Result<Preview> {
+    /// Plans a run of a document and looks at the destination.
+    pub async fn preview(&self, document: &str) -> Result<Preview> {
+        let since = self.store.bookmarks(document).await?;
         let within = |who: &'static str| move |fault: domain::Fault| fault.within(who);
         let mut reader = self.source.connect().await.map_err(within("reader"))?;
-        let plan = reader.plan(self.settings.concurrent, &[]).await.map_err(within("reader"))?;
+        let plan = reader.plan(self.settings.concurrent, &since).await.map_err(within("reader"))?;
         let splits = reader.splits(&plan.start, SPLITS_MAX).await.map_err(within("reader"))?;
         let processing = Processing::new(&plan.datasets, &self.settings)?;
         let datasets = processing.datasets();

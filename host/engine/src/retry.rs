@@ -11,23 +11,32 @@ const WISHED_MAX: Duration = Duration::from_secs(600);
 
 /// Counts tries in a row without progress.
 #[derive(Debug, Default)]
-pub(crate) struct Tries(u32);
+pub(crate) struct Tries {
+    count: u32,
+    /// Nothing was reached yet, so the fault may well be in the document.
+    is_first_contact: bool,
+}
 
 impl Tries {
+    pub(crate) fn of_first_contact() -> Self {
+        Self { count: 0, is_first_contact: true }
+    }
+
     /// Something went forward: the next fault is a first one again.
     pub(crate) fn progressed(&mut self) {
-        self.0 = 0;
+        self.count = 0;
     }
 
     /// The wait before the next try, or the fault where there is none.
     pub(crate) fn again(&mut self, fault: Fault, settings: &Settings) -> Result<Duration, Fault> {
         let Retry::After(wished) = fault.retry else { return Err(fault) };
-        if self.0 >= settings.retries {
-            let tries = self.0 + 1;
+        let retries = if self.is_first_contact { settings.first_retries } else { settings.retries };
+        if self.count >= retries {
+            let tries = self.count + 1;
             return Err(fault.within(format!("given up after {tries} tries")));
         }
-        let backoff = settings.backoff.saturating_mul(1 << self.0.min(16));
-        self.0 += 1;
+        let backoff = settings.backoff.saturating_mul(1 << self.count.min(16));
+        self.count += 1;
         let wished = wished.min(WISHED_MAX);
         Ok(wished.max(backoff).min(settings.backoff_max.max(wished)))
     }
@@ -56,5 +65,20 @@ mod tests {
         assert_eq!(tries.again(wished, &settings), Ok(Duration::from_secs(60)));
         let endless = Fault::external("x", "x").retry_after(Duration::MAX);
         assert_eq!(tries.again(endless, &settings), Ok(WISHED_MAX));
+    }
+
+    #[test]
+    fn a_server_may_be_away_for_a_minute_once_it_was_reached() {
+        let settings = Settings::default();
+        let fault = || Fault::external("net.refused", "refused").retry_after(Duration::ZERO);
+        let waited = |mut tries: Tries| -> Duration {
+            std::iter::from_fn(|| tries.again(fault(), &settings).ok()).sum()
+        };
+        let seconds = |tries| waited(tries).as_secs();
+        assert!((60..120).contains(&seconds(Tries::default())));
+        assert!(
+            (10..20).contains(&seconds(Tries::of_first_contact())),
+            "a wrong port is told soon"
+        );
     }
 }

@@ -41,8 +41,11 @@ pub struct Settings {
     pub commit_every_max: Duration,
     /// Bytes that a lane keeps of what the destination has neither taken nor made durable.
     pub uncommitted_bytes: u64,
-    /// How often a call or a task is tried again in a row without progress.
+    /// How often a call or a task is tried again in a row without progress: with the backoff, long enough
+    /// for a server to be restarted.
     pub retries: u32,
+    /// The same before rows move, while a wrong address is likelier than a restart.
+    pub first_retries: u32,
     /// The first wait of the backoff, which doubles up to `backoff_max`.
     pub backoff: Duration,
     pub backoff_max: Duration,
@@ -70,7 +73,8 @@ impl Default for Settings {
             commit_bytes_max: 1 << 30,
             commit_every_max: Duration::from_secs(600),
             uncommitted_bytes: 64 << 20,
-            retries: 5,
+            retries: 8,
+            first_retries: 5,
             backoff: Duration::from_millis(500),
             backoff_max: Duration::from_secs(30),
             wait: Duration::from_millis(500),

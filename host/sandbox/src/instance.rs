@@ -92,7 +92,7 @@ impl Instance {
         let limits = &factory.limits;
         let slot = slot(factory).await?;
         let state =
-            State::new(&factory.title, reach, &secrets, limits, Arc::clone(&factory.output))?;
+            State::new(&factory.title, side, reach, &secrets, limits, Arc::clone(&factory.output))?;
         let mut store = Store::new(factory.pre.engine(), state);
         store.limiter(|state| &mut state.ledger);
         store.set_hostcall_fuel(limits.message_bytes as usize);

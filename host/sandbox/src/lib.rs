@@ -39,6 +39,7 @@ mod reach;
 mod secrets;
 mod source;
 mod state;
+mod statements;
 mod stdio;
 mod stored;
 mod text;
@@ -59,6 +60,7 @@ pub use inspect::Faces;
 pub use limits::{LimitRow, Limits, Unit};
 pub use reach::Reach;
 pub use source::{GuestReader, GuestSource};
+pub use statements::Statement;
 pub use stdio::{Discard, Output};
 
 use cache::Cache;
@@ -70,7 +72,7 @@ pub struct Settings {
     /// Where compiled code is kept; `None` compiles anew in each process.
     pub cache_dir: Option<PathBuf>,
     pub limits: Limits,
-    /// Where the standard output of guests goes.
+    /// Where the standard output of guests goes, and their statements.
     pub output: Arc<dyn Output>,
     /// Called before every host call of every guest, such as to stop there for a test; `None` costs
     /// nothing.

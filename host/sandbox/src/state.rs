@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::Dir;
 use domain::grant::Access;
-use domain::{Fault, Result};
+use domain::{Fault, Result, Side};
 use std::os::fd::AsRawFd;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::network::Network;
 use crate::reach::Reach;
 use crate::secrets::Secrets;
+use crate::statements::Statements;
 use crate::stdio::{Level, Log, Output, Sink, Stderr, Stdout};
 
 /// Random bytes that a guest may ask for at a time.
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub(crate) limits: Arc<Limits>,
     log: Arc<Mutex<Log>>,
     stderr: Arc<Mutex<Stderr>>,
+    statements: Statements,
 }
 
 /// Ticks on the processor: one for each time that the guest was found running.
@@ -63,6 +65,7 @@ impl State {
     /// Opens what `reach` says, and nothing else: no environment, no arguments, no datagrams.
     pub(crate) fn new(
         plugin: &str,
+        side: Option<Side>,
         reach: &Reach,
         secrets: &Secrets,
         limits: &Arc<Limits>,
@@ -70,6 +73,7 @@ impl State {
     ) -> Result<Self> {
         let log = Arc::new(Mutex::new(Log::new(plugin, secrets.clone(), limits)));
         let stderr = Arc::new(Mutex::new(Stderr::new(Arc::clone(&log), secrets.clone())));
+        let statements = Statements::new(Arc::clone(&output), plugin, side, secrets.clone());
         let stdout = Arc::new(Mutex::new(Stdout::new(output, plugin, secrets.clone(), limits)));
         let network = Arc::new(Network::new(reach.endpoints.clone(), limits.name_lookup));
         let mut builder = WasiCtx::builder();
@@ -110,6 +114,7 @@ impl State {
             limits: Arc::clone(limits),
             log,
             stderr,
+            statements,
         })
     }
 
@@ -169,6 +174,11 @@ impl log::Host for State {
             log::Level::Debug => Level::Debug,
         };
         self.log().line(level, &message);
+        Ok(())
+    }
+
+    fn statement(&mut self, text: String, series: Option<String>) -> wasmtime::Result<()> {
+        self.statements.tell(&text, series.as_deref());
         Ok(())
     }
 }

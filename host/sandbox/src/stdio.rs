@@ -10,12 +10,20 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::limits::{self, Limits};
 use crate::secrets::Secrets;
+use crate::statements::Statement;
 use crate::text;
 
-/// Where a guest's standard output goes.
+/// Where a guest's standard output goes, and the statements that it sends to its service.
 pub trait Output: Send + Sync + 'static {
     /// Takes some text: escaped but for line ends and tabs, in the order the guest wrote it.
     fn write(&self, text: &str);
+
+    /// Whether anybody asked for statements.
+    fn takes_statements(&self) -> bool {
+        false
+    }
+
+    fn statement(&self, _statement: Statement<'_>) {}
 }
 
 /// An output that keeps nothing.

@@ -1,8 +1,8 @@
 //! Where a run's books are kept: the only crate that knows a database.
 //!
 //! [`SqliteStore`] is the port `domain::port::Store` on one SQLite file in the state folder of one
-//! user: runs with their states and events, tasks with their marks, dirty records. [`RunLock`] says
-//! that the process of a run lives.
+//! user: runs with their states and events, tasks with their marks, dirty records, bookmarks. [`RunLock`]
+//! says that the process of a run lives.
 //!
 //! What is not here: decisions. Which state follows, which epoch is fenced and which mark is further is
 //! decided in `domain` (`run`, `books`); a call here loads a record, lets it decide, and writes it down
@@ -11,6 +11,7 @@
 //! Begin with [`sqlite`], then `schema` for the tables; `rows` is how domain words stand in
 //! them, `queries` what people ask.
 
+mod bookmarks;
 mod fault;
 mod lock;
 mod queries;

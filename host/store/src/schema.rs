@@ -23,7 +23,8 @@ const LOG_PAUSE: Duration = Duration::from_millis(20);
 
 /// Each entry brings a file from the format of its index to the next (`PRAGMA user_version`). Entries
 /// are never changed after a release, only added.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE run (
         id          TEXT PRIMARY KEY,
         document    TEXT NOT NULL,
@@ -85,7 +86,18 @@ const MIGRATIONS: [&str; 1] = ["
         named      TEXT              -- or this, JSON
     ) STRICT;
     CREATE INDEX dirty_by_mark ON dirty (run, task, sequence);
-    "];
+    ",
+    "
+    -- Where the next run of a document goes on.
+    CREATE TABLE bookmark (
+        document   TEXT NOT NULL,
+        number     INTEGER NOT NULL,
+        position   BLOB NOT NULL,
+        created_ms INTEGER NOT NULL, -- of the run that gave it
+        PRIMARY KEY (document, number)
+    ) STRICT, WITHOUT ROWID;
+    ",
+];
 
 /// Opens the books under `state`; what is missing is made, for its owner alone.
 pub(crate) fn open(state: &Path) -> Result<(PathBuf, Connection)> {

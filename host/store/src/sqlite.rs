@@ -6,9 +6,10 @@ use domain::port::{
     Dirty, DirtyRecord, Done, NewRun, Plan, Prepared, RunRecord, Split, Splits, Store, TaskRecord,
 };
 use domain::run::{RunEvent, RunState};
-use domain::{Epoch, Fault, Mark, Result, RunId, TaskIndex, books};
+use domain::{Epoch, Fault, Mark, Position, Result, RunId, TaskIndex, books};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
+use crate::bookmarks;
 use crate::fault::Trouble;
 use crate::rows::{self, CountsRow, FaultRow, PlanRow, PreparedRow};
 use crate::schema;
@@ -31,7 +32,7 @@ impl SqliteStore {
     }
 
     /// One transaction, durable when it answers; nothing of it happens where `job` fails.
-    async fn transact<T: Send + 'static>(
+    pub(crate) async fn transact<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T> {
@@ -74,6 +75,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn bookmarks(&self, document: &str) -> Result<Vec<Position>> {
+        let document = document.to_owned();
+        let kept = self.worker.call(move |books| bookmarks::of(books, &document)).await?;
+        Ok(kept.into_iter().map(|bookmark| bookmark.position).collect())
+    }
+
     async fn happened(
         &self,
         run: &RunId,
@@ -86,6 +93,9 @@ impl Store for SqliteStore {
             record.happen(event, cause.as_ref())?;
             update_state(books, &record)?;
             insert_event(books, &record, event, cause.as_ref())?;
+            if record.state == RunState::Succeeded {
+                bookmarks::renew(books, &record.new)?;
+            }
             Ok(record)
         })
         .await

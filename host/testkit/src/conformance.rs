@@ -24,6 +24,7 @@ pub async fn store_conformance<S: Store>(make: impl Fn() -> S) {
     fences_older_epochs(&make()).await;
     keeps_the_furthest_mark(&make()).await;
     completes_once(&make()).await;
+    keeps_the_bookmarks_of_runs_that_succeed(&make()).await;
     drops_dirty_records_behind_a_mark(&make()).await;
     knows_what_it_does_not_know(&make()).await;
 }
@@ -258,6 +259,34 @@ async fn completes_once<S: Store>(store: &S) {
     store.complete(&run, 0, epoch, &other).await.expect("done before");
     let tasks = store.tasks(&run).await.expect("tasks");
     assert_eq!((&tasks[0].done, &tasks[1].done), (&Some(done), &None), "the first counts");
+}
+
+async fn keeps_the_bookmarks_of_runs_that_succeed<S: Store>(store: &S) {
+    // Each run has one task, which gives a bookmark.
+    let play = async |id: &str, created_ms: i64, bookmark: &[u8], last: RunEvent| {
+        let run = new_run(id, "/job.json", created_ms);
+        store.record(&run).await.expect("recorded");
+        store.happened(&run.id, RunEvent::Started, None).await.expect("started");
+        store.add_splits(&run.id, &splits(0..2, true)).await.expect("added");
+        let epoch = store.claim(&run.id, 0).await.expect("claimed").epoch;
+        let done = Done {
+            counts: Counts::default(),
+            receipt: Vec::new(),
+            bookmark: Some(bookmark.to_vec()),
+        };
+        store.complete(&run.id, 0, epoch, &done).await.expect("done");
+        for event in [RunEvent::TasksDone, last] {
+            store.happened(&run.id, event, None).await.expect("a step");
+        }
+        store.bookmarks("/job.json").await.expect("bookmarks")
+    };
+    assert_eq!(store.bookmarks("/job.json").await, Ok(Vec::new()));
+    assert_eq!(play("r2", 2, b"t.id=5", RunEvent::Finished).await, [b"t.id=5"]);
+    assert_eq!(play("r3", 3, b"t.id=6", RunEvent::Stopped).await, [b"t.id=5"], "unfinished");
+    assert_eq!(play("r1", 1, b"t.id=4", RunEvent::Finished).await, [b"t.id=5"], "older");
+    let both: [&[u8]; 2] = [b"t.id=5", b"u.id=7"];
+    assert_eq!(play("r4", 4, b"u.id=7", RunEvent::Finished).await, both);
+    assert_eq!(store.bookmarks("/other.json").await, Ok(Vec::new()));
 }
 
 /// The port cannot list dirty records, so this shows only that the calls are taken.

@@ -22,6 +22,7 @@ pub enum Operation {
     StoreRecord,
     StoreLoad,
     StoreNewestUnfinished,
+    StoreBookmarks,
     StoreHappened,
     StoreSavePlan,
     StoreSavePrepared,
@@ -38,7 +39,7 @@ use Operation as O;
 
 impl Operation {
     /// All that an attempt on a recorded run may call.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         O::SourceConnect,
         O::ReaderPlan,
         O::ReaderSplits,
@@ -56,6 +57,7 @@ impl Operation {
         O::WriterFinish,
         O::WriterTend,
         O::StoreLoad,
+        O::StoreBookmarks,
         O::StoreHappened,
         O::StoreSavePlan,
         O::StoreSavePrepared,
@@ -89,6 +91,7 @@ impl Operation {
             O::StoreRecord => "store.record",
             O::StoreLoad => "store.load",
             O::StoreNewestUnfinished => "store.newest_unfinished",
+            O::StoreBookmarks => "store.bookmarks",
             O::StoreHappened => "store.happened",
             O::StoreSavePlan => "store.save_plan",
             O::StoreSavePrepared => "store.save_prepared",

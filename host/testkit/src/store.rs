@@ -1,12 +1,13 @@
 //! The port `Store` in memory. It outlives the engine that uses it, as a file would.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::port::{
     Dirty, DirtyStage, Done, NewRun, Plan, Prepared, RunRecord, Splits, Store, TaskRecord,
 };
-use domain::run::RunEvent;
-use domain::{Epoch, Fault, Mark, Result, RunId, TaskIndex, books};
+use domain::run::{RunEvent, RunState};
+use domain::{Bookmark, Epoch, Fault, Mark, Position, Result, RunId, TaskIndex, bookmark, books};
 
 use crate::fault::Operation;
 use crate::planted::Planted;
@@ -21,6 +22,7 @@ pub struct MemStore {
 #[derive(Default)]
 pub(crate) struct Books {
     runs: Vec<Book>,
+    bookmarks: BTreeMap<String, Vec<Bookmark>>,
 }
 
 /// One run.
@@ -42,6 +44,16 @@ impl Books {
             .iter_mut()
             .find(|book| book.record.new.id == *run)
             .ok_or_else(|| books::no_such_run(run))
+    }
+
+    fn renew_bookmarks(&mut self, run: &RunId) -> Result<()> {
+        let book = self.book(run)?;
+        let done = book.tasks.iter().filter_map(|task| task.done.as_ref());
+        let given: Vec<_> = done.filter_map(|done| done.bookmark.clone()).collect();
+        let NewRun { document, created_ms, .. } = book.record.new.clone();
+        let kept = self.bookmarks.remove(&document).unwrap_or_default();
+        self.bookmarks.insert(document, bookmark::renew(kept, given, created_ms));
+        Ok(())
     }
 
     /// The run that a simulation plays: the first.
@@ -148,6 +160,15 @@ impl Store for MemStore {
             .await
     }
 
+    async fn bookmarks(&self, document: &str) -> Result<Vec<Position>> {
+        self.world
+            .call(Operation::StoreBookmarks, document.into(), |state| {
+                let kept = state.books.bookmarks.get(document).cloned().unwrap_or_default();
+                Ok(kept.into_iter().map(|bookmark| bookmark.position).collect())
+            })
+            .await
+    }
+
     async fn happened(
         &self,
         run: &RunId,
@@ -163,6 +184,9 @@ impl Store for MemStore {
                 let mut record = book.record.clone();
                 if state.is_planted(Planted::ForgetAnswers) {
                     (record.plan, record.prepared) = (None, None);
+                }
+                if record.state == RunState::Succeeded {
+                    state.books.renew_bookmarks(run)?;
                 }
                 Ok(record)
             })

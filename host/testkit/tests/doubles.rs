@@ -64,10 +64,11 @@ fn every_fault_at_every_call_is_survived() {
             }
         }
     }
-    // The naive engine neither tends nor looks nor loads.
+    // The naive engine neither tends nor looks nor loads, and always reads all.
     missed.retain(|one| {
         use Operation as O;
-        !matches!(one, O::ReaderTend | O::WriterTend | O::WriterPreview | O::StoreLoad)
+        let reads = matches!(one, O::StoreLoad | O::StoreBookmarks);
+        !reads && !matches!(one, O::ReaderTend | O::WriterTend | O::WriterPreview)
     });
     assert_eq!(missed, [], "faults that never came");
 }
@@ -110,12 +111,11 @@ fn the_planted_bugs_are_found_for_what_they_are() {
         Planted::Miscount => "invariant 5",
     };
     for planted in Planted::ALL {
-        let first = (0..SEEDS).find_map(|seed| {
+        let mut found = (0..SEEDS).flat_map(|seed| {
             let scenario = Scenario::from_seed(seed, NAIVE).with(planted);
-            simulate(scenario, naive::attempt).violations.into_iter().next()
+            simulate(scenario, naive::attempt).violations
         });
-        let first = first.unwrap_or_default();
-        assert!(first.contains(words(planted)), "{planted:?}: {first}");
+        assert!(found.any(|found| found.contains(words(planted))), "{planted:?}");
     }
 }
 

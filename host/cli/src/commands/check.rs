@@ -47,7 +47,7 @@ pub(crate) async fn check(host: &Host, arguments: &TargetArguments) -> Ending {
         target.tell_warnings(host);
         text(&checked)
     };
-    host.console.result(text, || json(&checked, &target.warnings))?;
+    host.result(text, || json(&checked, &target.warnings))?;
     Ok(code(&checked))
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn discover(
     }
     let found = look(end, &arguments.path).await.map_err(locate)?;
     target.tell_warnings(host);
-    host.console.result(|| text(&found), || json(&found))?;
+    host.result(|| text(&found), || json(&found))?;
     Ok(0)
 }
 
@@ -158,7 +158,7 @@ fn show_sample(host: &Host, sample: &Sample) -> Ending {
             "status": "succeeded", "datasets": objects, "undecodable": undecodable, "error": null,
         })
     };
-    host.console.result(|| text, json)?;
+    host.result(|| text, json)?;
     Ok(0)
 }
 

@@ -11,3 +11,4 @@ pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod validate;
+pub(crate) mod watermark;

@@ -26,7 +26,7 @@ pub(crate) async fn plan(
         faults: vec![job.locator.locate(fault)],
         warnings: job.read.warnings.clone(),
     };
-    let preview = engine.preview().await.map_err(failed)?;
+    let preview = engine.preview(&document.identity).await.map_err(failed)?;
     let plan = Plan {
         preview: &preview,
         grants: &job.grants(),
@@ -37,6 +37,6 @@ pub(crate) async fn plan(
         job.read.warnings.iter().for_each(|warning| host.console.warn(warning));
         render::plan::text(&plan)
     };
-    host.console.result(text, || render::plan::json(&plan))?;
+    host.result(text, || render::plan::json(&plan))?;
     Ok(0)
 }

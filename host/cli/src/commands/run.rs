@@ -235,6 +235,7 @@ async fn attempt<P: Ports>(
         retries: ended.retries,
         commit_mode: ended.commit_mode,
         dirty,
+        watermarks: ended.watermarks,
         notes: ended.notes,
         resume: (!ended.state.is_ended()).then_some(resume),
         fault: ended.fault.map(|fault| job.locator.locate(fault)),
@@ -268,7 +269,7 @@ async fn dirty_reasons(host: &Host, run: &RunId) -> Result<Vec<DirtyReason>> {
 
 fn tell(host: &Host, summary: &Summary) -> u8 {
     // What became of the run counts, and is told, whether or not anybody can read the summary.
-    let told = host.console.result(|| summary::text(summary), || summary::json(summary));
+    let told = host.result(|| summary::text(summary), || summary::json(summary));
     let unwritten = told.err().map(|error| failure::of_output(&error));
     unwritten.iter().for_each(|fault| host.console.error(fault));
     if let (Some(fault), Status::Succeeded | Status::Failed) = (&summary.fault, summary.status) {

@@ -56,6 +56,8 @@ pub(crate) struct Summary {
     pub(crate) grants: Vec<(&'static str, Grant)>,
     pub(crate) clock: String,
     pub(crate) dirty: Vec<DirtyReason>,
+    /// From where to where was read, of what is not read whole.
+    pub(crate) watermarks: Vec<String>,
     pub(crate) notes: Vec<String>,
     /// Of the document.
     pub(crate) warnings: Vec<Fault>,
@@ -104,6 +106,9 @@ pub(crate) fn text(summary: &Summary) -> String {
     lines.add("tasks", tasks(summary));
     if let Some(mode) = summary.commit_mode {
         lines.add("commit", mode.word().into());
+    }
+    for watermark in &summary.watermarks {
+        lines.add("watermark", watermark.clone());
     }
     for (index, (side, grant)) in summary.grants.iter().enumerate() {
         lines.add(if index == 0 { "granted" } else { "" }, format!("{side}: {grant}"));
@@ -196,6 +201,7 @@ pub(crate) fn json(summary: &Summary) -> Value {
         "grants": summary.grants.iter().map(|(side, grant)| grant_json(side, grant)).collect::<Vec<_>>(),
         "clock": summary.clock,
         "dirty": summary.dirty.iter().map(dirty_json).collect::<Vec<_>>(),
+        "watermarks": summary.watermarks,
         "notes": summary.notes,
         "resume": summary.resume,
         "warnings": summary.warnings.iter().map(fault::json).collect::<Vec<_>>(),

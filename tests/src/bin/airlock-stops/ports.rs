@@ -159,6 +159,10 @@ impl<P: Store> Store for Stops<P> {
         self.points.around("store.newest_unfinished", self.port.newest_unfinished(document))
     }
 
+    fn bookmarks(&self, document: &str) -> impl Answering<Vec<Position>> {
+        self.points.around("store.bookmarks", self.port.bookmarks(document))
+    }
+
     fn happened(
         &self,
         run: &RunId,

@@ -39,6 +39,7 @@ fn full() -> Summary {
             origin: Some("a.csv line 7".into()),
             records: 2,
         }],
+        watermarks: vec!["t.id above 1 up to 9".into()],
         notes: vec!["types were inferred".into()],
         warnings: Vec::new(),
         resume: None,
@@ -60,6 +61,7 @@ succeeded run r1
   elapsed   2.0 s, 500,000 records/s, 1.5 MiB/s (waited 1.5 s for the reader, 0 ms for the writer)
   tasks     4, 1 done before, 1 retry
   commit    staged
+  watermark t.id above 1 up to 9
   granted   reader: read in (named by /steps/0/parameter/path)
   clock     2025-11-01 02:30:45 (UTC), business date 20251031
   note      types were inferred
