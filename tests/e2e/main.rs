@@ -15,6 +15,8 @@ mod convert;
 mod data;
 /// Documents that are wrong.
 mod documents;
+/// What plug-ins send to databases, shown.
+mod explain;
 /// The first things a newcomer does, and the shape of a summary.
 mod first;
 /// Servers, disks and permissions that fail.
@@ -29,3 +31,5 @@ mod resume;
 mod secrets;
 /// The table of what is supported in README.md.
 mod supported;
+/// Runs that read what is new since the last one.
+mod watermark;

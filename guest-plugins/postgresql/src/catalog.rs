@@ -213,6 +213,18 @@ pub(crate) fn primary_key(client: &mut Client, table: &Table) -> Result<Vec<Stri
     Ok(rows.iter().map(|row| text(row, 0).to_owned()).collect())
 }
 
+/// Whether an index of all rows begins with a column.
+pub(crate) fn leads_an_index(client: &mut Client, table: &Table, column: &str) -> Result<bool> {
+    let rows = client.query(&format!(
+        "SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
+           ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+         WHERE i.indrelid = {} AND i.indisvalid AND i.indpred IS NULL AND a.attname = {} LIMIT 1",
+        table.oid,
+        sql::literal(column)
+    ))?;
+    Ok(!rows.is_empty())
+}
+
 /// Whether a unique index that an upsert can go by has exactly these columns.
 pub(crate) fn has_unique_index(
     client: &mut Client,

@@ -16,6 +16,8 @@ use postgres_protocol::message::frontend;
 use sdk::Fault;
 
 use crate::error::{Error, Result, ServerError, broken, lost};
+use crate::note;
+use crate::sql;
 use crate::tls::TlsStream;
 
 /// All answers of one call in the middle of a task: shorter than the host's limit of a call, so that the
@@ -156,6 +158,7 @@ impl Client {
     }
 
     fn run(&mut self, sql: &str) -> Result<(Vec<TextRow>, u64)> {
+        note::statement(sql, &sql::shape(sql));
         self.send(|out| frontend::query(sql, out))?;
         let (mut rows, mut touched, mut error) = (Vec::new(), 0, None);
         loop {
@@ -206,6 +209,7 @@ impl Client {
 
     /// Runs `statement`, a `COPY … FROM STDIN`, sends it `data`, and answers how many rows were taken.
     pub(crate) fn copy_in(&mut self, statement: &str, data: &[u8]) -> Result<u64> {
+        note::statement(statement, &sql::shape(statement));
         self.send(|out| frontend::query(statement, out))?;
         let (mut taken, mut error) = (0, None);
         loop {
@@ -248,8 +252,10 @@ impl Client {
         }
     }
 
-    /// Begins a `COPY … TO STDOUT`; [`Self::copy_next`] answers its bytes.
-    pub(crate) fn copy_out(&mut self, statement: &str) -> Result<()> {
+    /// Begins a `COPY … TO STDOUT`; [`Self::copy_next`] answers its bytes. Those of one `series` are
+    /// explained once.
+    pub(crate) fn copy_out(&mut self, statement: &str, series: &str) -> Result<()> {
+        note::statement(statement, series);
         self.send(|out| frontend::query(statement, out))
     }
 

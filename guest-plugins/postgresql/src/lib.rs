@@ -10,6 +10,7 @@
 
 mod catalog;
 mod client;
+mod cutting;
 mod decode;
 mod encode;
 mod error;
@@ -27,6 +28,7 @@ mod target;
 mod text;
 mod tls;
 mod types;
+mod watermark;
 pub mod writer;
 
 use sdk::{

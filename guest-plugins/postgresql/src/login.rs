@@ -219,6 +219,7 @@ fn encrypted(
     stream.read_exact(&mut answer).map_err(lost)?;
     match (answer[0], mode) {
         (b'S', _) => Ok(Stream::Tls(Box::new(tls::begin(stream, host, mode, ca)?))),
+        (b'E', _) => Err(lost("the server could not begin a session")),
         (b'N', SslMode::Prefer) => Ok(Stream::Plain(stream)),
         (b'N', _) => Err(Fault::external("postgresql.tls_not_offered", "the server offers no TLS")
             .hint("switch ssl on at the server, or use the mode \"prefer\" or \"disable\" where the network is trusted")

@@ -17,3 +17,10 @@ pub(crate) fn debug(message: &str) {
         sdk::log::debug(message);
     }
 }
+
+/// Those of one `series` differ only in values.
+pub(crate) fn statement(text: &str, series: &str) {
+    if cfg!(target_arch = "wasm32") {
+        sdk::log::statement(text, Some(series));
+    }
+}

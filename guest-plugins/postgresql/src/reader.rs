@@ -18,13 +18,15 @@ use sdk::{
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{ANSWER_WAIT, Client, CopyStep, STATEMENT_WAIT};
+use crate::cutting::{self, Whole};
 use crate::decode::Decoder;
 use crate::error::{Error, lost};
 use crate::note;
 use crate::settings::{Connection, ReaderParameter, Selection};
-use crate::splits::{self, Share, Shares, SplitBy};
+use crate::splits::{self, Cut, Share, Shares, SplitBy};
 use crate::sql;
 use crate::types::Kind;
+use crate::watermark::{self, Found};
 
 /// A batch at most: large blocks are slow to allocate in a guest.
 const BATCH_BYTES: u64 = 512 << 10;
@@ -132,6 +134,38 @@ impl Source {
         Ok(())
     }
 
+    /// The shares of a table, or of what is new in it.
+    fn shares(
+        &self,
+        client: &mut Client,
+        table: &Table,
+        found: Option<Found>,
+        wanted: u32,
+    ) -> crate::error::Result<Shares> {
+        let (window, led_to) = match found {
+            Some(Found { window: None, .. }) => {
+                return Ok(Shares { cut: Cut::Nothing, ..Shares::whole() });
+            }
+            Some(found) => (found.window, found.by),
+            None => (None, None),
+        };
+        let filter = match (&self.filter, &window) {
+            (Some(filter), Some(window)) => Some(format!("({filter}\n) AND {}", window.condition)),
+            (filter, window) => {
+                filter.clone().or(window.as_ref().map(|window| window.condition.clone()))
+            }
+        };
+        let (by, is_asked) = (self.split_by.as_ref().or(led_to.as_ref()), self.split_by.is_some());
+        let whole = Whole { table, by, is_asked, filter: filter.as_deref(), wanted };
+        let cut = cutting::cut(client, &whole)?;
+        // Of what is new the server has no guess.
+        let rows = match window {
+            Some(_) => None,
+            None => cutting::rows_estimate(client, table)?,
+        };
+        Ok(Shares { cut, window, rows, ..Shares::whole() })
+    }
+
     fn try_one(
         &self,
         client: &mut Client,
@@ -154,7 +188,9 @@ impl Source {
             })
             .collect();
         let filter = self.filter.as_ref().map(|filter| format!("({filter}\n)"));
-        let conditions: Vec<String> = filter.into_iter().chain(share.condition.clone()).collect();
+        let window = share.window.as_ref().map(|window| window.condition.clone());
+        let conditions: Vec<String> =
+            filter.into_iter().chain(window).chain(share.condition.clone()).collect();
         let condition = match conditions.is_empty() {
             true => String::new(),
             false => format!(" WHERE {}", conditions.join(" AND ")),
@@ -293,6 +329,7 @@ impl Reader for PostgresReader {
         let connection = Connection::read(configuration)?;
         let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
         parameter.selection()?;
+        parameter.watermark()?;
         let client = Client::connect(&connection, parameter.session())?;
         Ok(Self {
             connection,
@@ -305,7 +342,7 @@ impl Reader for PostgresReader {
         })
     }
 
-    fn plan(&mut self, parallelism: u32, _since: &[Position]) -> Result<Plan> {
+    fn plan(&mut self, parallelism: u32, since: &[Position]) -> Result<Plan> {
         self.client.borrow_mut().allow(STATEMENT_WAIT);
         let wanted = parallelism.max(1).saturating_mul(self.parameter.split_factor());
         let snapshot = match self.parameter.selection()? {
@@ -315,16 +352,26 @@ impl Reader for PostgresReader {
         let source = self.source()?;
         let client = &mut self.client.borrow_mut();
         source.try_read(client)?;
+        let mut dataset = source.dataset();
         let shares = match &source.table {
             Some(table) => {
-                let (key, filter) = (source.split_by.as_ref(), source.filter.as_deref());
-                let cut = splits::cut(client, table, key, filter, wanted)?;
-                let rows = splits::rows_estimate(client, table)?;
-                Shares { cut, snapshot, rows, next: 0 }
+                let filter = source.filter.as_deref();
+                let found = match self.parameter.watermark()? {
+                    Some(mark) => {
+                        let login = self.connection.login()?;
+                        Some(watermark::find(client, &login, table, filter, mark, since)?)
+                    }
+                    None => None,
+                };
+                if let Some(found) = &found {
+                    let text = (watermark::METADATA.to_owned(), found.text.clone());
+                    dataset.metadata.push(text);
+                }
+                Shares { snapshot, ..source.shares(client, table, found, wanted)? }
             }
             None => Shares::whole(),
         };
-        Ok(Plan { datasets: vec![source.dataset()], bounded: true, start: shares.encode() })
+        Ok(Plan { datasets: vec![dataset], bounded: true, start: shares.encode() })
     }
 
     fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
@@ -353,7 +400,7 @@ impl Reader for PostgresReader {
         if let Some(snapshot) = share.snapshot.as_deref().filter(|_| !self.holds_snapshot) {
             self.begin(snapshot, share.is_pages)?;
         }
-        self.client.borrow_mut().copy_out(&source.copy(&share))?;
+        self.client.borrow_mut().copy_out(&source.copy(&share), &source.inner)?;
         *self.copying.borrow_mut() = true;
         let kinds: Vec<Kind> = source.columns.iter().map(|column| column.pg.kind.clone()).collect();
         Ok(PostgresCursor {
@@ -363,6 +410,7 @@ impl Reader for PostgresReader {
             decoder: Decoder::new(now, &kinds, split.label),
             silent: Duration::ZERO,
             ended: false,
+            bookmark: share.window.and_then(|window| window.bookmark).map(String::into_bytes),
         })
     }
 }
@@ -383,6 +431,8 @@ pub struct PostgresCursor {
     /// Waited for since the last row; the time between calls is the host's.
     silent: Duration,
     ended: bool,
+    /// Where the next run goes on.
+    bookmark: Option<Position>,
 }
 
 impl Cursor for PostgresCursor {
@@ -416,7 +466,7 @@ impl Cursor for PostgresCursor {
         if !self.ended && self.silent > SILENCE_MAX {
             return Err(lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
         }
-        Ok(if self.ended { Step::Ended(None) } else { Step::Idle })
+        Ok(if self.ended { Step::Ended(self.bookmark.clone()) } else { Step::Idle })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::sql;
 
 const PORT: u16 = 5432;
 const SPLIT_FACTOR: u32 = 5;
-const SPLIT_FACTOR_MAX: u32 = 1000;
+const SPLIT_FACTOR_MAX: u32 = 100;
 
 fn port() -> u16 {
     PORT
@@ -155,14 +155,17 @@ pub(crate) struct ReaderParameter {
     /// A query that is read instead of a table; table, column, where and splitPk are then not looked at.
     #[serde(default)]
     query_sql: Option<OneOrMany<String>>,
-    /// Column by whose ranges the table is split; where nothing is said, the primary key, or the table's
-    /// pages where there is none. `ctid` means the pages: fast, but not safe to resume while the table is
-    /// written to.
+    /// Column by whose ranges the table is split, so that each has about as many rows; a value that many
+    /// rows have is split further. Where nothing is said, the primary key, or the table's pages where there
+    /// is none. `ctid` means the pages: fast, but not safe to resume while the table is written to.
     #[serde(default)]
     split_pk: Option<String>,
-    /// Splits for each lane.
+    /// Reads what is new since the last run that succeeded.
+    #[serde(default)]
+    watermark: Option<Watermark>,
+    /// Splits for each lane at least; a large table has more where that costs nothing.
     #[serde(default = "split_factor")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 100))]
     split_factor: u32,
     /// Taken for compatibility; rows are streamed.
     #[serde(default)]
@@ -172,6 +175,55 @@ pub(crate) struct ReaderParameter {
     /// Statements that are run after each login.
     #[serde(default)]
     session: Option<OneOrMany<String>>,
+}
+
+/// Reads what is new since the last run that succeeded: rows whose column lies above the highest value
+/// that it read. With no such run yet, all rows, or those from `start` on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Watermark {
+    /// The column: an integer, numeric, date, timestamp or text that grows with each new or changed row.
+    pub(crate) column: String,
+    /// The value that the first run begins with.
+    #[serde(default)]
+    start: Option<Start>,
+    /// How far below the last value is read again, for rows that were committed late: seconds of a
+    /// timestamp, days of a date, else units. Such rows come again, so let the writer upsert.
+    #[serde(default)]
+    pub(crate) lag: u64,
+    /// Rows that have no value: `refuse` them, `skip` them in each run, or `read` them in each run.
+    #[serde(default)]
+    pub(crate) nulls: Nulls,
+}
+
+/// A value of the column.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Start {
+    Text(String),
+    Integer(i64),
+}
+
+/// What becomes of rows without a value of the column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Nulls {
+    /// The run ends before it reads.
+    #[default]
+    Refuse,
+    /// No run reads them; the plan counts them.
+    Skip,
+    /// Each run reads them.
+    Read,
+}
+
+impl Watermark {
+    pub(crate) fn start(&self) -> Option<String> {
+        self.start.as_ref().map(|start| match start {
+            Start::Text(text) => text.clone(),
+            Start::Integer(number) => number.to_string(),
+        })
+    }
 }
 
 /// What is to be read.
@@ -195,6 +247,18 @@ impl ReaderParameter {
         let filter = filter.filter(|filter| !filter.is_empty()).map(str::to_owned);
         let split_by = self.split_pk.clone().filter(|name| !name.trim().is_empty());
         Ok(Selection::Table { table, columns, filter, split_by })
+    }
+
+    /// # Errors
+    /// `parameter.invalid` beside a query, whose columns are the user's own.
+    pub(crate) fn watermark(&self) -> Result<Option<&Watermark>> {
+        if self.watermark.is_some() && self.query_sql.is_some() {
+            let message = "\"watermark\" goes with \"table\", not with \"querySql\"";
+            return Err(Fault::user("parameter.invalid", message)
+                .hint("read the table, or a view of the query")
+                .at("/parameter/watermark"));
+        }
+        Ok(self.watermark.as_ref())
     }
 
     /// Splits for each lane; the host has checked the schema, and what is beyond it is cut.

@@ -20,6 +20,42 @@ pub(crate) fn literals<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     texts.into_iter().map(literal).collect::<Vec<_>>().join(", ")
 }
 
+/// A statement without its values, which are texts and numbers: statements that differ only in them
+/// have one shape.
+pub(crate) fn shape(statement: &str) -> String {
+    let mut shape = String::with_capacity(statement.len());
+    let mut rest = statement;
+    while let Some(c) = rest.chars().next() {
+        let in_name = shape.ends_with(|before: char| before.is_alphanumeric() || before == '_');
+        let length = match c {
+            '\'' => 1 + rest[1..].find('\'').map_or(rest.len() - 1, |end| end + 1),
+            '"' => {
+                let length = 1 + rest[1..].find('"').map_or(rest.len() - 1, |end| end + 1);
+                shape.push_str(&rest[..length]);
+                rest = &rest[length..];
+                continue;
+            }
+            '0'..='9' if !in_name => {
+                rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len())
+            }
+            _ => {
+                shape.push(c);
+                rest = &rest[c.len_utf8()..];
+                continue;
+            }
+        };
+        rest = &rest[length..];
+        // A list of values is as good as one; a quote inside a text comes as two texts.
+        let before = shape.trim_end_matches([',', ' ']).len();
+        if shape[..before].ends_with('?') {
+            shape.truncate(before);
+        } else {
+            shape.push('?');
+        }
+    }
+    shape
+}
+
 /// `bytes` as a literal of type bytea.
 pub(crate) fn bytea(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2 + 12);
@@ -153,6 +189,16 @@ mod tests {
         assert_eq!(bytea_bytes("\\x00abff"), Some(vec![0, 0xab, 255]));
         assert_eq!(bytea_bytes("\\x0"), None);
         assert_eq!(bytea_bytes("\\xzz"), None);
+    }
+
+    #[test]
+    fn statements_that_differ_in_values_have_one_shape() {
+        assert_eq!(
+            shape("SELECT \"a'1\", t1.b2 FROM t WHERE a = 'it''s' AND b IN (1, 2.5, 'x') LIMIT 10"),
+            "SELECT \"a'1\", t1.b2 FROM t WHERE a = ? AND b IN (?) LIMIT ?"
+        );
+        assert_eq!(shape("a = 'open"), "a = ?");
+        assert_eq!(shape("é'"), "é?");
     }
 
     #[test]

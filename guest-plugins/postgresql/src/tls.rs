@@ -15,6 +15,7 @@ use rustls::{
 };
 use sdk::{Fault, Result};
 
+use crate::error::lost;
 use crate::settings::SslMode;
 
 pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
@@ -23,7 +24,7 @@ pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 ///
 /// # Errors
 /// `postgresql.tls_certificate` where the server's certificate is not accepted, `postgresql.tls_failed`
-/// for the rest, `connection.invalid` for an unreadable `ca`.
+/// for the rest, `postgresql.connection_lost`, `connection.invalid` for an unreadable `ca`.
 pub(crate) fn begin(
     mut stream: TcpStream,
     host: &str,
@@ -52,7 +53,8 @@ pub(crate) fn begin(
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
             match inner {
                 Some(rustls::Error::InvalidCertificate(why)) => refused(host, why),
-                _ => failed(&error.to_string()),
+                Some(_) => failed(&error.to_string()),
+                None => lost(&error),
             }
         })?;
     }

@@ -91,7 +91,7 @@ fn the_schemas_say_what_is_needed_and_what_numbers_may_be() {
     let schema = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
     let read = schema(parameters::schema::<ReaderParameter>());
     let factor = &read["properties"]["splitFactor"];
-    assert_eq!((&factor["minimum"], &factor["maximum"]), (&json!(1), &json!(1000)));
+    assert_eq!((&factor["minimum"], &factor["maximum"]), (&json!(1), &json!(100)));
     assert_eq!((&factor["type"], &factor["default"]), (&json!("integer"), &json!(5)));
     assert_eq!(read["properties"]["fetchSize"]["type"], "integer");
     assert_eq!(read["anyOf"], json!([{"required": ["table"]}, {"required": ["querySql"]}]));
@@ -102,7 +102,7 @@ fn the_schemas_say_what_is_needed_and_what_numbers_may_be() {
     assert_eq!(connection["required"], json!(["host", "database", "username"]));
     assert_eq!(connection["properties"]["port"]["default"], 5432);
     assert_eq!(reader(json!({})).split_factor(), 5);
-    assert_eq!(reader(json!({"splitFactor": 1000})).split_factor(), 1000);
+    assert_eq!(reader(json!({"splitFactor": 100})).split_factor(), 100);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 mod login;
 mod read;
+mod skew;
 mod support;
+mod watermark;
 mod write;
 mod write_values;
