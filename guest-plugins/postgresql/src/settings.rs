@@ -180,7 +180,6 @@ pub(crate) struct ReaderParameter {
 /// Reads what is new since the last run that succeeded: rows whose column lies above the highest value
 /// that it read. With no such run yet, all rows, or those from `start` on.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Watermark {
     /// The column: an integer, numeric, date, timestamp or text that grows with each new or changed row.
     pub(crate) column: String,
