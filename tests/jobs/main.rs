@@ -65,6 +65,7 @@ folders! {
     postgresql_values_without_a_place
     postgresql_where_bizdate
     split_by_ctid
+    split_by_hot_value
     split_by_icu_text
     split_by_integer
     split_by_primary_key

@@ -75,9 +75,14 @@ fn default_key(client: &mut Client, table: &Table) -> Result<Option<(Column, u64
     let columns = catalog::table_columns(client, table)?;
     let key = columns.into_iter().find(|column| column.name == name);
     let (Some(key), Some(pages)) = (key, pages_of(client, table)?) else { return Ok(None) };
-    let lies_otherwise = pages.all > SAMPLED_PAGES
-        && correlation(client, table, &name)?.is_some_and(|known| known < CORRELATION_MIN);
-    Ok((!lies_otherwise).then_some((key, pages.all)))
+    let scattered = is_scattered(client, table, &name, pages.all)?;
+    Ok((!scattered).then_some((key, pages.all)))
+}
+
+/// Whether each range of a column would visit nearly every page of a large table.
+fn is_scattered(client: &mut Client, table: &Table, column: &str, pages: u64) -> Result<bool> {
+    Ok(pages > SAMPLED_PAGES
+        && correlation(client, table, column)?.is_some_and(|known| known < CORRELATION_MIN))
 }
 
 /// How far rows lie in the order of a column, from 0 to 1; `None` where the server never looked.
@@ -256,10 +261,17 @@ fn quantiles(
 }
 
 /// What rows with one value of the key are cut by: the first column of the primary key beside it, since
-/// rows keep it, else their pages.
+/// rows keep it, else, or where they lie in another order, their pages.
 fn second(client: &mut Client, table: &Table, key: &Column, pages: Option<u64>) -> Result<Second> {
+    let pages = pages.filter(|_| client.version() >= PAGE_RANGES_SINCE);
     let names = catalog::primary_key(client, table)?;
-    if let Some(name) = names.into_iter().find(|name| *name != key.name) {
+    // The index of a primary key that begins with the key has its rows in the order of the next column.
+    let is_led = names.first() == Some(&key.name);
+    let name = match (names.into_iter().find(|name| *name != key.name), pages) {
+        (Some(name), Some(pages)) if !is_led && is_scattered(client, table, &name, pages)? => None,
+        (name, _) => name,
+    };
+    if let Some(name) = name {
         let columns = catalog::table_columns(client, table)?;
         if let Some(column) = columns.into_iter().find(|column| column.name == name) {
             let sql_type = column.pg.name.clone();
@@ -267,8 +279,8 @@ fn second(client: &mut Client, table: &Table, key: &Column, pages: Option<u64>) 
         }
     }
     Ok(match pages {
-        Some(_) if client.version() >= PAGE_RANGES_SINCE => Second::Pages,
-        _ => Second::Nothing,
+        Some(_) => Second::Pages,
+        None => Second::Nothing,
     })
 }
 
