@@ -31,10 +31,10 @@ fn exercise(env: &mut Env, more: &[&str]) -> Vec<Output> {
     let mut outputs = Vec::new();
     for words in [
         &["validate", "job.json"][..],
-        &["plan", "job.json"],
-        &["check", "job.json"],
-        &["run", "job.json"],
-        &["run", "bad.json"],
+        &["plan", "job.json", "--explain"],
+        &["check", "job.json", "--explain"],
+        &["run", "job.json", "--explain"],
+        &["run", "bad.json", "--explain"],
     ] {
         for format in [&[][..], &["-o", "json"]] {
             outputs.push(env.airlock(&[words, format, more].concat()).run());

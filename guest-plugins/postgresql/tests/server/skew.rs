@@ -92,12 +92,26 @@ fn borders_of_a_large_table_come_from_a_sample_of_it() {
     db.sql(&format!(
         "CREATE TABLE t (id bigint PRIMARY KEY, k int, note text);
          INSERT INTO t SELECT i, CASE WHEN i % 10 = 0 THEN i ELSE 7 END, repeat('x', 400) FROM generate_series(1, {ROWS}) i;
-         CREATE INDEX ON t (k); ANALYZE t"
+         CREATE INDEX ON t (k);
+         CREATE TABLE scattered (u uuid PRIMARY KEY, id bigint, k int, note text);
+         INSERT INTO scattered SELECT md5(i::text)::uuid, i, CASE WHEN i % 10 > 0 THEN 7 END, repeat('x', 400) FROM generate_series(1, {ROWS}) i;
+         ANALYZE"
     ));
     let pages = db.sql("SELECT pg_relation_size('t') / 8192").parse::<u64>().unwrap();
     assert!(pages > 4096, "{pages} pages are looked at whole");
     is_even(&db, json!({"table": "t", "splitPk": "k", "column": ["id", "k"]}));
     is_even(&db, json!({"table": "t", "column": ["id"]}));
+    let of_pages = |parameter: Value| {
+        let mut reader = db.reader(parameter).unwrap();
+        let plan = reader.plan(LANES as u32, &[]).unwrap();
+        let splits = reader.splits(&plan.start, 100).unwrap().splits;
+        splits.iter().filter(|split| String::from_utf8_lossy(&split.token).contains("ctid")).count()
+    };
+    // By a key that lies scattered each part would look at nearly all pages.
+    let scattered = json!({"table": "scattered", "splitPk": "k", "column": ["id", "k"]});
+    is_even(&db, scattered.clone());
+    assert!(of_pages(scattered) > 10);
+    assert_eq!(of_pages(json!({"table": "t", "splitPk": "k"})), 0);
     // Few rows of a sample meet a narrow filter, so all are looked at.
     let narrow = json!({"table": "t", "splitPk": "k", "column": ["id"], "where": "id % 200 = 1"});
     let all = db.read(narrow, LANES as u32).unwrap();
