@@ -105,6 +105,18 @@ fn a_plugin_that_goes_on_for_ever_without_a_row_ends_its_run() {
 }
 
 #[test]
+fn a_source_that_gives_nothing_is_named() {
+    let env = Env::new();
+    let parameter = json!({"call": "next", "act": "idle-forever", "nth": 0});
+    env.write_json("job.json", rows_into_nothing(parameter).json());
+    let run = ["run", "job.json", "--plugin", &faulty(), "-o", "json", "--limit", "no-progress=1s"];
+    let output = env.airlock(&run).run().expect(3);
+    assert_eq!(output.error_code(), "run.no_progress", "{output}");
+    assert!(output.json()["resume"].is_string(), "{output}");
+    assert!(output.stdout.contains("the source has given neither a record"), "{output}");
+}
+
+#[test]
 fn a_plugin_that_lies_about_its_data_ends_its_run() {
     let env = Env::new();
     for act in ["offsets-falling", "utf8-invalid", "buffers-few", "null-forbidden"] {

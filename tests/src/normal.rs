@@ -21,6 +21,8 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?m)^(  elapsed ) .*$", "$1 [TIME]"),
         (r"(?m)^read .* records/s, .*\n", ""),
         (r"\bpid \d+\b", "pid [PID]"),
+        // Places in sources move with every change of them.
+        (r"\.rs:\d+:\d+\b", ".rs:[LINE]"),
     ]
     .map(|(pattern, with)| (Regex::new(pattern).unwrap(), with))
     .into()

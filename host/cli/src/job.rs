@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use domain::configuration::{Configuration, Side};
 use domain::fault::{Fault, Result};
@@ -307,6 +308,7 @@ pub(crate) struct GrantedJob {
     pub(crate) readers: Vec<End>,
     pub(crate) writer: End,
     pub(crate) locator: Locator,
+    no_progress: Duration,
 }
 
 impl GrantedJob {
@@ -324,6 +326,7 @@ impl GrantedJob {
             return Err(Failure { faults: vec![fault], warnings: read.warnings });
         }
         let named = |places: &[NamedPlace]| [places, allowed].concat();
+        let no_progress = catalogue.limits().no_progress;
         let locator = Locator::of_job(&read);
         let mut faults = Vec::new();
         let mut readers = Vec::new();
@@ -336,7 +339,9 @@ impl GrantedJob {
         }
         let writer = &read.job.writer.configuration;
         match End::granted(catalogue, writer, &named(&read.places.writer), base).await {
-            Ok(writer) if faults.is_empty() => Ok(Self { read, readers, writer, locator }),
+            Ok(writer) if faults.is_empty() => {
+                Ok(Self { read, readers, writer, locator, no_progress })
+            }
             writer => {
                 let fault = writer.err().map(|fault| locator.locate_in(Side::Writer, fault));
                 faults.extend(fault);
@@ -369,6 +374,7 @@ impl GrantedJob {
             reader_digest: reader.plugin.component.digest().to_owned(),
             writer_digest: component.digest().to_owned(),
             transformers: self.read.job.transformers.clone(),
+            no_progress: self.no_progress,
             ..engine::Settings::new(&self.read.job.settings)
         };
         Engine {

@@ -222,6 +222,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
             throttle: self.throttle.clone(),
             position: start.position.clone(),
             empty_steps: 0,
+            waits_since: None,
         };
         let reading = Spawned(tokio::spawn(reading.run()));
         let careful = self.careful > 0;

@@ -13,7 +13,8 @@ use crate::processing::Processed;
 use crate::session::{Kept, Reads, until};
 use crate::throttle::Throttle;
 
-/// Steps in a row of a bounded plan that may bring neither a record nor a new position.
+/// Steps in a row of a bounded plan that may bring neither a record nor a new position, though they say
+/// that there is something.
 const EMPTY_STEPS_MAX: u32 = 10_000;
 
 /// What goes from the reading half to the writing half.
@@ -45,9 +46,11 @@ pub(crate) struct Reading<S, R> {
     pub(crate) budget: Budget,
     /// The lane's own; the job's is in the context.
     pub(crate) throttle: Arc<Throttle>,
-    /// The newest position that the cursor told, and the steps since that brought nothing.
+    /// The newest position that the cursor told.
     pub(crate) position: Option<Position>,
+    /// The steps since something came that brought nothing, and since when it waits.
     pub(crate) empty_steps: u32,
+    pub(crate) waits_since: Option<Instant>,
 }
 
 fn within(fault: Fault) -> Fault {
@@ -88,7 +91,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
     }
 
     /// # Errors
-    /// `plugin.lie.idle` where a bounded plan does not get on.
+    /// `plugin.lie.idle` and `run.no_progress` where a bounded plan does not get on.
     fn look(&mut self, step: &Step) -> Result<()> {
         let (records, position) = match step {
             Step::Rows(rows) => {
@@ -103,14 +106,37 @@ impl<S: Store, R: Reader> Reading<S, R> {
         if moved {
             self.position = position.cloned();
         }
-        self.empty_steps = if records || moved { 0 } else { self.empty_steps + 1 };
-        if self.empty_steps > EMPTY_STEPS_MAX && self.context.attempt.bounded {
+        if records || moved {
+            (self.empty_steps, self.waits_since) = (0, None);
+            return Ok(());
+        }
+        let since = *self.waits_since.get_or_insert_with(Instant::now);
+        self.empty_steps += u32::from(*step != Step::Idle);
+        if !self.context.attempt.bounded {
+            return Ok(());
+        }
+        if since.elapsed() > self.context.settings.no_progress {
+            return Err(within(self.no_progress()));
+        }
+        if self.empty_steps > EMPTY_STEPS_MAX {
             let message = format!(
                 "the reader answered {EMPTY_STEPS_MAX} times in a row without a record, a new position or the end"
             );
             return Err(Fault::plugin("plugin.lie.idle", message).within("reader"));
         }
         Ok(())
+    }
+
+    fn no_progress(&self) -> Fault {
+        let seconds = self.context.settings.no_progress.as_secs_f64();
+        Fault::external(
+            "run.no_progress",
+            format!("the source has given neither a record nor a new position for {seconds} s"),
+        )
+        .hint(
+            "look at what it waits for, such as a lock or a long query, and resume the run; \
+             --limit no-progress=VALUE lets it wait longer",
+        )
     }
 
     /// Hands on the pieces of a step; false where nobody takes them any more.

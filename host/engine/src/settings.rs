@@ -51,6 +51,8 @@ pub struct Settings {
     pub backoff_max: Duration,
     /// How long a reader may wait for the first row of a batch.
     pub wait: Duration,
+    /// How long the reader of a bounded plan may bring neither a record nor a new position.
+    pub no_progress: Duration,
 }
 
 impl Default for Settings {
@@ -78,6 +80,7 @@ impl Default for Settings {
             backoff: Duration::from_millis(500),
             backoff_max: Duration::from_secs(30),
             wait: Duration::from_millis(500),
+            no_progress: Duration::from_secs(3600),
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Limits {
     pub name_lookup: Duration,
     /// Instances side by side in this process; the next one waits.
     pub instances: u64,
+    /// How long a reader may bring neither a record nor a new position; kept by the engine.
+    pub no_progress: Duration,
 }
 
 impl Default for Limits {
@@ -68,6 +70,7 @@ impl Default for Limits {
             handles: 10_000,
             name_lookup: Duration::from_secs(10),
             instances: 128,
+            no_progress: Duration::from_secs(3600),
         }
     }
 }
@@ -125,7 +128,7 @@ macro_rules! time {
     };
 }
 
-static TABLE: [LimitRow; 18] = [
+static TABLE: [LimitRow; 19] = [
     number!("component", Bytes, component_bytes, (1 << 10, 1 << 30), "size of a plug-in's file"),
     number!("memory", Bytes, memory_bytes, (1 << 20, 4 << 30), "memory of an instance"),
     time!("short-call", short_call, 1, "time of a call that computes or moves a batch"),
@@ -144,6 +147,7 @@ static TABLE: [LimitRow; 18] = [
     number!("handles", Count, handles, (16, 1 << 20), "open handles of an instance"),
     time!("name-lookup", name_lookup, 1, "looking up one name"),
     number!("instances", Count, instances, (4, 1000), "instances side by side"),
+    time!("no-progress", no_progress, 30, "time without a record or a new position"),
 ];
 
 impl Limits {

@@ -12,9 +12,10 @@ use domain::{Batch, Dataset, Epoch, Fault, Mark, Result, TaskIndex};
 
 use crate::fault::Operation;
 use crate::planted::Planted;
-use crate::sink::Sink;
-use crate::table;
-use crate::world::{State, Tending, World};
+use crate::sink::{Lose, Sink};
+use crate::source;
+use crate::table::{self, Amounts};
+use crate::world::{Of, State, Tending, World};
 
 pub struct ScriptedDestination {
     world: Arc<World>,
@@ -24,6 +25,9 @@ pub struct ScriptedDestination {
 #[derive(Default)]
 pub(crate) struct Durable {
     sessions: u64,
+    /// The open sinks by session. What they took and is not durable goes with them, as a transaction
+    /// that nobody commits.
+    sinks: BTreeMap<u64, Sink>,
     /// The newest attempt that it saw, and the newest epoch of each task: older ones are fenced.
     attempt: Epoch,
     pub(crate) fences: BTreeMap<TaskIndex, Epoch>,
@@ -55,9 +59,8 @@ impl Durable {
         Ok(())
     }
 
-    pub(crate) fn admit(&self, task: TaskIndex, epoch: Epoch) -> Result<()> {
-        let newest = self.fences.get(&task).copied().unwrap_or(0);
-        if epoch < newest { Err(fenced("task", epoch, newest)) } else { Ok(()) }
+    pub(crate) fn close_session(&mut self, session: Option<u64>) {
+        session.and_then(|session| self.sinks.remove(&session));
     }
 
     /// Different records that the destination has of a task, seen or not.
@@ -65,6 +68,14 @@ impl Durable {
         let rows = self.rows.iter().filter(|row| row.task == task).map(|row| row.id);
         let staged = self.staged.get(&task).into_iter().flatten().copied();
         rows.chain(staged).collect::<BTreeSet<_>>().len() as u64
+    }
+}
+
+impl State {
+    pub(crate) fn admit(&self, task: TaskIndex, epoch: Epoch) -> Result<()> {
+        let newest = self.destination.fences.get(&task).copied().unwrap_or(0);
+        let stale = epoch < newest && !self.is_planted(Planted::AcceptStaleEpoch);
+        if stale { Err(fenced("task", epoch, newest)) } else { Ok(()) }
     }
 }
 
@@ -90,15 +101,15 @@ impl Destination for ScriptedDestination {
             })
             .await?;
         let world = Arc::clone(&self.world);
-        Ok(ScriptedWriter { world, number, sink: None, dead: false, tending: Tending::default() })
+        Ok(ScriptedWriter { world, number, opened: None, dead: false, tending: Tending::default() })
     }
 }
 
 pub struct ScriptedWriter {
     world: Arc<World>,
     number: u64,
-    /// What it took and is not durable goes with it, as a transaction that nobody commits.
-    sink: Option<Sink>,
+    /// The task of the open sink, and its epoch.
+    opened: Option<(TaskIndex, Epoch)>,
     /// It answered a fault, so it may only be dropped.
     dead: bool,
     tending: Tending,
@@ -109,7 +120,7 @@ impl ScriptedWriter {
         &mut self,
         operation: Operation,
         what: String,
-        effect: impl FnOnce(&mut Option<Sink>, &mut State) -> Result<T>,
+        effect: impl FnOnce(&mut Option<Sink>, &mut State) -> Result<T> + Clone + Send + 'static,
     ) -> Result<T> {
         let what = format!("session {} {what}", self.number);
         {
@@ -120,29 +131,52 @@ impl ScriptedWriter {
         }
         // A call that is dropped half-way leaves the session unusable as well.
         self.dead = true;
-        let sink = &mut self.sink;
-        let answer = self.world.call(operation, what, |state| effect(sink, state)).await;
+        let number = self.number;
+        let effect = move |state: &mut State| {
+            let mut sink = state.destination.sinks.remove(&number);
+            let answer = effect(&mut sink, state);
+            state.destination.sinks.extend(sink.map(|sink| (number, sink)));
+            answer
+        };
+        let answer = match self.opened {
+            Some((task, epoch)) => {
+                let of = Of { task, epoch, session: Some(number) };
+                self.world.call_of(of, operation, what, effect).await
+            }
+            None => self.world.call(operation, what, effect).await,
+        };
         self.dead = answer.is_err();
         self.tending.rest(None);
         answer
     }
 }
 
+impl Drop for ScriptedWriter {
+    fn drop(&mut self) {
+        let mut state = self.world.lock();
+        if !state.is_late(self.number) {
+            state.destination.close_session(Some(self.number));
+        }
+    }
+}
+
 impl Writer for ScriptedWriter {
     async fn prepare(&mut self, attempt: &Attempt, datasets: &[Dataset]) -> Result<Prepared> {
         let what = format!("attempt {}", attempt.epoch);
-        self.call(Operation::WriterPrepare, what, |_, state| {
-            state.destination.admit_attempt(attempt)?;
+        let (attempt, datasets) = (attempt.clone(), datasets.to_vec());
+        self.call(Operation::WriterPrepare, what, move |_, state| {
+            state.destination.admit_attempt(&attempt)?;
             let again = state.books.is_prepared();
             state.ensure(!again, || "prepare is called though its answer is stored".into());
-            check_attempt(state, attempt);
-            prepared(state, datasets)
+            check_attempt(state, &attempt);
+            prepared(state, &datasets)
         })
         .await
     }
 
     async fn preview(&mut self, datasets: &[Dataset]) -> Result<Prepared> {
-        let preview = |_: &mut Option<Sink>, state: &mut State| prepared(state, datasets);
+        let datasets = datasets.to_vec();
+        let preview = move |_: &mut Option<Sink>, state: &mut State| prepared(state, &datasets);
         self.call(Operation::WriterPreview, String::new(), preview).await
     }
 
@@ -154,30 +188,45 @@ impl Writer for ScriptedWriter {
         datasets: &[Dataset],
     ) -> Result<Option<Mark>> {
         let what = format!("task {task} epoch {epoch}");
-        self.call(Operation::WriterOpen, what, |sink, state| {
+        let (attempt, datasets) = (attempt.clone(), datasets.to_vec());
+        self.opened = None;
+        let opening = self.call(Operation::WriterOpen, what, move |sink, state| {
             *sink = None;
-            check_attempt(state, attempt);
-            let (opened, mark) = open(state, task, epoch, datasets)?;
+            check_attempt(state, &attempt);
+            let (opened, mark) = open(state, task, epoch, &datasets)?;
             *sink = Some(opened);
             Ok(mark)
-        })
-        .await
+        });
+        let mark = opening.await?;
+        self.opened = Some((task, epoch));
+        Ok(mark)
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<Answer> {
         let what = format!("{} rows", batch.len());
-        self.call(Operation::WriterWrite, what, |sink, state| {
-            opened(sink, "write")?.write(state, batch)
+        let batch = batch.clone();
+        self.call(Operation::WriterWrite, what, move |sink, state| {
+            let batch = match state.is_planted(Planted::ChangeValue) {
+                true => table::cut(&batch)?,
+                false => batch,
+            };
+            opened(sink, "write")?.write(state, &batch)
         })
         .await
     }
 
     async fn commit(&mut self, mark: &Mark, now: bool) -> Result<Answer> {
         let what = format!("mark {}{}", mark.sequence, if now { " now" } else { "" });
-        self.call(Operation::WriterCommit, what, |sink, state| {
-            let mut answer = opened(sink, "commit")?.commit(state, mark, now)?;
+        let mark = mark.clone();
+        self.call(Operation::WriterCommit, what, move |sink, state| {
+            let sink = opened(sink, "commit")?;
+            let mut answer = sink.commit(state, &mark, now)?;
             if state.is_planted(Planted::TrustEveryCommit) && answer.undone.is_none() {
-                answer.durable = Some(mark.clone());
+                answer.durable = Some(mark);
+            }
+            let durable = answer.durable.as_ref().and_then(|mark| mark.position.as_ref());
+            if let (true, Some(position)) = (state.is_planted(Planted::AckBeforeStore), durable) {
+                source::acknowledge(state, sink.split(), position);
             }
             Ok(answer)
         })
@@ -186,8 +235,9 @@ impl Writer for ScriptedWriter {
 
     async fn close(&mut self, mark: &Mark) -> Result<Closed> {
         let what = format!("mark {}", mark.sequence);
-        self.call(Operation::WriterClose, what, |sink, state| {
-            let closed = opened(sink, "close")?.close(state, mark)?;
+        let mark = mark.clone();
+        self.call(Operation::WriterClose, what, move |sink, state| {
+            let closed = opened(sink, "close")?.close(state, &mark)?;
             if closed.answer.undone.is_none() {
                 *sink = None;
             }
@@ -203,9 +253,10 @@ impl Writer for ScriptedWriter {
         receipts: &[Vec<u8>],
     ) -> Result<()> {
         let what = format!("attempt {} {outcome:?} with {}", attempt.epoch, receipts.len());
-        self.call(Operation::WriterFinish, what, |_, state| {
-            state.destination.admit_attempt(attempt)?;
-            check_attempt(state, attempt);
+        let (attempt, receipts) = (attempt.clone(), receipts.to_vec());
+        self.call(Operation::WriterFinish, what, move |_, state| {
+            state.destination.admit_attempt(&attempt)?;
+            check_attempt(state, &attempt);
             let missing = usize::from(state.is_planted(Planted::LoseReceipt));
             finish(state, outcome, &receipts[..receipts.len().saturating_sub(missing)]);
             Ok(())
@@ -237,11 +288,11 @@ fn check_attempt(state: &mut State, attempt: &Attempt) {
 }
 
 fn prepared(state: &mut State, datasets: &[Dataset]) -> Result<Prepared> {
-    let known = vec![table::dataset(state.scenario.reading.texts)];
+    let known = vec![table::dataset(state.scenario.reading.amounts)];
     state.ensure(datasets == known, || "prepare is called with other datasets".into());
     let writing = &state.scenario.writing;
     Ok(Prepared {
-        datasets: vec![table::dataset(false)],
+        datasets: vec![table::dataset(Amounts::Integers)],
         commit_mode: writing.mode,
         wishes: Wishes {
             batch_rows: writing.batch_rows,
@@ -259,9 +310,9 @@ fn open(
     epoch: Epoch,
     datasets: &[Dataset],
 ) -> Result<(Sink, Option<Mark>)> {
-    state.destination.admit(task, epoch)?;
+    state.admit(task, epoch)?;
     state.destination.fences.insert(task, epoch);
-    let known = vec![table::dataset(false)];
+    let known = vec![table::dataset(Amounts::Integers)];
     state.ensure(datasets == known, || format!("task {task} is opened with other datasets"));
     let record = state.books.only().and_then(|book| book.tasks.get(task as usize)).cloned();
     let claimed = record.as_ref().map(|record| record.epoch);
@@ -274,7 +325,11 @@ fn open(
     let keeps = state.scenario.writing.keeps_marks;
     let kept = state.destination.durable.get(&task).filter(|_| keeps).cloned();
     let told = kept.clone().filter(|_| !state.is_planted(Planted::IgnoreDestinationMark));
-    let lose = state.is_planted(Planted::LoseRowOnRetry) && epoch > 1;
+    let forgets = state.is_planted(Planted::ForgetEnd);
+    let told = told.map(|mark| Mark { end: mark.end && !forgets, ..mark });
+    let redone = |planted| epoch > 1 && state.is_planted(planted);
+    let lose =
+        Lose { row: redone(Planted::LoseRowOnRetry), commit: redone(Planted::LoseCommitOnRetry) };
     Ok((Sink::new(task, epoch, split, kept, lose), told))
 }
 

@@ -108,10 +108,24 @@ impl Operation {
     pub fn is_store(self) -> bool {
         self >= O::StoreRecord
     }
+
+    /// Whether a newer epoch of the task makes it fail.
+    pub fn is_fenced(self) -> bool {
+        matches!(
+            self,
+            O::WriterWrite
+                | O::WriterCommit
+                | O::WriterClose
+                | O::StoreDropDirty
+                | O::StoreAddDirty
+                | O::StoreCheckpoint
+                | O::StoreComplete
+        )
+    }
 }
 
 /// How a call goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
     /// A fault of the outside world that would come again.
     Error,
@@ -129,10 +143,13 @@ pub enum FaultKind {
     CrashBefore,
     /// The process dies just after the call took effect.
     CrashAfter,
+    /// The process is taken for dead and another one goes on; when that has the task in hand, the call
+    /// reaches its end after all, and must be refused.
+    Overtaken,
 }
 
 impl FaultKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Error,
         Self::Retry,
         Self::Lost,
@@ -141,6 +158,7 @@ impl FaultKind {
         Self::Stop,
         Self::CrashBefore,
         Self::CrashAfter,
+        Self::Overtaken,
     ];
 
     pub fn word(self) -> &'static str {
@@ -153,16 +171,19 @@ impl FaultKind {
             Self::Stop => "stop",
             Self::CrashBefore => "crash-before",
             Self::CrashAfter => "crash-after",
+            Self::Overtaken => "overtaken",
         }
     }
 
     /// Books have no content to complain about, and a `tend` is short: the sandbox ends one that hangs.
-    /// Everything else may happen everywhere.
+    /// Only what is done for a task has an epoch that a newer one fences. Everything else may happen
+    /// everywhere.
     pub fn fits(self, operation: Operation) -> bool {
         let tend = matches!(operation, Operation::ReaderTend | Operation::WriterTend);
         match self {
             Self::DataError => !operation.is_store(),
             Self::Hang => !tend,
+            Self::Overtaken => operation.is_fenced(),
             _ => true,
         }
     }
@@ -171,8 +192,100 @@ impl FaultKind {
 /// One thing that goes wrong, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultPlan {
+    /// The phase in which the calls are counted; `None`: the whole run.
+    pub phase: Option<Phase>,
     pub operation: Operation,
     /// Counts the calls of the operation over all attempts, from 1.
     pub nth: u64,
     pub kind: FaultKind,
+}
+
+/// How far a run has come when a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The attempt is not in the books yet.
+    Starting,
+    Planning,
+    Preparing,
+    /// The first attempt moves records.
+    Moving,
+    /// A later one does, behind what is durable.
+    Resuming,
+    Finishing,
+    Clearing,
+    /// Succeeded or failed: only the summary is made.
+    Ended,
+}
+
+impl Phase {
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Planning,
+        Self::Preparing,
+        Self::Moving,
+        Self::Resuming,
+        Self::Finishing,
+        Self::Clearing,
+        Self::Ended,
+    ];
+
+    /// What is called here in every run, or behind a single fault.
+    pub fn operations(self) -> &'static [Operation] {
+        match self {
+            Self::Starting => &[O::StoreHappened, O::StoreLoad, O::StoreTasks],
+            Self::Planning => &[O::SourceConnect, O::ReaderPlan, O::ReaderTend, O::StoreSavePlan],
+            Self::Preparing => {
+                &[O::DestinationConnect, O::WriterPrepare, O::WriterPreview, O::StoreSavePrepared]
+            }
+            Self::Moving | Self::Resuming => &[
+                O::SourceConnect,
+                O::ReaderSplits,
+                O::ReaderOpen,
+                O::ReaderNext,
+                O::ReaderAcknowledge,
+                O::ReaderTend,
+                O::DestinationConnect,
+                O::WriterOpen,
+                O::WriterWrite,
+                O::WriterCommit,
+                O::WriterClose,
+                O::WriterTend,
+                O::StoreHappened,
+                O::StoreAddSplits,
+                O::StoreTasks,
+                O::StoreClaim,
+                O::StoreDropDirty,
+                O::StoreAddDirty,
+                O::StoreCheckpoint,
+                O::StoreComplete,
+            ],
+            Self::Finishing | Self::Clearing => {
+                &[O::DestinationConnect, O::WriterFinish, O::StoreTasks, O::StoreHappened]
+            }
+            Self::Ended => &[O::StoreLoad, O::StoreTasks],
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Planning => "planning",
+            Self::Preparing => "preparing",
+            Self::Moving => "moving",
+            Self::Resuming => "resuming",
+            Self::Finishing => "finishing",
+            Self::Clearing => "clearing",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// A fault that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Met {
+    pub phase: Phase,
+    pub operation: Operation,
+    pub kind: FaultKind,
+    /// Whether the prepared answer was in the books.
+    pub prepared: bool,
 }

@@ -12,6 +12,7 @@ use domain::{Result, RunId};
 use tokio::sync::watch;
 
 use crate::destination::ScriptedDestination;
+use crate::fault::Met;
 use crate::scenario::Scenario;
 use crate::source::ScriptedSource;
 use crate::store::MemStore;
@@ -56,7 +57,9 @@ pub struct Report {
     pub violations: Vec<String>,
     pub attempts: u32,
     /// Faults that really came.
-    pub fired: usize,
+    pub met: Vec<Met>,
+    /// Calls that came after a newer epoch had the task.
+    pub overtaken: u32,
     pub state: Option<RunState>,
     /// How often each split was opened, and how many of its records were read.
     pub reads: Vec<(u32, u64)>,
@@ -96,7 +99,8 @@ where
         trace: state.trace().to_vec(),
         violations: state.violations().to_vec(),
         attempts: state.attempt(),
-        fired: state.fired.len(),
+        met: state.met.clone(),
+        overtaken: state.overtaken,
         state: state.books.only().map(|book| book.record.state),
         reads: splits
             .map(|split| {
@@ -107,19 +111,32 @@ where
     }
 }
 
-/// Plays a scenario twice: the traces must be the same, and without violations.
+/// Plays a scenario, which must go without violations.
 ///
 /// # Errors
 /// The violations, what goes wrong in the scenario, and the end of the trace.
+pub fn check<F, Fut>(scenario: &Scenario, attempt: F) -> Result<Report, String>
+where
+    F: Fn(Parts) -> Fut,
+    Fut: Future<Output = Result<()>>,
+{
+    let report = simulate(scenario.clone(), attempt);
+    match report.violations.is_empty() {
+        true => Ok(report),
+        false => Err(describe(scenario, &report, &report.violations.join("\n  "))),
+    }
+}
+
+/// Plays a scenario twice: the traces must be the same, and without violations.
+///
+/// # Errors
+/// As [`check`], and where the two differ.
 pub fn examine<F, Fut>(scenario: &Scenario, attempt: F) -> Result<Report, String>
 where
     F: Fn(Parts) -> Fut,
     Fut: Future<Output = Result<()>>,
 {
-    let report = simulate(scenario.clone(), &attempt);
-    if !report.violations.is_empty() {
-        return Err(describe(scenario, &report, &report.violations.join("\n  ")));
-    }
+    let report = check(scenario, &attempt)?;
     let again = simulate(scenario.clone(), &attempt);
     if report != again {
         let same = report.trace.iter().zip(&again.trace).take_while(|(a, b)| a == b).count();

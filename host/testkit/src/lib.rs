@@ -19,12 +19,14 @@
 //! examine(&scenario, |parts| async move { Engine::of(parts).attempt().await }).unwrap();
 //! ```
 //!
-//! and the same with `scenario.with(planted)` and [`simulate`] proves that its checkers look.
+//! and the same with `scenario.with(planted)` and [`simulate`] proves that its checkers look, and
+//! [`Coverage`] that every fault met every step.
 //!
 //! Begin with [`harness`], then [`scenario`], then the doubles [`store`], [`source`],
 //! [`destination`]; `world` is where calls go wrong.
 
 pub mod conformance;
+pub mod coverage;
 pub mod destination;
 pub mod fault;
 pub mod guest;
@@ -40,9 +42,10 @@ mod verdict;
 pub mod world;
 
 pub use conformance::store_conformance;
+pub use coverage::Coverage;
 pub use destination::ScriptedDestination;
-pub use fault::{FaultKind, FaultPlan, Operation};
-pub use harness::{Options, Parts, Report, examine, simulate};
+pub use fault::{FaultKind, FaultPlan, Met, Operation, Phase};
+pub use harness::{Options, Parts, Report, check, examine, simulate};
 pub use planted::Planted;
 pub use prng::Rng;
 pub use scenario::{Abilities, Reading, Scenario, Taking, Writing};

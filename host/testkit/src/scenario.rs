@@ -5,15 +5,15 @@ use std::time::Duration;
 use domain::job::ErrorLimit;
 use domain::port::CommitMode;
 
-use crate::fault::{FaultKind, FaultPlan, Operation};
+use crate::fault::{FaultKind, FaultPlan, Operation, Phase};
 use crate::planted::Planted;
 use crate::prng::Rng;
-use crate::table::{self, Fate, Record, SplitScript};
+use crate::table::{self, Amounts, Fate, Record, SplitScript};
 
 /// What the engine under test can do; scenarios ask for no more.
 #[derive(Clone, Copy, Debug)]
 pub struct Abilities {
-    /// Casts texts to numbers, and calls those dirty that are none.
+    /// Casts texts and decimals to integers, and calls those dirty that are none.
     pub casts: bool,
     /// Calls `tend` when a session asked for it, also while the other side holds things up.
     pub tends: bool,
@@ -64,8 +64,7 @@ pub struct Reading {
     pub two_batches_percent: u64,
     pub bookmark: bool,
     pub splits_per_call: u32,
-    /// Amounts are texts.
-    pub texts: bool,
+    pub amounts: Amounts,
     pub tend: Option<Duration>,
 }
 
@@ -182,7 +181,10 @@ fn reading(rng: &mut Rng, can: Abilities) -> Reading {
         two_batches_percent: rng.pick(&[0, 30]),
         bookmark: rng.chance(50),
         splits_per_call: rng.between(1, 4) as u32,
-        texts: can.casts && rng.chance(40),
+        amounts: match can.casts {
+            true => rng.pick(&[Amounts::Integers, Amounts::Texts, Amounts::Decimals]),
+            false => Amounts::Integers,
+        },
         tend: (can.tends && rng.chance(25)).then(|| rng.pick(&TENDS)),
     }
 }
@@ -207,7 +209,7 @@ fn writing(rng: &mut Rng, can: Abilities) -> Writing {
 fn splits(rng: &mut Rng, can: Abilities, reading: &Reading, writing: &Writing) -> Vec<SplitScript> {
     let mut bad = vec![Fate::Undecodable, Fate::RefusedAtOnce, Fate::RefusedNext, Fate::Changed];
     bad.extend([Fate::RefusedLate, Fate::ChangedNext]);
-    if reading.texts {
+    if reading.amounts != Amounts::Integers {
         bad.push(Fate::Uncastable);
     }
     // Halving finds the row only where a write says by itself that it went wrong.
@@ -232,30 +234,47 @@ fn splits(rng: &mut Rng, can: Abilities, reading: &Reading, writing: &Writing) -
 
 /// Mostly a few faults, sometimes none, so that the plain way is simulated too.
 fn faults(rng: &mut Rng, can: Abilities) -> Vec<FaultPlan> {
+    let steps = Phase::ALL
+        .into_iter()
+        .flat_map(|phase| phase.operations().iter().map(move |operation| (phase, *operation)));
+    let steps: Vec<_> = steps.collect();
     let count = rng.pick(&[0, 1, 1, 2, 3, 5]);
     let mut faults = Vec::new();
     while faults.len() < count {
-        let operation = rng.pick(&Operation::ALL);
+        let (phase, operation) = rng.pick(&steps);
         let kind = rng.pick(&FaultKind::ALL);
         let nth = rng.between(1, often(operation));
         let wanted = kind.fits(operation) && (can.stops || kind != FaultKind::Stop);
         // A fault of the content ends most runs, so it must not come with every other seed.
-        if wanted && (kind != FaultKind::DataError || rng.chance(20)) {
-            faults.push(FaultPlan { operation, nth, kind });
+        if wanted && (kind != FaultKind::DataError || rng.chance(60)) {
+            faults.extend(way_to(phase, rng));
+            faults.push(FaultPlan { phase: Some(phase), operation, nth, kind });
         }
     }
     faults
 }
 
-/// How often an operation is called in a typical run, roughly: faults beyond never come.
+/// The fault without which a run seldom comes into a phase.
+fn way_to(phase: Phase, rng: &mut Rng) -> Option<FaultPlan> {
+    let kind = match phase {
+        Phase::Resuming => rng.pick(&[FaultKind::CrashBefore, FaultKind::CrashAfter]),
+        Phase::Clearing => FaultKind::DataError,
+        _ => return None,
+    };
+    let operation = rng.pick(&[Operation::ReaderNext, Operation::WriterWrite]);
+    let nth = rng.between(1, often(operation));
+    Some(FaultPlan { phase: Some(Phase::Moving), operation, nth, kind })
+}
+
+/// How often an operation is called in a phase of a typical run, roughly: faults beyond never come.
 fn often(operation: Operation) -> u64 {
     use Operation as O;
     match operation {
-        O::ReaderNext | O::WriterWrite => 30,
-        O::WriterCommit | O::StoreCheckpoint | O::ReaderAcknowledge => 12,
-        O::StoreAddDirty | O::StoreHappened => 4,
-        O::ReaderOpen | O::WriterOpen | O::WriterClose | O::StoreClaim | O::StoreComplete => 5,
+        O::ReaderNext | O::WriterWrite => 20,
+        O::WriterCommit | O::StoreCheckpoint | O::ReaderAcknowledge => 3,
+        O::ReaderOpen | O::WriterOpen | O::WriterClose | O::StoreClaim | O::StoreComplete => 4,
         O::StoreDropDirty | O::ReaderTend | O::WriterTend => 4,
+        O::StoreHappened | O::StoreTasks | O::StoreLoad => 1,
         _ => 2,
     }
 }

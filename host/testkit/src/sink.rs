@@ -9,6 +9,7 @@ use domain::port::{Answer, Closed, CommitMode, Remark};
 use domain::{Batch, Epoch, Fault, Mark, Result, TaskIndex};
 
 use crate::destination::{Delivered, is_eager};
+use crate::planted::Planted;
 use crate::scenario::Taking;
 use crate::table::{self, Fate};
 use crate::world::State;
@@ -27,8 +28,16 @@ pub(crate) struct Sink {
     durable: Option<Mark>,
     /// The highest sequence that it was told.
     sequence: u64,
-    /// A planted bug: the first row that comes gets lost.
-    lose: bool,
+    lose: Lose,
+    /// A planted bug: the rows of the next batch come twice.
+    twice: bool,
+}
+
+/// Planted bugs: the first that comes gets lost.
+#[derive(Clone, Copy)]
+pub(crate) struct Lose {
+    pub(crate) row: bool,
+    pub(crate) commit: bool,
 }
 
 struct Held {
@@ -52,7 +61,7 @@ impl Sink {
         epoch: Epoch,
         split: usize,
         durable: Option<Mark>,
-        lose: bool,
+        lose: Lose,
     ) -> Self {
         Self {
             task,
@@ -66,17 +75,22 @@ impl Sink {
             sequence: durable.as_ref().map_or(0, |mark| mark.sequence),
             durable,
             lose,
+            twice: false,
         }
     }
 
+    pub(crate) fn split(&self) -> usize {
+        self.split
+    }
+
     pub(crate) fn write(&mut self, state: &mut State, batch: &Batch) -> Result<Answer> {
-        state.destination.admit(self.task, self.epoch)?;
+        state.admit(self.task, self.epoch)?;
         let number = self.next;
         self.next += 1;
         let mut answer = Answer::default();
         self.tell_next(&mut answer);
         let mut rows = self.examine(state, batch, number);
-        if std::mem::take(&mut self.lose) && !rows.is_empty() {
+        if std::mem::take(&mut self.lose.row) && !rows.is_empty() {
             rows.remove(0);
         }
         rows.retain(|row| match row.fate {
@@ -90,6 +104,10 @@ impl Sink {
             }
             _ => true,
         });
+        if std::mem::take(&mut self.twice) {
+            let good = rows.iter().filter(|row| row.fate == Fate::Good).copied();
+            rows.extend(good.collect::<Vec<_>>());
+        }
         self.held.push(Held { number, rows });
         match state.scenario.writing.taking {
             Taking::AtOnce => self.take(state, &mut answer),
@@ -100,7 +118,7 @@ impl Sink {
     }
 
     pub(crate) fn commit(&mut self, state: &mut State, mark: &Mark, now: bool) -> Result<Answer> {
-        state.destination.admit(self.task, self.epoch)?;
+        state.admit(self.task, self.epoch)?;
         let rises = mark.sequence > self.sequence;
         state.ensure(rises, || {
             format!("task {}: mark {} comes after {}", self.task, mark.sequence, self.sequence)
@@ -128,7 +146,7 @@ impl Sink {
             format!("task {} is closed with a mark that is no end", self.task)
         });
         let answer = if self.durable.as_ref() == Some(mark) {
-            state.destination.admit(self.task, self.epoch)?;
+            state.admit(self.task, self.epoch)?;
             self.seal(state, Answer::default())
         } else {
             self.commit(state, mark, true)?
@@ -202,6 +220,7 @@ impl Sink {
             return;
         }
         state.destination.undone += 1;
+        self.twice = state.is_planted(Planted::SendTwiceAfterUndone);
         let first = held.first().map_or(self.next, |held| held.number);
         self.pending.retain(|(_, covered)| *covered <= first);
         let named = bad.iter().filter(|row| row.fate != Fate::RefusedUnnamed);
@@ -218,6 +237,10 @@ impl Sink {
         let (settled, rest): (Vec<Row>, Vec<Row>) =
             self.accepted.iter().partition(|row| row.batch < covered);
         self.accepted = rest;
+        if std::mem::take(&mut self.lose.commit) {
+            answer.durable = Some(mark);
+            return;
+        }
         let task = self.task;
         match state.scenario.writing.mode {
             CommitMode::Staged => {

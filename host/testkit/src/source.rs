@@ -10,7 +10,7 @@ use domain::{Dataset, Fault, Position, Result, TaskIndex};
 use crate::fault::Operation;
 use crate::planted::Planted;
 use crate::prng::Rng;
-use crate::table::{self, Fate, Record};
+use crate::table::{self, Amounts, Fate, Record};
 use crate::world::{State, Tending, World};
 
 pub struct ScriptedSource {
@@ -129,7 +129,7 @@ impl Reader for ScriptedReader {
             state.source.planner = Some(number);
             let planned = state.books.only().is_some_and(|book| book.record.plan.is_some());
             state.ensure(!planned, || "a plan is made again, though one is stored".into());
-            let datasets = vec![table::dataset(state.scenario.reading.texts)];
+            let datasets = vec![table::dataset(state.scenario.reading.amounts)];
             Ok(Plan { datasets, bounded: true, start: b"0".to_vec() })
         })
         .await
@@ -163,7 +163,7 @@ impl Reader for ScriptedReader {
             .call(Operation::ReaderNext, String::new(), |cursor, state| {
                 let cursor = cursor.as_mut().ok_or_else(|| lie("next without a cursor"))?;
                 let step = next(state, number, cursor, budget)?;
-                if state.is_planted(Planted::AckBeforeStore)
+                if state.is_planted(Planted::AckOnRead)
                     && let Step::Rows(Rows { position: Some(position), .. }) = &step
                 {
                     acknowledge(state, cursor.split, position);
@@ -243,7 +243,7 @@ fn open(
             _ => return Err(lie("a position that was never told")),
         },
     };
-    let known = vec![table::dataset(state.scenario.reading.texts)];
+    let known = vec![table::dataset(state.scenario.reading.amounts)];
     state.ensure(datasets == known, || format!("split {number} is opened with other datasets"));
     check_stage(state, number);
     let dropped = state.source.planner_dropped;
@@ -319,15 +319,20 @@ fn next(state: &mut State, session: u64, cursor: &mut Cursor, budget: Budget) ->
     let place = if position.is_some() { " position" } else { "" };
     state.tell(&format!("split {} to {}{place}", cursor.split, cursor.index));
     let halves = rng.chance(reading.two_batches_percent);
-    rows(&records, reading.texts, halves, position)
+    rows(&records, reading.amounts, halves, position)
 }
 
-fn rows(records: &[Record], texts: bool, halves: bool, position: Option<Position>) -> Result<Step> {
+fn rows(
+    records: &[Record],
+    amounts: Amounts,
+    halves: bool,
+    position: Option<Position>,
+) -> Result<Step> {
     let (bad, good): (Vec<Record>, Vec<Record>) =
         records.iter().partition(|record| record.fate == Fate::Undecodable);
     let (first, second) = good.split_at(if halves { good.len() / 2 } else { 0 });
     let parts = [first, second].into_iter().filter(|part| !part.is_empty());
-    let batches = parts.map(|part| table::batch(part, texts)).collect::<Result<_>>()?;
+    let batches = parts.map(|part| table::batch(part, amounts)).collect::<Result<_>>()?;
     let undecodable = bad.iter().map(|record| Undecodable {
         dataset: Some(0),
         origin: format!("record {}", record.id),
@@ -340,7 +345,7 @@ fn rows(records: &[Record], texts: bool, halves: bool, position: Option<Position
 }
 
 /// Invariant 1: what is acknowledged is durable at the destination, and then in the books.
-fn acknowledge(state: &mut State, split: usize, position: &Position) {
+pub(crate) fn acknowledge(state: &mut State, split: usize, position: &Position) {
     let Some((of, index)) = table::place_in(position).filter(|(of, _)| *of == split) else {
         state.violation(format!("split {split} gets an acknowledgement of another position"));
         return;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::port::{
-    Dirty, DirtyStage, Done, NewRun, Plan, Prepared, RunRecord, Splits, Store, TaskRecord,
+    Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, RunRecord, Splits, Store,
+    TaskRecord,
 };
 use domain::run::{RunEvent, RunState};
 use domain::{Bookmark, Epoch, Fault, Mark, Position, Result, RunId, TaskIndex, bookmark, books};
@@ -12,7 +13,7 @@ use domain::{Bookmark, Epoch, Fault, Mark, Position, Result, RunId, TaskIndex, b
 use crate::fault::Operation;
 use crate::planted::Planted;
 use crate::scenario::{Abilities, Scenario};
-use crate::world::{State, World};
+use crate::world::{Of, State, World};
 
 /// The books of a [`World`].
 pub struct MemStore {
@@ -108,6 +109,26 @@ impl MemStore {
         let mut state = self.world.lock();
         let book = state.books.book(run);
         book.map_or(Vec::new(), |book| book.dirty.iter().map(|line| line.dirty.clone()).collect())
+    }
+
+    /// A call for a task that its epoch must be the newest of; `effect` gets the book.
+    async fn change_task(
+        &self,
+        operation: Operation,
+        of: (&RunId, TaskIndex, Epoch),
+        what: String,
+        effect: impl FnOnce(&mut State, &RunId) -> Result<()> + Clone + Send + 'static,
+    ) -> Result<()> {
+        let (run, task, epoch) = (of.0.clone(), of.1, of.2);
+        let of = Of { task, epoch, session: None };
+        let admitted = move |state: &mut State| {
+            let stale = state.is_planted(Planted::AcceptStaleEpoch);
+            match state.books.book(&run)?.admitted(task, epoch) {
+                Err(fault) if !(stale && fault.code == "store.fenced") => Err(fault),
+                _ => effect(state, &run),
+            }
+        };
+        self.world.call_of(of, operation, what, admitted).await
     }
 
     async fn change<T>(
@@ -257,17 +278,14 @@ impl Store for MemStore {
         sequence: u64,
     ) -> Result<()> {
         let what = format!("task {task} behind {sequence}");
-        self.world
-            .call(Operation::StoreDropDirty, what, |state| {
-                let keeps = state.is_planted(Planted::KeepDirtyOnResume);
-                let book = state.books.book(run)?;
-                book.admitted(task, epoch)?;
-                if !keeps {
-                    book.dirty.retain(|line| line.task != task || line.sequence <= sequence);
-                }
-                Ok(())
-            })
-            .await
+        let drop = move |state: &mut State, run: &RunId| {
+            if !state.is_planted(Planted::KeepDirtyOnResume) {
+                let dirty = &mut state.books.book(run)?.dirty;
+                dirty.retain(|line| line.task != task || line.sequence <= sequence);
+            }
+            Ok(())
+        };
+        self.change_task(Operation::StoreDropDirty, (run, task, epoch), what, drop).await
     }
 
     async fn add_dirty(
@@ -279,18 +297,21 @@ impl Store for MemStore {
         dirty: &[Dirty],
     ) -> Result<()> {
         let what = format!("task {task} mark {sequence}: {}", dirty.len());
-        self.world
-            .call(Operation::StoreAddDirty, what, |state| {
-                let forgets = state.is_planted(Planted::ForgetDirty);
-                let book = state.books.book(run)?;
-                book.admitted(task, epoch)?;
-                if !forgets {
-                    let line = |dirty: &Dirty| DirtyLine { task, sequence, dirty: dirty.clone() };
-                    book.dirty.extend(dirty.iter().map(line));
-                }
-                Ok(())
-            })
-            .await
+        let dirty = dirty.to_vec();
+        let add = move |state: &mut State, run: &RunId| {
+            let cuts = state.is_planted(Planted::CutDirty);
+            if !state.is_planted(Planted::ForgetDirty) {
+                let lines = dirty.into_iter().map(|mut dirty| {
+                    if let (true, DirtyRecord::Values(values)) = (cuts, &mut dirty.record) {
+                        values.pop();
+                    }
+                    DirtyLine { task, sequence, dirty }
+                });
+                state.books.book(run)?.dirty.extend(lines);
+            }
+            Ok(())
+        };
+        self.change_task(Operation::StoreAddDirty, (run, task, epoch), what, add).await
     }
 
     async fn checkpoint(
@@ -301,13 +322,13 @@ impl Store for MemStore {
         mark: &Mark,
     ) -> Result<()> {
         let what = format!("task {task} mark {}", mark.sequence);
-        self.world
-            .call(Operation::StoreCheckpoint, what, |state| {
-                state.books.book(run)?.admitted(task, epoch)?.checkpoint(mark);
-                check_durable(state, task, mark);
-                Ok(())
-            })
-            .await
+        let mark = mark.clone();
+        let checkpoint = move |state: &mut State, run: &RunId| {
+            state.books.book(run)?.task(task)?.checkpoint(&mark);
+            check_durable(state, task, &mark);
+            Ok(())
+        };
+        self.change_task(Operation::StoreCheckpoint, (run, task, epoch), what, checkpoint).await
     }
 
     async fn complete(
@@ -318,17 +339,20 @@ impl Store for MemStore {
         done: &Done,
     ) -> Result<()> {
         let what = format!("task {task}");
-        self.world
-            .call(Operation::StoreComplete, what, |state| {
-                let mut stored = done.clone();
-                if state.is_planted(Planted::Miscount) {
-                    stored.counts.records_read += 1;
-                }
-                state.books.book(run)?.admitted(task, epoch)?.complete(&stored);
-                check_done(state, task, &stored);
-                Ok(())
-            })
-            .await
+        let mut done = done.clone();
+        let complete = move |state: &mut State, run: &RunId| {
+            if state.is_planted(Planted::Miscount) {
+                done.counts.records_read += 1;
+            }
+            if state.is_planted(Planted::CountDirtyTwice) && done.counts.records_dirty > 0 {
+                done.counts.records_read += 1;
+                done.counts.records_dirty += 1;
+            }
+            state.books.book(run)?.task(task)?.complete(&done);
+            check_done(state, task, &done);
+            Ok(())
+        };
+        self.change_task(Operation::StoreComplete, (run, task, epoch), what, complete).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use domain::port::Split;
 use domain::{Batch, Dataset, Fault, Position, Result};
@@ -20,7 +20,7 @@ pub enum Fate {
     ChangedNext,
     /// The reader cannot decode it.
     Undecodable,
-    /// Its amount is a text that is no number.
+    /// Its amount is a text that is no number, or has a fraction that an integer would lose.
     Uncastable,
     /// Refused in the answer to the write that brings it.
     RefusedAtOnce,
@@ -74,9 +74,24 @@ pub fn amount(id: i64) -> i64 {
     id * 3
 }
 
-/// One table of three columns. With `texts` the amounts are texts, to be cast.
-pub fn dataset(texts: bool) -> Dataset {
-    let amount = if texts { DataType::Utf8 } else { DataType::Int64 };
+/// What the amounts are at the source; at the destination they are integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amounts {
+    Integers,
+    Texts,
+    /// With two digits behind the point.
+    Decimals,
+}
+
+const DECIMAL: DataType = DataType::Decimal128(20, 2);
+
+/// One table of three columns.
+pub fn dataset(amounts: Amounts) -> Dataset {
+    let amount = match amounts {
+        Amounts::Integers => DataType::Int64,
+        Amounts::Texts => DataType::Utf8,
+        Amounts::Decimals => DECIMAL,
+    };
     Dataset {
         path: vec!["sim".into(), "orders".into()],
         schema: Arc::new(Schema::new(vec![
@@ -89,31 +104,68 @@ pub fn dataset(texts: bool) -> Dataset {
     }
 }
 
+/// The amount of a record as text. One that cannot be cast has no number at all, or half a unit.
+fn amount_text(record: Record, amounts: Amounts) -> String {
+    let (id, amount) = (record.id, amount(record.id));
+    match (amounts, record.fate) {
+        (Amounts::Texts, Fate::Uncastable) if id % 2 == 0 => format!("x{id}"),
+        (Amounts::Texts, Fate::Uncastable) => format!("{amount}.5"),
+        (Amounts::Decimals, Fate::Uncastable) => format!("{amount}.50"),
+        (Amounts::Decimals, _) => format!("{amount}.00"),
+        (Amounts::Integers | Amounts::Texts, _) => amount.to_string(),
+    }
+}
+
+/// The values of a record as the dirty store has them.
+pub(crate) fn values(record: Record, amounts: Amounts) -> Vec<(String, Option<String>)> {
+    vec![
+        ("id".into(), Some(record.id.to_string())),
+        ("name".into(), name(record.id)),
+        ("amount".into(), Some(amount_text(record, amounts))),
+    ]
+}
+
 /// The rows of `records`, as the source gives them.
 ///
 /// # Errors
 /// None in practice: the columns are made for the schema.
-pub fn batch(records: &[Record], texts: bool) -> Result<Batch> {
+pub fn batch(records: &[Record], amounts: Amounts) -> Result<Batch> {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(records.iter().map(|one| one.id)));
     let names: ArrayRef = Arc::new(records.iter().map(|one| name(one.id)).collect::<StringArray>());
-    let amounts: ArrayRef = if texts {
-        let text = |one: &Record| match one.fate {
-            Fate::Uncastable => format!("x{}", one.id),
-            _ => amount(one.id).to_string(),
-        };
-        Arc::new(StringArray::from_iter_values(records.iter().map(text)))
-    } else {
-        Arc::new(Int64Array::from_iter_values(records.iter().map(|one| amount(one.id))))
+    let column: ArrayRef = match amounts {
+        Amounts::Integers => {
+            Arc::new(Int64Array::from_iter_values(records.iter().map(|one| amount(one.id))))
+        }
+        Amounts::Texts => Arc::new(StringArray::from_iter_values(
+            records.iter().map(|one| amount_text(*one, amounts)),
+        )),
+        Amounts::Decimals => {
+            let half = |one: &Record| if one.fate == Fate::Uncastable { 50 } else { 0 };
+            let hundredths = records.iter().map(|one| i128::from(amount(one.id) * 100 + half(one)));
+            Arc::new(Decimal128Array::from_iter_values(hundredths).with_data_type(DECIMAL))
+        }
     };
-    let schema = dataset(texts).schema;
-    let rows = RecordBatch::try_new(schema, vec![ids, names, amounts])
+    rows_of(dataset(amounts), vec![ids, names, column])
+}
+
+fn rows_of(dataset: Dataset, columns: Vec<ArrayRef>) -> Result<Batch> {
+    let rows = RecordBatch::try_new(dataset.schema, columns)
         .map_err(|error| Fault::internal("testkit.batch", error.to_string()))?;
     Ok(Batch::new(0, rows))
 }
 
+/// A batch at the destination whose amounts have lost their last digit.
+pub(crate) fn cut(batch: &Batch) -> Result<Batch> {
+    let amounts = batch.rows.column(2).as_primitive::<Int64Type>();
+    let cut: Int64Array = amounts.unary(|amount| amount / 10);
+    let mut columns = batch.rows.columns().to_vec();
+    columns[2] = Arc::new(cut);
+    rows_of(dataset(Amounts::Integers), columns)
+}
+
 /// The ids of a batch at the destination, or what is wrong with it.
 pub fn ids_of(batch: &Batch) -> Result<Vec<i64>, String> {
-    let wanted = dataset(false).schema;
+    let wanted = dataset(Amounts::Integers).schema;
     let types = |schema: &Schema| -> Vec<DataType> {
         schema.fields().iter().map(|field| field.data_type().clone()).collect()
     };

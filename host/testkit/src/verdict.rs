@@ -1,14 +1,14 @@
-//! What must be true when a run has ended (invariants 1, 2 and 5).
+//! What must be true when a run has ended (invariants 1, 2, 5 and 9).
 
 use std::collections::BTreeMap;
 
 use domain::Counts;
-use domain::port::{CommitMode, DirtyRecord, DirtyStage};
+use domain::port::{CommitMode, Dirty, DirtyRecord, DirtyStage};
 use domain::run::RunState;
 
 use crate::fault::{FaultKind, Operation};
 use crate::store::Book;
-use crate::table::Fate;
+use crate::table::{self, Amounts, Fate};
 use crate::world::State;
 
 /// Adds what is wrong to the violations.
@@ -25,11 +25,11 @@ pub(crate) fn judge(state: &mut State) {
         RunState::Succeeded => {
             state.ensure(!broken, || "the run succeeded with too many dirty records".into());
             judge_records(state);
+            judge_dirty(state);
             judge_sums(state);
         }
         RunState::Failed => {
-            let may_fail =
-                broken || state.fired.iter().any(|(plan, prepared)| breaks(plan.kind, *prepared));
+            let may_fail = broken || state.met.iter().any(|met| breaks(met.kind, met.prepared));
             let fault = state.books.only().and_then(|book| book.record.fault.clone());
             state.ensure(fault.is_some(), || "the run failed and does not say why".into());
             state.ensure(may_fail, || format!("the run failed without a reason: {fault:?}"));
@@ -41,10 +41,8 @@ pub(crate) fn judge(state: &mut State) {
 /// A destination that says for good that it cannot clear away keeps what it staged.
 fn refused_to_clear(state: &State) -> bool {
     let clearing = [Operation::DestinationConnect, Operation::WriterFinish];
-    state
-        .fired
-        .iter()
-        .any(|(plan, _)| plan.kind == FaultKind::DataError && clearing.contains(&plan.operation))
+    let refused = |kind, operation| kind == FaultKind::DataError && clearing.contains(&operation);
+    state.met.iter().any(|met| refused(met.kind, met.operation))
 }
 
 /// Whether a run may end as failed by a fault: one of the content, or one that came while there was
@@ -53,7 +51,9 @@ fn breaks(kind: FaultKind, prepared: bool) -> bool {
     match kind {
         FaultKind::DataError => true,
         FaultKind::Error | FaultKind::Retry | FaultKind::Lost | FaultKind::Stop => !prepared,
-        FaultKind::Hang | FaultKind::CrashBefore | FaultKind::CrashAfter => false,
+        FaultKind::Hang | FaultKind::CrashBefore | FaultKind::CrashAfter | FaultKind::Overtaken => {
+            false
+        }
     }
 }
 
@@ -71,7 +71,7 @@ fn judge_records(state: &mut State) {
             true
         }
         // Only where nothing was redone.
-        CommitMode::AtLeastOnce => state.fired.is_empty() && state.destination.undone == 0,
+        CommitMode::AtLeastOnce => state.met.is_empty() && state.destination.undone == 0,
         CommitMode::Transactional | CommitMode::Staged | CommitMode::BrokerTransaction => true,
     };
     let records: Vec<_> = state.scenario.records().collect();
@@ -103,21 +103,43 @@ fn judge_records(state: &mut State) {
     state.ensure(arrived.is_empty(), || format!("records that nobody sent: {arrived:?}"));
 }
 
+/// Invariant 9: what stands in the dirty store is the record, whole, as it was where it got dirty.
+fn judge_dirty(state: &mut State) {
+    let reading = state.scenario.reading.amounts;
+    let lines = state.books.only().map(|book| &book.dirty[..]).unwrap_or_default();
+    let mut wrong = Vec::new();
+    for Dirty { stage, record, .. } in lines.iter().map(|line| &line.dirty) {
+        let DirtyRecord::Values(found) = record else { continue };
+        let amounts = match stage {
+            DirtyStage::Write | DirtyStage::Loaded => Amounts::Integers,
+            _ => reading,
+        };
+        let known = state.scenario.records().find(|one| id_of(record) == one.id);
+        let wanted = known.map(|one| table::values(one, amounts));
+        if wanted.as_ref() != Some(found) {
+            wrong.push(format!("invariant 9: the dirty store has {found:?} instead of {wanted:?}"));
+        }
+    }
+    wrong.into_iter().for_each(|what| state.violation(what));
+}
+
+/// The id that a dirty record tells; 0, which is nobody's, where it tells none.
+fn id_of(record: &DirtyRecord) -> i64 {
+    let text = match record {
+        DirtyRecord::Raw(bytes) => std::str::from_utf8(bytes).ok(),
+        DirtyRecord::Values(values) => {
+            values.iter().find(|(name, _)| name == "id").and_then(|(_, value)| value.as_deref())
+        }
+    };
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 /// How often each record stands in the dirty store: refused, and loaded with a changed value.
 fn dirty_ids(book: &Book) -> (BTreeMap<i64, u32>, BTreeMap<i64, u32>) {
     let (mut dirty, mut changed) = (BTreeMap::new(), BTreeMap::new());
     for line in &book.dirty {
-        let text = match &line.dirty.record {
-            DirtyRecord::Raw(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            DirtyRecord::Values(values) => values
-                .iter()
-                .find(|(name, _)| name == "id")
-                .and_then(|(_, value)| value.clone())
-                .unwrap_or_default(),
-        };
         let ids = if line.dirty.stage == DirtyStage::Loaded { &mut changed } else { &mut dirty };
-        // A record that does not tell its id is counted as nobody's.
-        *ids.entry(text.parse().unwrap_or(0)).or_default() += 1;
+        *ids.entry(id_of(&line.dirty.record)).or_default() += 1;
     }
     (dirty, changed)
 }

@@ -9,12 +9,13 @@ use std::future::pending;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use domain::{Fault, Result};
+use domain::run::RunState;
+use domain::{Epoch, Fault, Result, TaskIndex};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::destination::Durable;
-use crate::fault::{FaultKind, FaultPlan, Operation};
+use crate::fault::{FaultKind, FaultPlan, Met, Operation, Phase};
 use crate::planted::Planted;
 use crate::prng::Rng;
 use crate::scenario::Scenario;
@@ -39,15 +40,43 @@ pub(crate) struct State {
     pub(crate) books: Books,
     pub(crate) source: SourceState,
     pub(crate) destination: Durable,
-    /// Faults that came, and whether the prepared answer was in the books then.
-    pub(crate) fired: Vec<(FaultPlan, bool)>,
+    /// Faults that came.
+    pub(crate) met: Vec<Met>,
+    /// Calls of processes that were taken for dead.
+    late: Vec<Late>,
+    /// Late calls that were made.
+    pub(crate) overtaken: u32,
     calls: BTreeMap<Operation, u64>,
+    calls_in: BTreeMap<(Phase, Operation), u64>,
     attempt: u32,
     dead: bool,
     began: Instant,
     stop: watch::Sender<bool>,
     trace: Vec<String>,
     violations: Vec<String>,
+}
+
+/// Calls that a late one lets pass, at most.
+const LATE_CALLS_MAX: u64 = 12;
+
+/// For whom a call is made.
+#[derive(Clone, Copy)]
+pub(crate) struct Of {
+    pub(crate) task: TaskIndex,
+    pub(crate) epoch: Epoch,
+    /// The destination's session, where it is one of its calls.
+    pub(crate) session: Option<u64>,
+}
+
+type Effect = Box<dyn FnOnce(&mut State) -> Result<()> + Send>;
+
+/// A call of a process that was taken for dead.
+struct Late {
+    of: Of,
+    operation: Operation,
+    /// Calls that it still lets pass.
+    waits: u64,
+    effect: Effect,
 }
 
 /// What happens to one call.
@@ -71,8 +100,11 @@ impl World {
             books: Books::default(),
             source: SourceState::default(),
             destination: Durable::default(),
-            fired: Vec::new(),
+            met: Vec::new(),
+            late: Vec::new(),
+            overtaken: 0,
             calls: BTreeMap::new(),
+            calls_in: BTreeMap::new(),
             attempt: 0,
             dead: false,
             began: Instant::now(),
@@ -113,6 +145,32 @@ impl World {
         what: String,
         effect: impl FnOnce(&mut State) -> Result<T>,
     ) -> Result<T> {
+        self.call_or_late(operation, what, effect, || None).await
+    }
+
+    /// A call for a task, which may be overtaken.
+    pub(crate) async fn call_of<T>(
+        &self,
+        of: Of,
+        operation: Operation,
+        what: String,
+        effect: impl FnOnce(&mut State) -> Result<T> + Clone + Send + 'static,
+    ) -> Result<T> {
+        let again = effect.clone();
+        let late = || {
+            let effect = Box::new(move |state: &mut State| again(state).map(drop));
+            Some(Late { of, operation, waits: 0, effect })
+        };
+        self.call_or_late(operation, what, effect, late).await
+    }
+
+    async fn call_or_late<T>(
+        &self,
+        operation: Operation,
+        what: String,
+        effect: impl FnOnce(&mut State) -> Result<T>,
+        late: impl FnOnce() -> Option<Late>,
+    ) -> Result<T> {
         let bent = self.lock().bend(operation);
         pass(bent.before).await;
         match bent.kind {
@@ -130,6 +188,11 @@ impl World {
             }
             Some(FaultKind::CrashBefore) => self.die(operation, bent.number, "before").await,
             Some(FaultKind::Hang) => sleep(HANG / 2).await,
+            Some(FaultKind::Overtaken) => {
+                let late = late();
+                self.lock().be_late(late);
+                self.die(operation, bent.number, "in").await;
+            }
             _ => {}
         }
         let answer = self.take_effect(operation, bent.number, what, effect).await;
@@ -163,6 +226,7 @@ impl World {
             if state.dead {
                 None
             } else {
+                state.play_late();
                 state.note(format!("{}#{number} {what}", operation.word()));
                 let answer = effect(&mut state);
                 if let Err(fault) = &answer {
@@ -194,16 +258,86 @@ impl World {
 impl State {
     fn bend(&mut self, operation: Operation) -> Bent {
         let number = *self.calls.entry(operation).and_modify(|count| *count += 1).or_insert(1);
-        let due = |plan: &&FaultPlan| plan.operation == operation && plan.nth == number;
+        let phase = self.phase();
+        let in_phase =
+            *self.calls_in.entry((phase, operation)).and_modify(|count| *count += 1).or_insert(1);
+        let due = |plan: &&FaultPlan| {
+            let counted = match plan.phase {
+                None => number,
+                Some(wanted) if wanted == phase => in_phase,
+                Some(_) => return false,
+            };
+            plan.operation == operation && plan.nth == counted
+        };
         let due = if self.dead { None } else { self.scenario.faults.iter().find(due).copied() };
         if let Some(plan) = due {
             let prepared = self.books.is_prepared();
-            self.fired.push((plan, prepared));
+            self.met.push(Met { phase, operation, kind: plan.kind, prepared });
         }
         let mut rng = Rng::of(&[self.scenario.seed, 2, operation as u64, number]);
         let max = self.scenario.latency_ms_max;
         let mut latency = || Duration::from_millis(rng.between(0, max));
         Bent { kind: due.map(|plan| plan.kind), number, before: latency(), after: latency() }
+    }
+
+    fn phase(&self) -> Phase {
+        let Some(record) = self.books.only().map(|book| &book.record) else {
+            return Phase::Starting;
+        };
+        match record.state {
+            RunState::Recorded | RunState::Interrupted => Phase::Starting,
+            RunState::Running if record.plan.is_none() => Phase::Planning,
+            RunState::Running if record.prepared.is_none() => Phase::Preparing,
+            RunState::Running if self.attempt == 1 => Phase::Moving,
+            RunState::Running => Phase::Resuming,
+            RunState::Finishing => Phase::Finishing,
+            RunState::Clearing => Phase::Clearing,
+            RunState::Succeeded | RunState::Failed => Phase::Ended,
+        }
+    }
+
+    /// The process was taken for dead in the middle of a call.
+    fn be_late(&mut self, late: Option<Late>) {
+        if let (Some(late), false) = (late, self.dead) {
+            let mut rng = Rng::of(&[self.scenario.seed, 4, self.attempt.into()]);
+            self.late.push(Late { waits: rng.between(0, LATE_CALLS_MAX), ..late });
+        }
+    }
+
+    /// Makes the late calls whose time has come: a newer epoch has the task in hand.
+    fn play_late(&mut self) {
+        for mut late in std::mem::take(&mut self.late) {
+            if !self.is_overtaken(&late) {
+                self.late.push(late);
+            } else if late.waits > 0 {
+                late.waits -= 1;
+                self.late.push(late);
+            } else {
+                let Of { task, epoch, session } = late.of;
+                self.note(format!("late {} task {task} epoch {epoch}", late.operation.word()));
+                if let Err(fault) = (late.effect)(self) {
+                    self.tell(&format!(" = {}", fault.code));
+                }
+                self.overtaken += 1;
+                self.destination.close_session(session);
+            }
+        }
+    }
+
+    fn is_overtaken(&self, late: &Late) -> bool {
+        let Of { task, epoch, .. } = late.of;
+        let newest = if late.operation.is_store() {
+            let tasks = self.books.only().map(|book| &book.tasks);
+            tasks.and_then(|tasks| tasks.get(task as usize)).map(|task| task.epoch)
+        } else {
+            self.destination.fences.get(&task).copied()
+        };
+        newest.is_some_and(|newest| newest > epoch)
+    }
+
+    /// Whether a late call still needs what the session held.
+    pub(crate) fn is_late(&self, session: u64) -> bool {
+        self.late.iter().any(|late| late.of.session == Some(session))
     }
 
     pub(crate) fn is_planted(&self, planted: Planted) -> bool {

@@ -15,7 +15,7 @@ use crate::play::{Beside, Case, all, read};
 use crate::setup::{Printed, faulty, folder, guest_within, sandbox, tcp, tight};
 
 /// Where each limit is run into.
-const TESTS: [(&str, &str); 18] = [
+const TESTS: [(&str, &str); 19] = [
     ("component", "t36_size_comes_first"),
     ("memory", "t35_t24_crashes_and_bombs_end_their_session_alone"),
     ("short-call", "t26_sleepers_end_by_the_clock"),
@@ -34,6 +34,7 @@ const TESTS: [(&str, &str); 18] = [
     ("handles", "t24_handles_are_bounded"),
     ("name-lookup", "a_lookup_that_takes_too_long_is_told"),
     ("instances", "instances_beyond_the_limit_wait_and_are_refused"),
+    ("no-progress", "a_source_that_gives_nothing_is_named"),
 ];
 
 fn sources(folder: &Path) -> String {
@@ -50,7 +51,9 @@ fn every_limit_has_a_test() {
     let limits: Vec<_> = Limits::table().iter().map(|row| row.name).collect();
     assert_eq!(TESTS.map(|(limit, _)| limit).to_vec(), limits);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources = sources(&root.join("src")) + &sources(&root.join("tests"));
+    let e2e = root.join("../../tests/e2e");
+    let sources =
+        [root.join("src"), root.join("tests"), e2e].map(|folder| sources(&folder)).concat();
     for (limit, test) in TESTS {
         assert!(sources.contains(&format!("fn {test}()")), "{limit}: no test {test}");
     }

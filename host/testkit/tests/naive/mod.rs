@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Decimal128Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use domain::port::{
@@ -218,17 +218,17 @@ impl Lane {
         self.notes.push(Note { dirty: dirty(stage, record), sequence: None, loaded: None });
     }
 
-    /// Amounts that are texts become numbers.
+    /// Amounts that are texts or decimals become integers.
     fn cast(&mut self, batch: Batch) -> Batch {
         if *batch.rows.column(2).data_type() == DataType::Int64 {
             return batch;
         }
         let ids = batch.rows.column(0).as_primitive::<Int64Type>();
         let names = batch.rows.column(1).as_string::<i32>();
-        let texts = batch.rows.column(2).as_string::<i32>();
         let mut kept = Vec::new();
         for row in 0..batch.len() {
-            match texts.value(row).parse::<i64>() {
+            let text = amount(&batch, row);
+            match text.strip_suffix(".00").unwrap_or(&text).parse::<i64>() {
                 Ok(amount) => kept.push((row, amount)),
                 Err(_) => self.note_dirty(DirtyStage::Cast, values(&batch, row)),
             }
@@ -398,7 +398,22 @@ fn halves(batch: &Batch) -> [Batch; 2] {
 
 fn values(batch: &Batch, row: usize) -> DirtyRecord {
     let id = batch.rows.column(0).as_primitive::<Int64Type>().value(row);
-    DirtyRecord::Values(vec![("id".into(), Some(id.to_string()))])
+    let names = batch.rows.column(1).as_string::<i32>();
+    let name = names.is_valid(row).then(|| names.value(row).to_owned());
+    DirtyRecord::Values(vec![
+        ("id".into(), Some(id.to_string())),
+        ("name".into(), name),
+        ("amount".into(), Some(amount(batch, row))),
+    ])
+}
+
+fn amount(batch: &Batch, row: usize) -> String {
+    let amounts = batch.rows.column(2);
+    match amounts.data_type() {
+        DataType::Int64 => amounts.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Utf8 => amounts.as_string::<i32>().value(row).to_owned(),
+        _ => amounts.as_primitive::<Decimal128Type>().value_as_string(row),
+    }
 }
 
 fn dirty(stage: DirtyStage, record: DirtyRecord) -> Dirty {
