@@ -31,5 +31,7 @@ mod resume;
 mod secrets;
 /// The table of what is supported in README.md.
 mod supported;
+/// What a run wrote, read back.
+mod verify;
 /// Runs that read what is new since the last one.
 mod watermark;

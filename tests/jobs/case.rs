@@ -17,6 +17,8 @@ struct Case {
     jobs: Vec<String>,
     /// `stop`: where the run is killed in place of `writer.close:1:before`.
     stop: String,
+    /// `verify`: whether what a killed run wrote can be read back; true by default.
+    verify: bool,
 }
 
 impl Case {
@@ -32,19 +34,23 @@ impl Case {
             exit_code: value["exit_code"].as_i64().unwrap_or(0) as i32,
             jobs: texts("jobs").unwrap_or_else(|| vec!["job.json".into()]),
             stop: value["stop"].as_str().unwrap_or("writer.close:1:before").to_owned(),
+            verify: value["verify"].as_bool().unwrap_or(true),
         }
     }
 
     /// Where it is killed: with nothing durable, with a task that only the destination knows to be done,
     /// and with one that the books know and others that are not begun.
     fn stops(&self, one_task: bool) -> Vec<&str> {
-        let mut stops = vec![self.stop.as_str(), "writer.close:1:after"];
+        let mut stops = vec![self.stop.as_str(), VERIFIED];
         if !one_task {
             stops.push("store.complete:1:after");
         }
         stops
     }
 }
+
+/// Here a run is verified, too, so that all that can be moved is read back as it was.
+const VERIFIED: &str = "writer.close:1:after";
 
 /// Runs the folder `name` both ways.
 pub(crate) fn check(name: &str) {
@@ -131,7 +137,11 @@ impl Place {
     /// is not killed.
     fn run_killed(&self, case: &Case, job: &str, stop: &str) -> Output {
         let stops = Path::new(env!("CARGO_BIN_EXE_airlock-stops"));
-        let program = self.env.program(stops, &self.arguments(case, job));
+        let mut arguments = self.arguments(case, job);
+        if case.verify && stop == VERIFIED {
+            arguments.push("--verify".into());
+        }
+        let program = self.env.program(stops, &arguments);
         match Stopped::at(program, stop, self.env.root()) {
             Ok(stopped) => stopped.kill(),
             Err(output) => {

@@ -13,7 +13,7 @@
 //!
 //! Calls: `requirements`, `check`, `browse`, `discover`; of a reader `connect`, `make-plan`,
 //! `next-splits`, `open`, `next`, `acknowledge`, `tend`, `drop-session`, `drop-cursor`; of a writer
-//! `connect`, `prepare`, `preview`, `open`, `committed`, `write`, `commit`, `close`, `finish`, `tend`,
+//! `connect`, `prepare`, `preview`, `open`, `committed`, `write`, `commit`, `close`, `finish`, `read-back`, `tend`,
 //! `drop-session`, `drop-sink`. `describe` has no parameter: a test writes an act over the text
 //! [`DESCRIBE_ACT`] in the component's bytes.
 //!

@@ -83,6 +83,20 @@ impl raw::GuestSession for Session {
         Ok(())
     }
 
+    fn read_back(
+        &self,
+        _run: Run,
+        datasets: Vec<Dataset>,
+        _receipts: Vec<Vec<u8>>,
+    ) -> Result<raw::ReadBack> {
+        let act = before(&self.0, "read-back", None)?;
+        let fields: usize = datasets.iter().map(|dataset| dataset.fields.len()).sum();
+        let lie = usize::from(act == Some("forms-missing"));
+        let forms = vec![raw::Form::Same; fields.saturating_sub(lie)];
+        let (parameter, replaces_by) = ("{}".into(), Vec::new());
+        Ok(raw::ReadBack::By(raw::Back { parameter, forms, replaces_by }))
+    }
+
     fn tend(&self) -> Result<Option<u32>> {
         let act = before(&self.0, "tend", None)?;
         Ok(tend_again(act, &self.0))

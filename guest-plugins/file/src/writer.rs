@@ -12,9 +12,11 @@ use formats::lenient::Switch;
 use formats::parameters::WriteParameters;
 use sdk::parameters::Number;
 use sdk::{
-    CommitMode, Configuration, Dataset, Fault, Outcome, Prepared, Result, Run, Task, Wishes, Writer,
+    Back, CommitMode, Configuration, Dataset, Fault, Outcome, Prepared, ReadBack, Result, Run,
+    Task, Wishes, Writer,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::disk::{self, DiskOutput};
 use crate::parameters::{self, WriteMode, WritePlaces};
@@ -176,17 +178,14 @@ impl FolderSession {
         }
     }
 
+    fn wants_empty(&self) -> bool {
+        self.places.generate_empty_file.is_none_or(|Switch(on)| on)
+    }
+
     fn publish_all(&self, run: &Run, receipts: &[Vec<u8>], suffix: &str) -> Result<()> {
         let staging = self.staging(&run.id);
-        let mut parts = Vec::new();
-        for receipt in receipts {
-            let receipt: Receipt = serde_json::from_slice(receipt).map_err(|_| {
-                Fault::plugin("file.receipt", "a receipt is not one of this version of the plug-in")
-            })?;
-            parts.extend(receipt.parts);
-        }
-        let wants_empty = self.places.generate_empty_file.is_none_or(|Switch(on)| on);
-        if parts.is_empty() && wants_empty {
+        let mut parts = parts_of(receipts)?;
+        if parts.is_empty() && self.wants_empty() {
             let name = self.name(&run.id, 0, 0, suffix);
             let bytes = fs::metadata(format!("{staging}/{EMPTY}"))
                 .or_else(|_| fs::metadata(format!("{}/{name}", self.folder())))
@@ -215,6 +214,26 @@ impl FolderSession {
         }
         Ok(())
     }
+}
+
+fn parts_of(receipts: &[Vec<u8>]) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for receipt in receipts {
+        let receipt: Receipt = serde_json::from_slice(receipt).map_err(|_| {
+            Fault::plugin("file.receipt", "a receipt is not one of this version of the plug-in")
+        })?;
+        parts.extend(receipt.parts);
+    }
+    Ok(parts)
+}
+
+/// A text as a pattern that it alone matches.
+fn literal(text: &str) -> String {
+    let letter = |letter: char| match letter {
+        '*' | '?' | '[' => format!("[{letter}]"),
+        other => other.to_string(),
+    };
+    text.chars().map(letter).collect()
 }
 
 fn remove(path: &str) -> Result<()> {
@@ -292,6 +311,32 @@ impl Writer for FolderSession {
             suffix,
             self.limits(),
         )
+    }
+
+    /// By the run's name in the files' names: what else bears it is found, too.
+    fn read_back(
+        &mut self,
+        run: &Run,
+        datasets: Vec<Dataset>,
+        receipts: Vec<Vec<u8>>,
+    ) -> Result<ReadBack> {
+        let (dataset, format) = self.columns(&datasets)?;
+        let (suffix, file_name) = (self.suffix(&format), &self.places.file_name);
+        if format!("{file_name}{suffix}").contains('{') {
+            return Ok(ReadBack::Impossible("no pattern knows names with a brace".into()));
+        }
+        let (mut reader, forms) = match self.parameters.back(&dataset.schema)? {
+            Ok(back) => back,
+            Err(why) => return Ok(ReadBack::Impossible(why)),
+        };
+        if !receipts.is_empty() && parts_of(&receipts)?.is_empty() && !self.wants_empty() {
+            return Ok(ReadBack::Nothing);
+        }
+        let name = format!("{}-{}-*.{}", literal(file_name), run.id, literal(&suffix));
+        let folder = self.places.path.trim_end_matches('/');
+        reader.insert("path".to_owned(), json!([format!("{folder}/{name}")]));
+        let parameter = serde_json::Value::Object(reader).to_string();
+        Ok(ReadBack::By(Back { parameter, forms, replaces_by: Vec::new() }))
     }
 
     fn finish(&mut self, run: &Run, outcome: Outcome, receipts: Vec<Vec<u8>>) -> Result<()> {

@@ -10,6 +10,7 @@
 //! `window` (bytes) and `csv` or `json` (where fields begin and end) into `cells` (columns of values);
 //! `bounds` finds where a large file can be cut, `infer` guesses types.
 
+mod back;
 mod bounds;
 mod cells;
 mod characters;
@@ -38,6 +39,7 @@ mod value;
 mod window;
 mod write;
 
+pub use back::Back;
 pub use columns::{Listed, Origin, Wanted};
 pub use csv::Dialect;
 pub use kind::Kind;

@@ -8,6 +8,7 @@
 //! COPY into Arrow and back, `target` and `marks` are what the writer knows about its table, `catalog`
 //! asks the server, `settings` is what users may write.
 
+mod back;
 mod catalog;
 mod client;
 mod cutting;
@@ -30,6 +31,7 @@ mod tls;
 mod types;
 mod watermark;
 pub mod writer;
+mod xids;
 
 use sdk::{
     CheckStep, Configuration, Dataset, Description, Endpoint, Entry, Plugin, Requirement, Result,

@@ -10,12 +10,15 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::note;
 use crate::sql;
+use crate::xids::Xids;
 
 const TABLE: &str = "_airlock_commit";
 /// The row of a run whose pre-statements were run.
 const PREPARED: i64 = -1;
 /// The row of a run that has ended: its post-statements were run, or it failed.
 const FINISHED: i64 = -2;
+/// The row of a task's transactions: this minus the task's number.
+const XIDS: i64 = -3;
 /// How long a finished run is remembered, so that a late repetition of `finish` does nothing.
 const REMEMBERED: &str = "30 days";
 /// After so long without a change, a run that never finished is resumed by nobody.
@@ -156,6 +159,37 @@ impl Marks {
         ))?;
         let row = rows.into_iter().next().ok_or_else(fenced)?;
         Ok(row.into_iter().next().flatten().and_then(|text| sql::bytea_bytes(&text)))
+    }
+
+    /// The transactions in which a task has committed rows.
+    pub(crate) fn xids(&self, client: &mut Client, run: &str, task: u32) -> Result<Xids> {
+        let (run, number) = (sql::literal(run), XIDS - i64::from(task));
+        let rows = client.query(&format!(
+            "SELECT mark FROM {} WHERE run = {run} AND task = {number}",
+            self.table
+        ))?;
+        let bytes = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        let bytes = bytes.and_then(|text| sql::bytea_bytes(&text));
+        Ok(bytes.and_then(|bytes| Xids::decode(&bytes)).unwrap_or_default())
+    }
+
+    /// Notes them in the open transaction, which [`Self::set`] guards.
+    pub(crate) fn set_xids(
+        &self,
+        client: &mut Client,
+        run: &str,
+        task: u32,
+        xids: &Xids,
+    ) -> Result<()> {
+        let (run, number) = (sql::literal(run), XIDS - i64::from(task));
+        client
+            .execute(&format!(
+                "INSERT INTO {} (run, task, epoch, mark) VALUES ({run}, {number}, 0, {}) \
+                 ON CONFLICT (run, task) DO UPDATE SET mark = EXCLUDED.mark, at = now()",
+                self.table,
+                sql::bytea(&xids.encode())
+            ))
+            .map(|_| ())
     }
 
     /// Sets a task's mark in the open transaction.

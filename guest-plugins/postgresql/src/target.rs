@@ -32,7 +32,7 @@ pub(crate) struct Target {
 #[derive(Clone, Debug)]
 pub(crate) struct Upsert {
     /// Columns of the unique index that decides; empty: any (only where rows that are there stay).
-    keys: Vec<String>,
+    pub(crate) keys: Vec<String>,
     /// Assignments in SQL; empty: rows that are there stay.
     assignments: Vec<String>,
 }
@@ -252,6 +252,14 @@ impl Upsert {
         Ok(Self { keys, assignments })
     }
 
+    /// Whether a row that is there keeps some of its values in these columns.
+    pub(crate) fn leaves_some(&self, columns: &[Column]) -> bool {
+        let is_left = |column: &Column| {
+            !self.keys.contains(&column.name) && !self.assignments.contains(&taken(&column.name))
+        };
+        columns.iter().any(is_left)
+    }
+
     /// # Errors
     /// `postgresql.no_key` where no unique index has the columns of the key, before anything is done.
     fn find_index(&self, client: &mut Client, table: &Table) -> Result<()> {
@@ -271,6 +279,11 @@ impl Upsert {
     }
 }
 
+/// The assignment of a column's new value.
+fn taken(name: &str) -> String {
+    format!("{0} = EXCLUDED.{0}", sql::ident(name))
+}
+
 fn assignments(
     parameter: &WriterParameter,
     mode: ConflictMode,
@@ -279,7 +292,6 @@ fn assignments(
     written: &[Column],
     keys: &[String],
 ) -> Result<Vec<String>, Fault> {
-    let taken = |name: &str| format!("{0} = EXCLUDED.{0}", sql::ident(name));
     let named = parameter.update_columns();
     if !named.is_empty() && named != ["*"] {
         return named

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use sdk::{
     Answer, Batch, Closed, CommitMode, Configuration, Dataset, Fault, Mark, Outcome, Prepared,
-    Remark, Result, Run, Sink, Task, Wishes, Writer,
+    ReadBack, Remark, Result, Run, Sink, Task, Wishes, Writer,
 };
 
+use crate::back;
 use crate::catalog;
 use crate::client::{ANSWER_WAIT, Client, STATEMENT_WAIT};
 use crate::encode::{self, Form};
@@ -24,6 +25,7 @@ use crate::note;
 use crate::settings::{Connection, WriterParameter};
 use crate::target::{self, Target};
 use crate::types::PgType;
+use crate::xids::Xids;
 
 /// A batch that makes a COPY worth its statements.
 const BATCH_BYTES: u64 = 512 << 10;
@@ -287,7 +289,12 @@ impl Writer for PostgresWriter {
             Some(marks) => marks.claim(client, &task.run, task.index, task.epoch)?,
             None => None,
         };
+        let xids = match (&marks, task.verify) {
+            (Some(marks), true) => Some(marks.xids(client, &task.run, task.index)?),
+            _ => None,
+        };
         Ok(PostgresSink {
+            xids,
             types: target.types(),
             form: target.form(),
             empty_as_null: self.parameter.empty_as_null(),
@@ -304,6 +311,31 @@ impl Writer for PostgresWriter {
             copies: 0,
             dropped: 0,
         })
+    }
+
+    fn read_back(
+        &mut self,
+        _run: &Run,
+        datasets: Vec<Dataset>,
+        receipts: Vec<Vec<u8>>,
+    ) -> Result<ReadBack> {
+        let dataset = single(datasets)?;
+        let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
+        let marks = match self.mark_schema_before(client)? {
+            Some(schema) => Marks::possible(client, &schema)?,
+            None => false,
+        };
+        if !marks {
+            let why =
+                "there can be no table _airlock_commit, so nobody knows which rows are the run's";
+            return Ok(ReadBack::Impossible(why.into()));
+        }
+        let target = match catalog::find_table(client, &self.parameter.table()?)? {
+            Some(_) => Some(Target::look(client, &self.parameter)?),
+            None => None,
+        };
+        back::read_back(&self.parameter, target.as_ref(), &dataset, &receipts)
     }
 
     fn finish(&mut self, run: &Run, outcome: Outcome, _receipts: Vec<Vec<u8>>) -> Result<()> {
@@ -355,6 +387,8 @@ pub struct PostgresSink {
     uncommitted_bytes: u64,
     last_commit: Instant,
     has_savepoint: bool,
+    /// The transactions of this task's rows, where they are read back.
+    xids: Option<Xids>,
     /// COPYs sent to the server.
     copies: u64,
     /// Rows that the server took and did not add.
@@ -422,7 +456,8 @@ impl Sink for PostgresSink {
                 self.target.table.title()
             ));
         }
-        Ok(Closed { answer, receipt: Vec::new() })
+        let receipt = self.xids.as_ref().map(Xids::encode).unwrap_or_default();
+        Ok(Closed { answer, receipt })
     }
 }
 
@@ -452,10 +487,13 @@ impl PostgresSink {
         self.copies += 1;
         let added = client.copy_in(&self.target.copy().0, bytes)?;
         self.dropped += rows.saturating_sub(added);
-        match &self.target.upsert {
-            Some(upsert) => client.execute(&self.target.merge(upsert)).map(|_| ()),
-            None => Ok(()),
+        if let Some(upsert) = &self.target.upsert {
+            client.execute(&self.target.merge(upsert))?;
         }
+        if let Some(xids) = &mut self.xids {
+            note_xids(client, xids)?;
+        }
+        Ok(())
     }
 
     /// The row that the server was at, where it says so.
@@ -489,8 +527,13 @@ impl PostgresSink {
             client.execute("BEGIN")?;
         }
         if let Some(marks) = &self.marks {
-            let Task { run, index, epoch } = &self.task;
-            if let Err(error) = marks.set(client, run, *index, *epoch, &mark) {
+            let Task { run, index, epoch, .. } = &self.task;
+            let set = marks.set(client, run, *index, *epoch, &mark);
+            let set = set.and_then(|()| match &self.xids {
+                Some(xids) => marks.set_xids(client, run, *index, xids),
+                None => Ok(()),
+            });
+            if let Err(error) = set {
                 let _ = client.execute("ROLLBACK");
                 return Err(error.into());
             }
@@ -502,6 +545,18 @@ impl PostgresSink {
         self.has_savepoint = false;
         Ok(())
     }
+}
+
+/// Adds the transaction, and the savepoint's, by which the rows just written are known. They are held
+/// as locks while they last.
+fn note_xids(client: &mut Client, xids: &mut Xids) -> crate::error::Result<()> {
+    let rows = client.query(
+        "SELECT transactionid FROM pg_catalog.pg_locks WHERE locktype = 'transactionid' \
+         AND pid = pg_catalog.pg_backend_pid() AND mode = 'ExclusiveLock' AND granted",
+    )?;
+    let numbers = rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
+    numbers.filter_map(|number| number.parse().ok()).for_each(|number| xids.add(number));
+    Ok(())
 }
 
 /// Updates and deletes, and values that were not sent, need a writer that follows changes.

@@ -10,8 +10,8 @@ use crate::bindings::airlock::connector::types as wire;
 use crate::bindings::exports::airlock::connector::{connector, reader, sql, writer};
 use crate::{
     Answer, Batch, Budget, CheckStep, Closed, Configuration, Cursor, Dataset, Description, Entry,
-    Fault, Mark, Outcome, Plan, Plugin, Position, Prepared, Reader, Requirement, Result, Rows, Run,
-    Sink, Split, Splits, Step, Task, Writer,
+    Fault, Mark, Outcome, Plan, Plugin, Position, Prepared, ReadBack, Reader, Requirement, Result,
+    Rows, Run, Sink, Split, Splits, Step, Task, Writer,
 };
 
 /// All that a component exports for the plug-in `P`.
@@ -162,6 +162,15 @@ impl<W: Writer> writer::GuestSession for WriterFace<W> {
 
     fn finish(&self, run: Run, outcome: Outcome, receipts: Vec<Vec<u8>>) -> Result<()> {
         self.0.borrow_mut().finish(&run, outcome, receipts)
+    }
+
+    fn read_back(
+        &self,
+        run: Run,
+        datasets: Vec<wire::Dataset>,
+        receipts: Vec<Vec<u8>>,
+    ) -> Result<ReadBack> {
+        self.0.borrow_mut().read_back(&run, from_wire(datasets)?, receipts)
     }
 
     fn tend(&self) -> Result<Option<u32>> {

@@ -51,7 +51,7 @@ pub use bindings::exports::airlock::connector::connector::{
 };
 pub use bindings::exports::airlock::connector::reader::{Budget, Split, Splits, Undecodable};
 pub use bindings::exports::airlock::connector::writer::{
-    Answer, Closed, CommitMode, Outcome, Remark, Run, Task, Wishes,
+    Answer, Back, Closed, CommitMode, Form, Outcome, ReadBack, Remark, Run, Task, Wishes,
 };
 pub use dataset::Dataset;
 pub use face::{Face, NoSql};

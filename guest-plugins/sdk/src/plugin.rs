@@ -2,7 +2,7 @@
 
 use crate::{
     Answer, Batch, Budget, CheckStep, Closed, CommitMode, Configuration, Dataset, Description,
-    Entry, Fault, Mark, Outcome, Position, Requirement, Result, Run, Split, Splits, Task,
+    Entry, Fault, Mark, Outcome, Position, ReadBack, Requirement, Result, Run, Split, Splits, Task,
     Undecodable, Wishes,
 };
 
@@ -103,6 +103,15 @@ pub trait Writer: Sized + 'static {
     fn preview(&mut self, datasets: Vec<Dataset>) -> Result<Prepared>;
     fn open(&mut self, task: Task, datasets: Vec<Dataset>) -> Result<Self::Sink>;
     fn finish(&mut self, run: &Run, outcome: Outcome, receipts: Vec<Vec<u8>>) -> Result<()>;
+    /// How the plug-in's own reader reads exactly what a run wrote; without receipts, whether it can.
+    fn read_back(
+        &mut self,
+        _run: &Run,
+        _datasets: Vec<Dataset>,
+        _receipts: Vec<Vec<u8>>,
+    ) -> Result<ReadBack> {
+        Ok(ReadBack::Impossible("this plug-in cannot read back what it writes".into()))
+    }
     fn tend(&mut self) -> Result<Option<u32>> {
         Ok(None)
     }

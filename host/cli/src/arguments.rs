@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   airlock run job.json --bizdate 20251031       run a job for a business date
   airlock run job.json --resume                 go on with the newest unfinished run
+  airlock run job.json --verify                 read back what was written, and compare it
   airlock plan job.json                         show what a run would do, change nothing
   airlock validate job.json                     find all errors of a document at once
   airlock check warehouse                       try a data source, step by step
@@ -187,6 +188,13 @@ pub(crate) struct RunArguments {
     /// Go on with a run [default: the newest unfinished run of this document]
     #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true)]
     pub(crate) resume: Option<Option<String>>,
+    /// Read back what the run wrote, and compare it with what was read
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Tell rows apart by these columns of the destination when they are verified [default: its
+    /// key, else the source's]
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',', requires = "verify")]
+    pub(crate) verify_key: Vec<String>,
     /// How progress is shown on standard error: bars on a terminal and lines elsewhere, JSON
     /// lines, or not at all
     #[arg(

@@ -170,6 +170,7 @@ mod tests {
             text: String::new(),
             parameters: text,
             created_ms: 0,
+            verify: None,
         };
         let read = Given::read(&RunRecord::new(new)).unwrap();
         assert_eq!(read, given);

@@ -18,6 +18,7 @@ impl RunRecord {
             prepared: None,
             splits_next: None,
             fault: None,
+            verified: None,
         }
     }
 
@@ -134,6 +135,7 @@ mod tests {
             text: "{}".into(),
             parameters: "{}".into(),
             created_ms: 1,
+            verify: None,
         })
     }
 

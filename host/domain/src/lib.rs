@@ -21,6 +21,7 @@ pub mod job;
 pub mod mark;
 pub mod port;
 pub mod run;
+pub mod verify;
 
 pub use batch::Batch;
 pub use bookmark::Bookmark;

@@ -15,6 +15,7 @@ use crate::dataset::Dataset;
 use crate::fault::{Fault, Result};
 use crate::mark::{Counts, Mark, Position};
 use crate::run::{Epoch, RunEvent, RunId, RunState, TaskIndex};
+use crate::verify::{Sums, Verified};
 
 /// `Future` that may move between threads: what every port's call answers.
 pub trait Answering<T>: Future<Output = Result<T>> + Send {}
@@ -45,7 +46,11 @@ pub trait Reader: Send + 'static {
 /// Where writers come from.
 pub trait Destination: Send + Sync + 'static {
     type Session: Writer;
+    /// What the plug-in's own reader gives of this destination.
+    type Back: Source;
     fn connect(&self) -> impl Answering<Self::Session>;
+    /// The plug-in's own reader on the same connection, with a parameter of [`ReadBack::By`].
+    fn back(&self, parameter: &str) -> Self::Back;
 }
 
 /// One session with a destination, and the sink it has open.
@@ -70,6 +75,13 @@ pub trait Writer: Send + 'static {
         outcome: Outcome,
         receipts: &[Vec<u8>],
     ) -> impl Answering<()>;
+    /// How exactly what the run wrote is read again; without receipts, whether it can be.
+    fn read_back(
+        &mut self,
+        attempt: &Attempt,
+        datasets: &[Dataset],
+        receipts: &[Vec<u8>],
+    ) -> impl Answering<ReadBack>;
     fn tend(&mut self) -> impl Answering<Option<Duration>>;
 }
 
@@ -81,6 +93,8 @@ pub struct Attempt {
     pub epoch: Epoch,
     /// False where the source goes on for ever.
     pub bounded: bool,
+    /// What the run writes will be read back: the writer keeps what it needs to tell it apart.
+    pub verify: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -240,6 +254,42 @@ pub struct Closed {
     pub receipt: Vec<u8>,
 }
 
+/// How what a run wrote is read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadBack {
+    /// By the plug-in's own reader with this parameter (JSON), which gives the fields of the prepared
+    /// dataset in their order; each comes back in its form.
+    By {
+        parameter: String,
+        forms: Vec<Form>,
+        /// Fields by which rows replace each other, so that one of those that agree in them is there;
+        /// empty where every row stays.
+        replaces_by: Vec<String>,
+    },
+    /// The run left nothing that could be read.
+    Nothing,
+    /// Not at all; for people.
+    Impossible(String),
+}
+
+/// How values of a field come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As they were written.
+    #[default]
+    Same,
+    /// An empty text may be null.
+    EmptyIsNull,
+    /// Blanks at the end of a text don't count.
+    Padded,
+    /// As a JSON text of the same value.
+    Json,
+    /// As a text of the same UUID.
+    Uuid,
+    /// In a form of the destination's own: only whether it is null can be compared.
+    Reshaped,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Succeeded,
@@ -293,7 +343,27 @@ pub trait Store: Send + Sync + 'static {
         sequence: u64,
         dirty: &[Dirty],
     ) -> impl Answering<()>;
-    /// The destination holds `mark`.
+    /// Keeps what the task has written up to the mark with `sequence`, before the destination gets it;
+    /// what was kept for that sequence before is replaced.
+    fn save_sums(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        sequence: u64,
+        sums: &Sums,
+    ) -> impl Answering<()>;
+    /// What was kept for the mark with `sequence`.
+    fn task_sums(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        sequence: u64,
+    ) -> impl Answering<Option<Sums>>;
+    /// The sums of all tasks that are done.
+    fn run_sums(&self, run: &RunId) -> impl Answering<Sums>;
+    fn save_verified(&self, run: &RunId, verified: &Verified) -> impl Answering<()>;
+    /// The destination holds `mark`. Sums of marks before it are forgotten.
     fn checkpoint(
         &self,
         run: &RunId,
@@ -301,7 +371,8 @@ pub trait Store: Send + Sync + 'static {
         epoch: Epoch,
         mark: &Mark,
     ) -> impl Answering<()>;
-    /// The task is at its end, with the writer's receipt and the reader's bookmark.
+    /// The task is at its end, with the writer's receipt and the reader's bookmark. Where sums are kept
+    /// for its mark, they become part of the run's.
     fn complete(
         &self,
         run: &RunId,
@@ -321,6 +392,9 @@ pub struct NewRun {
     /// The parameters and clock of the first attempt, as JSON of the front end's own.
     pub parameters: String,
     pub created_ms: i64,
+    /// Whether what the run writes is read back and compared, and the fields that the user named as
+    /// the key; with none, the key is that of the destination or the source.
+    pub verify: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -335,6 +409,8 @@ pub struct RunRecord {
     pub splits_next: Option<(Vec<u8>, bool)>,
     /// The fault that stopped or broke the run last.
     pub fault: Option<Fault>,
+    /// What came of reading back what it wrote.
+    pub verified: Option<Verified>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -32,6 +32,8 @@ pub enum RunState {
     Interrupted,
     /// All tasks are done; the destination publishes.
     Finishing,
+    /// Published; what was written is read back and compared.
+    Verifying,
     /// Failed on its document or data; the destination clears away.
     Clearing,
     Succeeded,
@@ -39,11 +41,12 @@ pub enum RunState {
 }
 
 impl RunState {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Recorded,
         Self::Running,
         Self::Interrupted,
         Self::Finishing,
+        Self::Verifying,
         Self::Clearing,
         Self::Succeeded,
         Self::Failed,
@@ -55,6 +58,7 @@ impl RunState {
             Self::Running => "running",
             Self::Interrupted => "interrupted",
             Self::Finishing => "finishing",
+            Self::Verifying => "verifying",
             Self::Clearing => "clearing",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
@@ -77,7 +81,9 @@ pub enum RunEvent {
     Started,
     /// Every task is done and its receipt stored.
     TasksDone,
-    /// `finish` answered.
+    /// `finish` answered, and what was written is to be read back.
+    Published,
+    /// `finish` answered, or what was read back is what was written.
     Finished,
     /// A fault of the document or the data, a lie or a limit: it would come again.
     Broke,
@@ -86,13 +92,20 @@ pub enum RunEvent {
 }
 
 impl RunEvent {
-    pub const ALL: [Self; 5] =
-        [Self::Started, Self::TasksDone, Self::Finished, Self::Broke, Self::Stopped];
+    pub const ALL: [Self; 6] = [
+        Self::Started,
+        Self::TasksDone,
+        Self::Published,
+        Self::Finished,
+        Self::Broke,
+        Self::Stopped,
+    ];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Started => "started",
             Self::TasksDone => "tasks-done",
+            Self::Published => "published",
             Self::Finished => "finished",
             Self::Broke => "broke",
             Self::Stopped => "stopped",
@@ -112,8 +125,12 @@ pub fn step(state: RunState, event: RunEvent) -> Result<RunState> {
         // The work that is left is publishing, or clearing away.
         (S::Finishing, E::Started) => S::Finishing,
         (S::Clearing, E::Started) => S::Clearing,
+        (S::Verifying, E::Started | E::Stopped) => S::Verifying,
+        // What is published stays, and nobody may take it for what was read.
+        (S::Verifying, E::Broke) => S::Failed,
         (S::Running, E::TasksDone) => S::Finishing,
-        (S::Finishing, E::Finished) => S::Succeeded,
+        (S::Finishing, E::Published) => S::Verifying,
+        (S::Finishing | S::Verifying, E::Finished) => S::Succeeded,
         (S::Clearing, E::Finished) => S::Failed,
         // Before anything was prepared there is nothing to clear away.
         (S::Recorded, E::Broke | E::Stopped) => S::Failed,
@@ -124,10 +141,11 @@ pub fn step(state: RunState, event: RunEvent) -> Result<RunState> {
         (S::Running, E::Stopped) => S::Interrupted,
         (S::Finishing, E::Stopped) => S::Finishing,
         (S::Clearing, E::Stopped) => S::Clearing,
-        (S::Recorded, E::TasksDone | E::Finished)
-        | (S::Running, E::Finished)
-        | (S::Finishing | S::Clearing, E::TasksDone)
-        | (S::Interrupted, E::TasksDone | E::Finished | E::Broke | E::Stopped)
+        (S::Recorded, E::TasksDone | E::Published | E::Finished)
+        | (S::Running, E::Published | E::Finished)
+        | (S::Finishing, E::TasksDone)
+        | (S::Verifying | S::Clearing, E::TasksDone | E::Published)
+        | (S::Interrupted, E::TasksDone | E::Published | E::Finished | E::Broke | E::Stopped)
         | (S::Succeeded | S::Failed, _) => {
             return Err(Fault::internal(
                 "run.illegal_step",
@@ -163,9 +181,14 @@ running + broke = clearing
 running + stopped = interrupted
 interrupted + started = running
 finishing + started = finishing
+finishing + published = verifying
 finishing + finished = succeeded
 finishing + broke = finishing
 finishing + stopped = finishing
+verifying + started = verifying
+verifying + finished = succeeded
+verifying + broke = failed
+verifying + stopped = verifying
 clearing + started = clearing
 clearing + finished = failed
 clearing + broke = failed

@@ -9,6 +9,7 @@ use domain::port::{
     Source, Store, TaskRecord, Writer,
 };
 use domain::run::{RunEvent, RunState};
+use domain::verify::Verified;
 use domain::{Counts, Dataset, Fault, FaultDomain, Result, RunId, bookmark};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -24,6 +25,7 @@ use crate::session::{Kept, Reads};
 use crate::settings::Settings;
 use crate::sorting::Sorting;
 use crate::throttle::Throttle;
+use crate::verify::Comparison;
 
 /// How long the other lanes may take to store what they told, where one of them broke the run.
 const LANES_END_MAX: Duration = Duration::from_secs(10);
@@ -72,6 +74,8 @@ pub struct Summary {
     pub watermarks: Vec<String>,
     /// For people: what the counts alone don't say.
     pub notes: Vec<String>,
+    /// What came of reading back what the run wrote.
+    pub verified: Option<Verified>,
     pub fault: Option<Fault>,
 }
 
@@ -87,6 +91,8 @@ pub(crate) struct Context<S> {
     pub(crate) processing: Processing,
     pub(crate) mapping: Mapping,
     pub(crate) sorting: Sorting,
+    /// Where the run is verified.
+    pub(crate) comparison: Option<Comparison>,
     pub(crate) budget: Budget,
     /// Of all lanes together.
     pub(crate) throttle: Throttle,
@@ -155,8 +161,12 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let seen = self.progress.seen();
         let watermarks = record.as_ref().ok().map(watermarks).unwrap_or_default();
         let casts = record.as_ref().ok().and_then(|record| self.casts(record));
+        let mut verified = None;
         let (state, commit_mode) = match record {
-            Ok(record) => (record.state, record.prepared.map(|prepared| prepared.commit_mode)),
+            Ok(record) => {
+                verified = record.verified;
+                (record.state, record.prepared.map(|prepared| prepared.commit_mode))
+            }
             Err(unread) => {
                 fault.get_or_insert(unread);
                 (RunState::Interrupted, None)
@@ -192,6 +202,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             waited_throttle,
             watermarks,
             notes: casts.into_iter().chain(self.notes(commit_mode, &tasks)).chain(paced).collect(),
+            verified,
             fault,
         }
     }
@@ -222,7 +233,9 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let broke = breaks(&fault) || (fault.code != STOPPED && unprepared().await);
         let event = if broke { RunEvent::Broke } else { RunEvent::Stopped };
         let noted = match self.store.happened(run, event, Some(&fault)).await {
-            Ok(record) if record.state == RunState::Clearing => self.finish(&record).await,
+            Ok(record) if record.state == RunState::Clearing => {
+                self.finish(record).await.map(|_| ())
+            }
             Ok(_) => Ok(()),
             Err(unwritten) => Err(unwritten),
         };
@@ -238,7 +251,11 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             RunState::Running => self.work(record, alive).await?,
             _ => record,
         };
-        self.finish(&record).await
+        let record = self.finish(record).await?;
+        match record.state {
+            RunState::Verifying => self.verify(&record).await,
+            _ => Ok(()),
+        }
     }
 
     /// Plans, prepares and moves the rows.
@@ -247,16 +264,26 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         self.progress.enter(Stage::Planning);
         let (plan, mut planner) = self.plan(&record).await?;
         self.progress.enter(Stage::Preparing);
-        let attempt = Attempt { run: run.clone(), epoch: record.epoch, bounded: plan.bounded };
+        let attempt = Attempt {
+            run: run.clone(),
+            epoch: record.epoch,
+            bounded: plan.bounded,
+            verify: record.new.verify.is_some(),
+        };
+        let processing = Processing::new(&plan.datasets, &self.settings)?;
         let preparing = async {
             let prepared = self.prepare(&record, &attempt, &plan).await?;
-            Ok((prepared, self.store.tasks(&run).await?))
+            let sides = (processing.datasets(), prepared.datasets.as_slice());
+            let comparison = match &record.new.verify {
+                Some(wanted) => Some(self.comparison(&attempt, wanted, sides, &[]).await?),
+                None => None,
+            };
+            Ok((comparison, prepared, self.store.tasks(&run).await?))
         };
-        let (prepared, tasks) = match &mut planner {
+        let (comparison, prepared, tasks) = match &mut planner {
             Some(planner) => planner.during(preparing).await?,
             None => preparing.await?,
         };
-        let processing = Processing::new(&plan.datasets, &self.settings)?;
         let context = Arc::new(Context {
             store: self.store.clone(),
             settings: self.settings.clone(),
@@ -264,6 +291,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             mapping: Mapping::new(processing.datasets(), &prepared.datasets, &self.settings)?,
             processing,
             sorting: Sorting::new(&prepared)?,
+            comparison,
             broken: Broken::default(),
             budget: self.settings.budget(&prepared.wishes),
             throttle: Throttle::new(self.settings.rates.job),
@@ -307,7 +335,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         Ok((plan, Kept::new(Reads(planner)).await?))
     }
 
-    async fn wait(&self, tries: &mut Tries, fault: Fault) -> Result<()> {
+    pub(crate) async fn wait(&self, tries: &mut Tries, fault: Fault) -> Result<()> {
         let wait = tries.again(fault, &self.settings)?;
         self.progress.retried();
         tokio::time::sleep(wait).await;
@@ -326,7 +354,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         }
         let mut tries = Tries::of_first_contact();
         let prepared = loop {
-            match self.try_prepare(attempt, plan).await {
+            match self.try_prepare(record, attempt, plan).await {
                 Ok(prepared) => break prepared,
                 Err(fault) => self.wait(&mut tries, fault).await?,
             }
@@ -335,14 +363,23 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         Ok(prepared)
     }
 
-    /// Looks first, so that a job whose columns don't match changes nothing.
-    async fn try_prepare(&self, attempt: &Attempt, plan: &Plan) -> Result<Prepared> {
+    /// Looks first, so that a job whose columns don't match, or that can't be verified, changes nothing.
+    async fn try_prepare(
+        &self,
+        record: &RunRecord,
+        attempt: &Attempt,
+        plan: &Plan,
+    ) -> Result<Prepared> {
         let within = |fault: Fault| fault.within("writer");
         let processing = Processing::new(&plan.datasets, &self.settings)?;
         let datasets = processing.datasets();
         let mut writer = self.destination.connect().await.map_err(within)?;
         let preview = writer.preview(datasets).await.map_err(within)?;
         Mapping::new(datasets, &preview.datasets, &self.settings)?;
+        if let Some(wanted) = &record.new.verify {
+            let back = writer.read_back(attempt, &preview.datasets, &[]).await.map_err(within)?;
+            Comparison::new(wanted, (datasets, &preview.datasets), back, &self.settings)?;
+        }
         writer.prepare(attempt, datasets).await.map_err(within)
     }
 
@@ -412,12 +449,12 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     }
 
     /// Publishes, or clears away, until it is written down that it was done.
-    async fn finish(&self, record: &RunRecord) -> Result<()> {
+    async fn finish(&self, record: RunRecord) -> Result<RunRecord> {
         let run = &record.new.id;
         let (outcome, stage) = match record.state {
             RunState::Finishing => (Outcome::Succeeded, Stage::Finishing),
             RunState::Clearing => (Outcome::Failed, Stage::Clearing),
-            _ => return Ok(()),
+            _ => return Ok(record),
         };
         self.progress.enter(stage);
         if record.prepared.is_some() {
@@ -425,14 +462,18 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             let receipts = tasks.into_iter().filter_map(|task| task.done);
             let receipts: Vec<_> = receipts.map(|done| done.receipt).collect();
             let bounded = record.plan.as_ref().is_none_or(|plan| plan.bounded);
-            let attempt = Attempt { run: run.clone(), epoch: record.epoch, bounded };
+            let verify = record.new.verify.is_some();
+            let attempt = Attempt { run: run.clone(), epoch: record.epoch, bounded, verify };
             let mut tries = Tries::default();
             while let Err(fault) = self.try_finish(&attempt, outcome, &receipts).await {
                 self.wait(&mut tries, fault.within("writer")).await?;
             }
         }
-        self.store.happened(run, RunEvent::Finished, None).await?;
-        Ok(())
+        let event = match (outcome, &record.new.verify) {
+            (Outcome::Succeeded, Some(_)) => RunEvent::Published,
+            _ => RunEvent::Finished,
+        };
+        self.store.happened(run, event, None).await
     }
 
     async fn try_finish(

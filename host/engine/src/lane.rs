@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::port::{
     Closed, CommitMode, Destination, Done, Reader, Source, Split, Store, TaskRecord, Writer,
 };
+use domain::verify::Sums;
 use domain::{Counts, Fault, Mark, Result, TaskIndex};
 use tokio::sync::{mpsc, watch};
 
@@ -124,8 +125,9 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         if start.end {
             return self.close_again(&task, start).await;
         }
+        let sums = self.sums(index, &start).await?;
         self.open_reader(split, &start).await?;
-        self.pump(&task, start).await
+        self.pump(&task, start, sums).await
     }
 
     /// Opens the sessions that are missing.
@@ -163,6 +165,22 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let held = self.while_idle(opening).await?;
         self.writer = Some(writer);
         start_mark(context.prepared.commit_mode, held, task.mark.as_ref())
+    }
+
+    /// What the task had written at `start`, where the run is verified.
+    async fn sums(&mut self, task: TaskIndex, start: &Mark) -> Result<Option<Sums>> {
+        let context = self.context.clone();
+        if context.comparison.is_none() {
+            return Ok(None);
+        }
+        if start.sequence == 0 {
+            return Ok(Some(Sums::default()));
+        }
+        let loading = context.store.task_sums(&context.attempt.run, task, start.sequence);
+        match self.while_idle(loading).await? {
+            Some(sums) => Ok(Some(sums)),
+            None => Err(Fault::internal("verify.sums", "the books have no sums for a mark")),
+        }
     }
 
     /// Killed between the last commit and the store: there is nothing left to read.
@@ -205,7 +223,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     }
 
     /// Moves the rows of the task from its open cursor to its open sink.
-    async fn pump(&mut self, task: &TaskRecord, start: Mark) -> Result<()> {
+    async fn pump(&mut self, task: &TaskRecord, start: Mark, sums: Option<Sums>) -> Result<()> {
         let context = self.context.clone();
         let reader = self.reader.take().ok_or_else(|| self.lost())?;
         let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
@@ -226,6 +244,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         };
         let reading = Spawned(tokio::spawn(reading.run()));
         let careful = self.careful > 0;
+        let start = (start, sums);
         let writing = Writing::new(&context, &mut writer, task, start, acknowledge, careful);
         let (written, counted) = writing.run(items).await;
         self.counted = counted;

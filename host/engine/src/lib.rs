@@ -8,6 +8,7 @@
 //! What stands where: [`attempt`] is the run as a whole, `pool` hands out tasks, `lane` works on one
 //! after another, `reading` and `writing` are the two halves of a task, `throttle` holds up who reads
 //! too fast, `unsettled` keeps what a destination may still refuse, `parts` looks for the row to blame,
+//! `verify` reads back what was written,
 //! `processing` changes and drops records before [`mapping`] casts them, `sorting` sorts, [`preview`]
 //! is the run that does nothing.
 //!
@@ -30,6 +31,7 @@ mod sorting;
 mod throttle;
 mod told;
 mod unsettled;
+mod verify;
 mod writing;
 
 pub use attempt::{Engine, Summary};

@@ -15,12 +15,19 @@ pub enum Stage {
     Preparing,
     Moving,
     Finishing,
+    Verifying,
     Clearing,
 }
 
 impl Stage {
-    const ALL: [Self; 5] =
-        [Self::Planning, Self::Preparing, Self::Moving, Self::Finishing, Self::Clearing];
+    const ALL: [Self; 6] = [
+        Self::Planning,
+        Self::Preparing,
+        Self::Moving,
+        Self::Finishing,
+        Self::Verifying,
+        Self::Clearing,
+    ];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -28,6 +35,7 @@ impl Stage {
             Self::Preparing => "preparing",
             Self::Moving => "moving",
             Self::Finishing => "finishing",
+            Self::Verifying => "verifying",
             Self::Clearing => "clearing",
         }
     }

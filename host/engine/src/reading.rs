@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::port::{Budget, Dirty, Reader, Rows, Step, Store};
+use domain::verify::Print;
 use domain::{Batch, Fault, Position, Result};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::dirty;
 use crate::processing::Processed;
 use crate::session::{Kept, Reads, until};
 use crate::throttle::Throttle;
+use crate::verify::Comparison;
 
 /// Steps in a row of a bounded plan that may bring neither a record nor a new position, though they say
 /// that there is something.
@@ -33,6 +35,8 @@ pub(crate) struct Piece {
     pub(crate) dirty: Vec<Dirty>,
     /// Records that a transformer dropped; contained in `records_read`.
     pub(crate) records_filtered: u64,
+    /// Of the rows in `batch`, where the run is verified.
+    pub(crate) prints: Vec<Print>,
     /// Where the reader could go on behind this piece.
     pub(crate) position: Option<Position>,
 }
@@ -249,6 +253,9 @@ impl<S: Store, R: Reader> Reading<S, R> {
         let mapped = context.mapping.apply(batch).map_err(within)?;
         dirty.extend(mapped.dirty.into_iter().map(|(row, why)| (origins.of(row), why)));
         let sorted = context.sorting.sorted(mapped.batch)?;
+        let comparison = context.comparison.as_ref();
+        let print = |comparison: &Comparison| comparison.printer.print(&sorted.rows);
+        let prints = comparison.map(print).unwrap_or_default();
         let digest = &context.settings.reader_digest;
         let dirty = dirty.into_iter();
         let dirty = dirty.map(|(row, why)| dirty::of_row(why, dataset, &source, row, digest));
@@ -258,6 +265,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
             records_read,
             bytes_read,
             records_filtered,
+            prints,
             position: None,
         })
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use domain::port::{Answer, DirtyStage, Done, Remark, Store, TaskRecord, Writer};
+use domain::verify::{Print, Sums};
 use domain::{Batch, Counts, Fault, Mark, Position, Result};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -34,6 +35,8 @@ pub(crate) struct Writing<'a, S, W> {
     task: &'a TaskRecord,
     /// Of the whole task, over all its epochs.
     counts: Counts,
+    /// Of the same rows as the counts, where the run is verified.
+    sums: Option<Sums>,
     /// The newest position that the reader gave.
     position: Option<Position>,
     /// Commits at every position, so that little must be kept.
@@ -60,7 +63,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         context: &'a Context<S>,
         writer: &'a mut Kept<Writes<W>>,
         task: &'a TaskRecord,
-        start: Mark,
+        (start, sums): (Mark, Option<Sums>),
         acknowledge: watch::Sender<Option<Position>>,
         careful: bool,
     ) -> Self {
@@ -70,6 +73,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             writer,
             task,
             counts: start.counts,
+            sums,
             position: start.position.clone(),
             careful,
             resumable: false,
@@ -155,6 +159,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             counts.records_written += written;
             counts.bytes_written += bytes_written;
         });
+        if let Some(sums) = &mut self.sums {
+            piece.prints.iter().for_each(|print| sums.add(*print));
+        }
         piece.dirty.into_iter().for_each(|dirty| self.told.push(dirty, None));
         if dirty > 0 {
             self.within_error_limit().await?;
@@ -295,10 +302,19 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
                 counts.bytes_written -= bytes;
             }
         });
+        if let (Some(print), Some(sums)) = (self.print(batch, row), &mut self.sums) {
+            if loaded { sums.change(print) } else { sums.refuse(print) }
+        }
         let dataset = self.context.prepared.datasets.get(batch.dataset as usize);
         let digest = &self.context.settings.writer_digest;
         let dirty = dirty::of_row(reason, dataset, &batch.rows, row, digest);
         self.told.push(dirty, loaded.then_some(number));
+    }
+
+    /// The fingerprint of one row, where the run is verified.
+    fn print(&self, batch: &Batch, row: usize) -> Option<Print> {
+        let comparison = self.context.comparison.as_ref()?;
+        comparison.printer.print(&batch.rows.slice(row, 1)).pop()
     }
 
     /// The destination dropped batches and named no row: the batch just written is to blame; where it
@@ -374,11 +390,12 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         Ok(())
     }
 
-    /// The next mark. What it counts as dirty is in the store before the destination gets it, so that
-    /// a resume behind it finds both.
+    /// The next mark. What it counts as dirty and what it has written is in the store before the
+    /// destination gets it, so that a resume behind it finds all.
     async fn give_mark(&mut self, position: Option<Position>, end: bool) -> Result<Mark> {
         self.store_dirty().await?;
         self.sequence += 1;
+        self.store_sums().await?;
         let mark = Mark { sequence: self.sequence, position, counts: self.counts, end };
         let told = self.told.count();
         self.given.push_back(Given { mark: mark.clone(), writes: self.writes, told });
@@ -442,6 +459,14 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         let (run, task) = (&self.context.attempt.run, self.task);
         let sequence = self.sequence + 1;
         let storing = self.context.store.add_dirty(run, task.index, task.epoch, sequence, &dirty);
+        self.writer.during(storing).await
+    }
+
+    /// Stores what was written, under the mark that comes.
+    async fn store_sums(&mut self) -> Result<()> {
+        let Some(sums) = &self.sums else { return Ok(()) };
+        let (run, task, store) = (&self.context.attempt.run, self.task, &self.context.store);
+        let storing = store.save_sums(run, task.index, task.epoch, self.sequence, sums);
         self.writer.during(storing).await
     }
 

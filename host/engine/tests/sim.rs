@@ -160,6 +160,7 @@ fn busy(mode: CommitMode) -> Scenario {
     scenario.writing.tend = Some(Duration::from_secs(1));
     scenario.writing.commit_ms = 10;
     scenario.latency_ms_max = 200;
+    scenario.verify = mode != CommitMode::AtLeastOnce;
     scenario
 }
 

@@ -27,6 +27,7 @@ pub(crate) enum Call {
     Commit,
     Close,
     Finish,
+    ReadBack,
     /// The destructor of a session, cursor or sink.
     Drop,
 }
@@ -55,6 +56,7 @@ impl Call {
             Self::Commit => "commit",
             Self::Close => "close",
             Self::Finish => "finish",
+            Self::ReadBack => "read-back",
             Self::Drop => "drop",
         }
     }
@@ -80,7 +82,8 @@ impl Call {
             | Self::Prepare
             | Self::Commit
             | Self::Close
-            | Self::Finish => ("run-call", limits.run_call),
+            | Self::Finish
+            | Self::ReadBack => ("run-call", limits.run_call),
         }
     }
 }

@@ -250,6 +250,7 @@ impl Component {
         GuestDestination::new(
             Arc::clone(&self.inner.factory),
             self.inner.writer.clone(),
+            self.inner.reader.clone(),
             configuration,
             reach,
         )

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::description::{CheckStep, Description, Entry, Role, SourceType};
 use domain::grant::{Access, Requirement};
-use domain::port::{Answer, CommitMode, Outcome, Remark, Wishes};
+use domain::port::{Answer, CommitMode, Form, Outcome, ReadBack, Remark, Wishes};
 use domain::{Configuration, Dataset, Fault, FaultDomain, FlatField, Mark, Result, Side};
 
 use serde_json::Value;
@@ -268,6 +268,31 @@ pub(crate) fn wishes(wishes: writer::Wishes) -> Wishes {
         commit_ms: wishes.commit_ms,
         sort_by: wishes.sort_by,
     }
+}
+
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn read_back(read_back: writer::ReadBack, fields: usize) -> Result<ReadBack, String> {
+    let back = match read_back {
+        writer::ReadBack::By(back) => back,
+        writer::ReadBack::Nothing => return Ok(ReadBack::Nothing),
+        writer::ReadBack::Impossible(why) => {
+            return Ok(ReadBack::Impossible(harmless(&why, MESSAGE_BYTES_MAX)));
+        }
+    };
+    if back.forms.len() != fields {
+        return Err(format!("{} forms of {fields} fields", back.forms.len()));
+    }
+    let form = |form: &writer::Form| match form {
+        writer::Form::Same => Form::Same,
+        writer::Form::EmptyIsNull => Form::EmptyIsNull,
+        writer::Form::Padded => Form::Padded,
+        writer::Form::Json => Form::Json,
+        writer::Form::Uuid => Form::Uuid,
+        writer::Form::Reshaped => Form::Reshaped,
+    };
+    let forms = back.forms.iter().map(form).collect();
+    Ok(ReadBack::By { parameter: back.parameter, forms, replaces_by: back.replaces_by })
 }
 
 pub(crate) fn outcome(outcome: Outcome) -> writer::Outcome {

@@ -4,19 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::port::{Answer, Attempt, Closed, Destination, Outcome, Prepared, Writer};
+use domain::port::{Answer, Attempt, Closed, Destination, Outcome, Prepared, ReadBack, Writer};
 use domain::{Batch, Configuration, Dataset, Epoch, Fault, Mark, Result, Side, TaskIndex};
 use wasmtime::component::{Func, ResourceAny};
 
 use crate::batch::{self, Outgoing};
 use crate::bindings::airlock::connector::types;
-use crate::bindings::exports::airlock::connector::writer;
+use crate::bindings::exports::airlock::connector::{reader, writer};
 use crate::call::Call;
 use crate::component::WriterFace;
 use crate::convert;
 use crate::instance::{Factory, Instance, who};
 use crate::reach::Reach;
 use crate::secrets::Secrets;
+use crate::source::GuestSource;
 
 /// A writer plug-in with its step's configuration and grants.
 pub struct GuestDestination {
@@ -27,6 +28,8 @@ pub struct GuestDestination {
 struct WriterStep {
     factory: Arc<Factory>,
     face: Option<WriterFace>,
+    /// What reads back what was written.
+    reader: Option<reader::GuestIndices>,
     configuration: Configuration,
     reach: Reach,
 }
@@ -77,10 +80,11 @@ impl GuestDestination {
     pub(crate) fn new(
         factory: Arc<Factory>,
         face: Option<WriterFace>,
+        reader: Option<reader::GuestIndices>,
         configuration: Configuration,
         reach: Reach,
     ) -> Self {
-        Self { step: Arc::new(WriterStep { factory, face, configuration, reach }) }
+        Self { step: Arc::new(WriterStep { factory, face, reader, configuration, reach }) }
     }
 }
 
@@ -109,14 +113,27 @@ impl WriterStep {
 
 impl Destination for GuestDestination {
     type Session = GuestWriter;
+    type Back = GuestSource;
 
     async fn connect(&self) -> Result<GuestWriter> {
         self.step.connect().await
     }
+
+    /// It reaches what the writer reaches, to read.
+    fn back(&self, parameter: &str) -> GuestSource {
+        let configuration = Configuration {
+            side: Side::Reader,
+            parameter: parameter.to_owned(),
+            ..self.step.configuration.clone()
+        };
+        let (factory, reach) = (Arc::clone(&self.step.factory), self.step.reach.to_read());
+        GuestSource::new(factory, self.step.reader.clone(), configuration, reach)
+    }
 }
 
 fn run(attempt: &Attempt) -> writer::Run {
-    writer::Run { id: attempt.run.0.clone(), epoch: attempt.epoch, bounded: attempt.bounded }
+    let Attempt { run, epoch, bounded, verify } = attempt;
+    writer::Run { id: run.0.clone(), epoch: *epoch, bounded: *bounded, verify: *verify }
 }
 
 impl Writer for GuestWriter {
@@ -158,7 +175,8 @@ impl Writer for GuestWriter {
             batch::check_dataset(dataset)?;
         }
         let wanted = convert::datasets_out(datasets)?;
-        let task = writer::Task { run: attempt.run.0.clone(), index: task, epoch };
+        let (run, verify) = (attempt.run.0.clone(), attempt.verify);
+        let task = writer::Task { run, index: task, epoch, verify };
         let (mut live, turn) = self.instance.enter(Call::Open)?;
         let outcome = turn
             .wait(self.face.session().call_open(&mut live.store, self.session, &task, &wanted))
@@ -246,6 +264,24 @@ impl Writer for GuestWriter {
         let outcome =
             turn.wait(face.call_finish(&mut live.store, self.session, &run, how, receipts)).await;
         self.instance.answer(live, turn, outcome)
+    }
+
+    async fn read_back(
+        &mut self,
+        attempt: &Attempt,
+        datasets: &[Dataset],
+        receipts: &[Vec<u8>],
+    ) -> Result<ReadBack> {
+        let call = Call::ReadBack;
+        let (run, wanted) = (run(attempt), convert::datasets_out(datasets)?);
+        let (mut live, turn) = self.instance.enter(call)?;
+        let face = self.face.session();
+        let outcome = turn
+            .wait(face.call_read_back(&mut live.store, self.session, &run, &wanted, receipts))
+            .await;
+        let answer = self.instance.answer(live, turn, outcome)?;
+        let fields = datasets.iter().map(|dataset| dataset.schema.fields().len()).sum();
+        convert::read_back(answer, fields).map_err(|what| self.instance.lie(call, "forms", what))
     }
 
     async fn tend(&mut self) -> Result<Option<Duration>> {

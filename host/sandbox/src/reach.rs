@@ -106,6 +106,13 @@ impl Reach {
         Ok(reach)
     }
 
+    /// The same places, to read alone.
+    pub(crate) fn to_read(&self) -> Self {
+        let mut reach = self.clone();
+        reach.folders.iter_mut().for_each(|folder| folder.access = Access::Read);
+        reach
+    }
+
     /// Opens folders and files.
     pub(crate) fn open(&self) -> Result<Opened> {
         let mut opened = Opened::default();

@@ -18,6 +18,7 @@ mod queries;
 mod rows;
 mod schema;
 mod sqlite;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::dataset::FlatField;
 use domain::port::{CommitMode, Plan, Prepared, Wishes};
+use domain::verify::{Difference, DifferenceKind, Verified};
 use domain::{Counts, Dataset, Fault, FaultDomain, Result, Retry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -241,5 +242,65 @@ impl CountsRow {
             bytes_read,
             bytes_written,
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct VerifiedRow {
+    written: u64,
+    found: u64,
+    key: Vec<String>,
+    buckets_differ: u32,
+    missing: u64,
+    extra: u64,
+    different: u64,
+    differences: Vec<DifferenceRow>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DifferenceRow {
+    kind: String,
+    key: Vec<(String, Option<String>)>,
+    columns: Vec<String>,
+}
+
+impl VerifiedRow {
+    pub(crate) fn of(verified: &Verified) -> Self {
+        let difference = |one: &Difference| DifferenceRow {
+            kind: one.kind.word().to_owned(),
+            key: one.key.clone(),
+            columns: one.columns.clone(),
+        };
+        Self {
+            written: verified.written,
+            found: verified.found,
+            key: verified.key.clone(),
+            buckets_differ: verified.buckets_differ,
+            missing: verified.missing,
+            extra: verified.extra,
+            different: verified.different,
+            differences: verified.differences.iter().map(difference).collect(),
+            notes: verified.notes.clone(),
+        }
+    }
+
+    pub(crate) fn back(self) -> Result<Verified> {
+        let difference = |row: DifferenceRow| {
+            let kind = DifferenceKind::parse(&row.kind)
+                .ok_or_else(|| unreadable(&format!("the difference \"{}\"", row.kind)))?;
+            Ok(Difference { kind, key: row.key, columns: row.columns })
+        };
+        Ok(Verified {
+            written: self.written,
+            found: self.found,
+            key: self.key,
+            buckets_differ: self.buckets_differ,
+            missing: self.missing,
+            extra: self.extra,
+            different: self.different,
+            differences: self.differences.into_iter().map(difference).collect::<Result<_>>()?,
+            notes: self.notes,
+        })
     }
 }

@@ -23,7 +23,7 @@ const LOG_PAUSE: Duration = Duration::from_millis(20);
 
 /// Each entry brings a file from the format of its index to the next (`PRAGMA user_version`). Entries
 /// are never changed after a release, only added.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE run (
         id          TEXT PRIMARY KEY,
@@ -96,6 +96,20 @@ const MIGRATIONS: [&str; 2] = [
         created_ms INTEGER NOT NULL, -- of the run that gave it
         PRIMARY KEY (document, number)
     ) STRICT, WITHOUT ROWID;
+    ",
+    "
+    ALTER TABLE run ADD COLUMN verify TEXT;   -- JSON; what NewRun says
+    ALTER TABLE run ADD COLUMN sums BLOB;     -- Sums::encode, of the tasks that are done
+    ALTER TABLE run ADD COLUMN verified TEXT; -- JSON
+
+    -- What a task has written up to a mark, from before the destination gets the mark.
+    CREATE TABLE sums (
+        run      TEXT NOT NULL REFERENCES run,
+        task     INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        sums     BLOB NOT NULL, -- Sums::encode
+        PRIMARY KEY (run, task, sequence)
+    ) STRICT;
     ",
 ];
 

@@ -6,13 +6,15 @@ use domain::port::{
     Dirty, DirtyRecord, Done, NewRun, Plan, Prepared, RunRecord, Split, Splits, Store, TaskRecord,
 };
 use domain::run::{RunEvent, RunState};
+use domain::verify::{Sums, Verified};
 use domain::{Epoch, Fault, Mark, Position, Result, RunId, TaskIndex, books};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
 use crate::bookmarks;
 use crate::fault::Trouble;
-use crate::rows::{self, CountsRow, FaultRow, PlanRow, PreparedRow};
+use crate::rows::{self, CountsRow, FaultRow, PlanRow, PreparedRow, VerifiedRow};
 use crate::schema;
+use crate::sums;
 use crate::worker::Worker;
 
 /// The books of one user, in one file.
@@ -197,6 +199,44 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn save_sums(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        sequence: u64,
+        sums: &Sums,
+    ) -> Result<()> {
+        let (run, bytes) = (run.clone(), sums.encode());
+        self.transact(move |books| {
+            load_task(books, &run, task)?.admit(&run, epoch)?;
+            sums::save(books, &run, task, sequence, &bytes)
+        })
+        .await
+    }
+
+    async fn task_sums(&self, run: &RunId, task: TaskIndex, sequence: u64) -> Result<Option<Sums>> {
+        let run = run.clone();
+        self.worker.call(move |books| sums::of_task(books, &run, task, sequence)).await
+    }
+
+    async fn run_sums(&self, run: &RunId) -> Result<Sums> {
+        let run = run.clone();
+        self.worker.call(move |books| sums::of_run(books, &run)).await
+    }
+
+    async fn save_verified(&self, run: &RunId, verified: &Verified) -> Result<()> {
+        let (run, json) = (run.clone(), rows::to_json(&VerifiedRow::of(verified))?);
+        self.transact(move |books| {
+            let sql = "UPDATE run SET verified = ?2 WHERE id = ?1";
+            match books.execute(sql, params![run.0, json])? {
+                0 => Err(books::no_such_run(&run).into()),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
     async fn checkpoint(
         &self,
         run: &RunId,
@@ -213,6 +253,7 @@ impl Store for SqliteStore {
                     "UPDATE task SET mark = ?3 WHERE run = ?1 AND number = ?2",
                     params![run.0, task, mark.encode()],
                 )?;
+                sums::forget_before(books, &run, task, mark.sequence)?;
             }
             Ok(())
         })
@@ -237,6 +278,8 @@ impl Store for SqliteStore {
                      WHERE run = ?1 AND number = ?2",
                     params![run.0, task, counts, done.receipt, done.bookmark],
                 )?;
+                let sequence = record.mark.as_ref().map_or(0, |mark| mark.sequence);
+                sums::fold(books, &run, task, sequence)?;
             }
             Ok(())
         })
@@ -245,11 +288,12 @@ impl Store for SqliteStore {
 }
 
 fn insert_run(books: &Connection, record: &RunRecord) -> Result<(), Trouble> {
-    let NewRun { id, document, text, parameters, created_ms } = &record.new;
+    let NewRun { id, document, text, parameters, created_ms, verify } = &record.new;
+    let verify = verify.as_ref().map(rows::to_json).transpose()?;
     let inserted = books.execute(
-        "INSERT INTO run (id, document, text, parameters, created_ms, state, epoch)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
-        params![id.0, document, text, parameters, created_ms, record.state.word()],
+        "INSERT INTO run (id, document, text, parameters, created_ms, verify, state, epoch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
+        params![id.0, document, text, parameters, created_ms, verify, record.state.word()],
     );
     match inserted {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
@@ -261,7 +305,7 @@ fn insert_run(books: &Connection, record: &RunRecord) -> Result<(), Trouble> {
 
 fn load_run(books: &Connection, run: &RunId) -> Result<RunRecord, Trouble> {
     const SQL: &str = "SELECT id, document, text, parameters, created_ms, state, epoch, plan,
-            plan_start, prepared, splits_next, splits_last, fault
+            plan_start, prepared, splits_next, splits_last, fault, verify, verified
          FROM run WHERE id = ?1";
     collect(books, SQL, params![run.0], run_record)?
         .pop()
@@ -274,6 +318,8 @@ fn run_record(row: &Row<'_>) -> Result<RunRecord, Trouble> {
     let prepared: Option<String> = row.get("prepared")?;
     let next: Option<Vec<u8>> = row.get("splits_next")?;
     let last: Option<bool> = row.get("splits_last")?;
+    let verify: Option<String> = row.get("verify")?;
+    let verified: Option<String> = row.get("verified")?;
     Ok(RunRecord {
         new: NewRun {
             id: RunId(row.get("id")?),
@@ -281,6 +327,7 @@ fn run_record(row: &Row<'_>) -> Result<RunRecord, Trouble> {
             text: row.get("text")?,
             parameters: row.get("parameters")?,
             created_ms: row.get("created_ms")?,
+            verify: verify.map(|json| rows::from_json(&json)).transpose()?,
         },
         state: state(row)?,
         epoch: rows::unsigned(row.get("epoch")?)?,
@@ -290,6 +337,7 @@ fn run_record(row: &Row<'_>) -> Result<RunRecord, Trouble> {
         prepared: prepared.map(|json| rows::from_json::<PreparedRow>(&json)?.back()).transpose()?,
         splits_next: next.zip(last),
         fault: fault(row)?,
+        verified: verified.map(|json| rows::from_json::<VerifiedRow>(&json)?.back()).transpose()?,
     })
 }
 

@@ -9,6 +9,7 @@ use domain::port::{
     Wishes,
 };
 use domain::run::{RunEvent, RunState};
+use domain::verify::{Print, Sums, Verified};
 use domain::{Counts, Dataset, Fault, Mark, Result, RunId};
 
 /// Runs every check on stores that `make` gives, each empty.
@@ -24,6 +25,7 @@ pub async fn store_conformance<S: Store>(make: impl Fn() -> S) {
     fences_older_epochs(&make()).await;
     keeps_the_furthest_mark(&make()).await;
     completes_once(&make()).await;
+    keeps_sums_by_their_marks(&make()).await;
     keeps_the_bookmarks_of_runs_that_succeed(&make()).await;
     drops_dirty_records_behind_a_mark(&make()).await;
     knows_what_it_does_not_know(&make()).await;
@@ -36,6 +38,7 @@ pub fn new_run(id: &str, document: &str, created_ms: i64) -> NewRun {
         text: "{\"type\": \"job\"}".into(),
         parameters: "{\"bizdate\": \"20251031\"}".into(),
         created_ms,
+        verify: None,
     }
 }
 
@@ -259,6 +262,44 @@ async fn completes_once<S: Store>(store: &S) {
     store.complete(&run, 0, epoch, &other).await.expect("done before");
     let tasks = store.tasks(&run).await.expect("tasks");
     assert_eq!((&tasks[0].done, &tasks[1].done), (&Some(done), &None), "the first counts");
+}
+
+async fn keeps_sums_by_their_marks<S: Store>(store: &S) {
+    let run = with_tasks(store).await;
+    let sums = |rows: u128| {
+        let mut sums = Sums::default();
+        (0..rows).for_each(|row| sums.add(Print { key: row, row }));
+        sums
+    };
+    let save = async |task, epoch, sequence, rows| {
+        store.save_sums(&run, task, epoch, sequence, &sums(rows)).await
+    };
+    let kept = async |sequence| store.task_sums(&run, 0, sequence).await.expect("sums");
+    let first = store.claim(&run, 0).await.expect("claimed").epoch;
+    for (sequence, rows) in [(1, 1), (2, 2), (3, 9)] {
+        save(0, first, sequence, rows).await.expect("saved");
+    }
+    let epoch = store.claim(&run, 0).await.expect("claimed").epoch;
+    assert_eq!(save(0, first, 3, 9).await.expect_err("fenced").code, "store.fenced");
+    let mark = |sequence| Mark { sequence, ..Mark::default() };
+    store.checkpoint(&run, 0, epoch, &mark(2)).await.expect("stored");
+    assert_eq!(
+        (kept(1).await, kept(2).await),
+        (None, Some(sums(2))),
+        "others are asked for no more"
+    );
+    save(0, epoch, 3, 3).await.expect("saved again");
+    assert_eq!(kept(3).await, Some(sums(3)), "the last counts");
+    store.checkpoint(&run, 0, epoch, &mark(3)).await.expect("stored");
+    let done = Done { counts: Counts::default(), receipt: Vec::new(), bookmark: None };
+    assert_eq!(store.run_sums(&run).await, Ok(Sums::default()));
+    for _ in 0..2 {
+        store.complete(&run, 0, epoch, &done).await.expect("done");
+        assert_eq!(store.run_sums(&run).await, Ok(sums(3)), "a task that is done counts once");
+    }
+    let verified = Verified { written: 3, key: vec!["id".into()], ..Verified::default() };
+    store.save_verified(&run, &verified).await.expect("saved");
+    assert_eq!(store.load(&run).await.expect("the run").verified, Some(verified));
 }
 
 async fn keeps_the_bookmarks_of_runs_that_succeed<S: Store>(store: &S) {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::{
-    Answer, Attempt, Closed, CommitMode, Destination, Outcome, Prepared, Wishes, Writer,
+    Answer, Attempt, Closed, CommitMode, Destination, Form, Outcome, Prepared, ReadBack, Wishes,
+    Writer,
 };
 use domain::run::RunState;
 use domain::{Batch, Dataset, Epoch, Fault, Mark, Result, TaskIndex};
 
+use crate::back::ScriptedBack;
 use crate::fault::Operation;
 use crate::planted::Planted;
 use crate::sink::{Lose, Sink};
@@ -91,6 +93,7 @@ impl ScriptedDestination {
 
 impl Destination for ScriptedDestination {
     type Session = ScriptedWriter;
+    type Back = ScriptedBack;
 
     async fn connect(&self) -> Result<ScriptedWriter> {
         let number = self
@@ -102,6 +105,10 @@ impl Destination for ScriptedDestination {
             .await?;
         let world = Arc::clone(&self.world);
         Ok(ScriptedWriter { world, number, opened: None, dead: false, tending: Tending::default() })
+    }
+
+    fn back(&self, _parameter: &str) -> ScriptedBack {
+        ScriptedBack::new(Arc::clone(&self.world))
     }
 }
 
@@ -260,6 +267,25 @@ impl Writer for ScriptedWriter {
             let missing = usize::from(state.is_planted(Planted::LoseReceipt));
             finish(state, outcome, &receipts[..receipts.len().saturating_sub(missing)]);
             Ok(())
+        })
+        .await
+    }
+
+    async fn read_back(
+        &mut self,
+        attempt: &Attempt,
+        datasets: &[Dataset],
+        receipts: &[Vec<u8>],
+    ) -> Result<ReadBack> {
+        let what = format!("attempt {} with {}", attempt.epoch, receipts.len());
+        let forms = datasets.iter().flat_map(|dataset| dataset.schema.fields().iter());
+        let forms = forms.map(|_| Form::Same).collect::<Vec<_>>();
+        let attempt = attempt.clone();
+        self.call(Operation::WriterReadBack, what, move |_, state| {
+            check_attempt(state, &attempt);
+            let replaces = state.scenario.writing.mode == CommitMode::Idempotent;
+            let replaces_by = replaces.then(|| "id".to_owned()).into_iter().collect();
+            Ok(ReadBack::By { parameter: "{}".into(), forms, replaces_by })
         })
         .await
     }

@@ -18,6 +18,8 @@ pub enum Operation {
     WriterCommit,
     WriterClose,
     WriterFinish,
+    WriterReadBack,
+    BackRead,
     WriterTend,
     StoreRecord,
     StoreLoad,
@@ -31,6 +33,10 @@ pub enum Operation {
     StoreClaim,
     StoreDropDirty,
     StoreAddDirty,
+    StoreSaveSums,
+    StoreTaskSums,
+    StoreRunSums,
+    StoreSaveVerified,
     StoreCheckpoint,
     StoreComplete,
 }
@@ -38,8 +44,8 @@ pub enum Operation {
 use Operation as O;
 
 impl Operation {
-    /// All that an attempt on a recorded run may call.
-    pub const ALL: [Self; 28] = [
+    /// All that an attempt on a recorded run may call, but what only a resumed task asks for.
+    pub const ALL: [Self; 33] = [
         O::SourceConnect,
         O::ReaderPlan,
         O::ReaderSplits,
@@ -55,6 +61,8 @@ impl Operation {
         O::WriterCommit,
         O::WriterClose,
         O::WriterFinish,
+        O::WriterReadBack,
+        O::BackRead,
         O::WriterTend,
         O::StoreLoad,
         O::StoreBookmarks,
@@ -66,6 +74,9 @@ impl Operation {
         O::StoreClaim,
         O::StoreDropDirty,
         O::StoreAddDirty,
+        O::StoreSaveSums,
+        O::StoreRunSums,
+        O::StoreSaveVerified,
         O::StoreCheckpoint,
         O::StoreComplete,
     ];
@@ -87,6 +98,8 @@ impl Operation {
             O::WriterCommit => "writer.commit",
             O::WriterClose => "writer.close",
             O::WriterFinish => "writer.finish",
+            O::WriterReadBack => "writer.read_back",
+            O::BackRead => "back.read",
             O::WriterTend => "writer.tend",
             O::StoreRecord => "store.record",
             O::StoreLoad => "store.load",
@@ -100,6 +113,10 @@ impl Operation {
             O::StoreClaim => "store.claim",
             O::StoreDropDirty => "store.drop_dirty",
             O::StoreAddDirty => "store.add_dirty",
+            O::StoreSaveSums => "store.save_sums",
+            O::StoreTaskSums => "store.task_sums",
+            O::StoreRunSums => "store.run_sums",
+            O::StoreSaveVerified => "store.save_verified",
             O::StoreCheckpoint => "store.checkpoint",
             O::StoreComplete => "store.complete",
         }

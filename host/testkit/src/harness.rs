@@ -178,7 +178,7 @@ where
         let stop = world.begin_attempt();
         let store = Arc::new(MemStore::new(Arc::clone(world)));
         if world.lock().books.only().is_none() {
-            let new = new_run(run);
+            let new = new_run(run, world.lock().scenario.verify);
             store.record(&new).await.expect("a first run can be recorded");
         }
         let scenario = world.lock().scenario.clone();
@@ -210,12 +210,13 @@ where
     });
 }
 
-fn new_run(run: &RunId) -> NewRun {
+fn new_run(run: &RunId, verify: bool) -> NewRun {
     NewRun {
         id: run.clone(),
         document: "/sim/job.json".into(),
         text: "{}".into(),
         parameters: "{}".into(),
         created_ms: 0,
+        verify: verify.then(Vec::new),
     }
 }

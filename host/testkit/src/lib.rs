@@ -25,6 +25,7 @@
 //! Begin with [`harness`], then [`scenario`], then the doubles [`store`], [`source`],
 //! [`destination`]; `world` is where calls go wrong.
 
+pub mod back;
 pub mod conformance;
 pub mod coverage;
 pub mod destination;

@@ -23,11 +23,13 @@ pub struct Abilities {
     pub stops: bool,
     /// Fails a run with too many dirty records.
     pub limits: bool,
+    /// Reads back what was written.
+    pub verifies: bool,
 }
 
 impl Abilities {
     pub const ALL: Self =
-        Self { casts: true, tends: true, halves: true, stops: true, limits: true };
+        Self { casts: true, tends: true, halves: true, stops: true, limits: true, verifies: true };
 }
 
 /// A simulation, whole: the same scenario plays the same.
@@ -46,6 +48,8 @@ pub struct Scenario {
     pub uncommitted_bytes: u64,
     /// Each call takes up to this long before and after its effect.
     pub latency_ms_max: u64,
+    /// What was written is read back; not where it may be there twice.
+    pub verify: bool,
     pub faults: Vec<FaultPlan>,
     pub planted: Option<Planted>,
 }
@@ -112,6 +116,8 @@ impl Scenario {
             3 if can.limits => ErrorLimit { records: None, share: Some(rng.pick(&SHARES)) },
             _ => ErrorLimit::NONE,
         };
+        let verify = Rng::of(&[seed, 2]).between(0, 1) == 1;
+        let may_repeat = writing.mode == CommitMode::AtLeastOnce;
         let mut scenario = Self {
             seed,
             splits,
@@ -121,6 +127,7 @@ impl Scenario {
             error_limit,
             uncommitted_bytes: uncommitted_bytes(&mut rng, position_every),
             latency_ms_max: rng.pick(&[0, 1, 5, 200]),
+            verify: can.verifies && verify && !may_repeat,
             faults: faults(&mut rng, can),
             planted: None,
         };

@@ -8,6 +8,7 @@ use domain::port::{
     TaskRecord,
 };
 use domain::run::{RunEvent, RunState};
+use domain::verify::{Sums, Verified};
 use domain::{Bookmark, Epoch, Fault, Mark, Position, Result, RunId, TaskIndex, bookmark, books};
 
 use crate::fault::Operation;
@@ -31,6 +32,9 @@ pub(crate) struct Book {
     pub(crate) record: RunRecord,
     pub(crate) tasks: Vec<TaskRecord>,
     pub(crate) dirty: Vec<DirtyLine>,
+    /// By task and sequence.
+    sums: BTreeMap<(TaskIndex, u64), Sums>,
+    pub(crate) run_sums: Sums,
 }
 
 pub(crate) struct DirtyLine {
@@ -68,6 +72,16 @@ impl Books {
 }
 
 impl Book {
+    fn new(record: RunRecord) -> Self {
+        Self {
+            record,
+            tasks: Vec::new(),
+            dirty: Vec::new(),
+            sums: BTreeMap::new(),
+            run_sums: Sums::default(),
+        }
+    }
+
     fn task(&mut self, task: TaskIndex) -> Result<&mut TaskRecord> {
         let run = &self.record.new.id;
         self.tasks.get_mut(task as usize).ok_or_else(|| books::no_such_task(run, task))
@@ -78,6 +92,17 @@ impl Book {
         let record = self.task(task)?;
         record.admit(&run, epoch)?;
         Ok(record)
+    }
+
+    fn complete(&mut self, task: TaskIndex, done: &Done) -> Result<()> {
+        let record = self.task(task)?;
+        let sequence = record.mark.as_ref().map_or(0, |mark| mark.sequence);
+        if record.complete(done)
+            && let Some(sums) = self.sums.remove(&(task, sequence))
+        {
+            self.run_sums.fold(&sums);
+        }
+        Ok(())
     }
 
     /// Records of a task that are dirty, up to a mark, and those that were loaded with a change.
@@ -151,7 +176,7 @@ impl Store for MemStore {
                     return Err(books::run_exists(&run.id));
                 }
                 let record = RunRecord::new(run.clone());
-                state.books.runs.push(Book { record, tasks: Vec::new(), dirty: Vec::new() });
+                state.books.runs.push(Book::new(record));
                 Ok(())
             })
             .await
@@ -314,6 +339,42 @@ impl Store for MemStore {
         self.change_task(Operation::StoreAddDirty, (run, task, epoch), what, add).await
     }
 
+    async fn save_sums(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        sequence: u64,
+        sums: &Sums,
+    ) -> Result<()> {
+        let save = |book: &mut Book| {
+            book.admitted(task, epoch)?;
+            book.sums.insert((task, sequence), sums.clone());
+            Ok(())
+        };
+        let what = format!("task {task} mark {sequence}");
+        self.change(Operation::StoreSaveSums, run, what, save).await
+    }
+
+    async fn task_sums(&self, run: &RunId, task: TaskIndex, sequence: u64) -> Result<Option<Sums>> {
+        let look = |book: &mut Book| Ok(book.sums.get(&(task, sequence)).cloned());
+        let what = format!("task {task} mark {sequence}");
+        self.change(Operation::StoreTaskSums, run, what, look).await
+    }
+
+    async fn run_sums(&self, run: &RunId) -> Result<Sums> {
+        let look = |book: &mut Book| Ok(book.run_sums.clone());
+        self.change(Operation::StoreRunSums, run, String::new(), look).await
+    }
+
+    async fn save_verified(&self, run: &RunId, verified: &Verified) -> Result<()> {
+        let save = |book: &mut Book| {
+            book.record.verified = Some(verified.clone());
+            Ok(())
+        };
+        self.change(Operation::StoreSaveVerified, run, String::new(), save).await
+    }
+
     async fn checkpoint(
         &self,
         run: &RunId,
@@ -324,7 +385,11 @@ impl Store for MemStore {
         let what = format!("task {task} mark {}", mark.sequence);
         let mark = mark.clone();
         let checkpoint = move |state: &mut State, run: &RunId| {
-            state.books.book(run)?.task(task)?.checkpoint(&mark);
+            let book = state.books.book(run)?;
+            if book.task(task)?.checkpoint(&mark) {
+                let older = (task, 0)..(task, mark.sequence);
+                book.sums.retain(|at, _| !older.contains(at));
+            }
             check_durable(state, task, &mark);
             Ok(())
         };
@@ -348,7 +413,7 @@ impl Store for MemStore {
                 done.counts.records_read += 1;
                 done.counts.records_dirty += 1;
             }
-            state.books.book(run)?.task(task)?.complete(&done);
+            state.books.book(run)?.complete(task, &done)?;
             check_done(state, task, &done);
             Ok(())
         };

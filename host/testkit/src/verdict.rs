@@ -26,6 +26,7 @@ pub(crate) fn judge(state: &mut State) {
             state.ensure(!broken, || "the run succeeded with too many dirty records".into());
             judge_records(state);
             judge_dirty(state);
+            judge_verified(state);
             judge_sums(state);
         }
         RunState::Failed => {
@@ -132,6 +133,22 @@ fn id_of(record: &DirtyRecord) -> i64 {
         }
     };
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// What is read back is what was written, also over kills and refusals.
+fn judge_verified(state: &mut State) {
+    let Some(book) = state.books.only() else { return };
+    if !state.scenario.verify {
+        return;
+    }
+    let done = book.tasks.iter().filter_map(|task| task.done.as_ref());
+    let written: u64 = done.map(|done| done.counts.records_written).sum();
+    let (summed, verified) = (book.run_sums.rows(), book.record.verified.clone());
+    let right = summed == written
+        && verified.as_ref().is_some_and(|it| it.matches() && it.written == written);
+    state.ensure(right, || {
+        format!("{written} records are written, {summed} summed up, read back: {verified:?}")
+    });
 }
 
 /// How often each record stands in the dirty store: refused, and loaded with a changed value.

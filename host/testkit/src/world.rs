@@ -290,7 +290,7 @@ impl State {
             RunState::Running if record.prepared.is_none() => Phase::Preparing,
             RunState::Running if self.attempt == 1 => Phase::Moving,
             RunState::Running => Phase::Resuming,
-            RunState::Finishing => Phase::Finishing,
+            RunState::Finishing | RunState::Verifying => Phase::Finishing,
             RunState::Clearing => Phase::Clearing,
             RunState::Succeeded | RunState::Failed => Phase::Ended,
         }

@@ -42,7 +42,7 @@ impl Writing {
     }
 
     fn sink(&self, index: u32, epoch: u64) -> crate::FileSink {
-        let task = Task { run: self.run.id.clone(), index, epoch };
+        let task = Task { run: self.run.id.clone(), index, epoch, verify: false };
         writer(&self.parameter).open(task, vec![self.dataset.clone()]).unwrap()
     }
 
@@ -72,7 +72,7 @@ impl Writing {
 }
 
 fn run(id: &str) -> Run {
-    Run { id: id.into(), epoch: 1, bounded: true }
+    Run { id: id.into(), epoch: 1, bounded: true, verify: false }
 }
 
 fn batch(from: i64, to: i64) -> Batch {
@@ -337,7 +337,7 @@ fn an_attempt_that_was_taken_over_is_fenced() {
     let writing = Writing::new(json!({}));
     writing.prepare();
     drop(writing.sink(0, 3));
-    let task = Task { run: writing.run.id.clone(), index: 0, epoch: 2 };
+    let task = Task { run: writing.run.id.clone(), index: 0, epoch: 2, verify: false };
     let opened = writer(&writing.parameter).open(task, vec![writing.dataset.clone()]);
     assert_eq!(opened.err().unwrap().code, "file.fenced");
     drop(writing.sink(0, 3));

@@ -260,7 +260,7 @@ impl Database<'_> {
 
     pub(crate) fn write_all(&self, parameter: Value, run: &str, all: &ReadAll) -> Result<()> {
         let mut writer = self.writer(parameter)?;
-        let run = sdk::Run { id: run.to_owned(), epoch: 1, bounded: true };
+        let run = sdk::Run { id: run.to_owned(), epoch: 1, bounded: true, verify: false };
         let prepared = writer.prepare(&run, all.datasets.clone())?;
         let types = |dataset: &Dataset| -> Vec<_> {
             dataset.schema.fields().iter().map(|f| f.data_type().clone()).collect()
@@ -289,11 +289,11 @@ pub(crate) fn configuration(side: Side, connection: &Value, parameter: &Value) -
 }
 
 pub(crate) fn run_of(id: &str, epoch: u64) -> Run {
-    Run { id: id.to_owned(), epoch, bounded: true }
+    Run { id: id.to_owned(), epoch, bounded: true, verify: false }
 }
 
 pub(crate) fn task(run: &str, index: u32, epoch: u64) -> Task {
-    Task { run: run.to_owned(), index, epoch }
+    Task { run: run.to_owned(), index, epoch, verify: false }
 }
 
 pub(crate) const BUDGET: Budget = Budget { rows: 65_536, bytes: 256 << 10, wait_ms: 10_000 };

@@ -116,9 +116,9 @@ fn shares_are_handed_out_as_they_are_asked_for() {
 fn a_mark_is_durable_when_the_writer_has_flushed() {
     let mut writer = Simple::<Collector>::connect(&configuration()).unwrap();
     let dataset = Letters.dataset().unwrap();
-    let run = Run { id: "r1".into(), epoch: 1, bounded: true };
+    let run = Run { id: "r1".into(), epoch: 1, bounded: true, verify: false };
     let prepared = writer.prepare(&run, vec![dataset.clone()]).unwrap();
-    let task = Task { run: "r1".into(), index: 0, epoch: 1 };
+    let task = Task { run: "r1".into(), index: 0, epoch: 1, verify: false };
     let mut sink = writer.open(task, prepared.datasets).unwrap();
     let rows = to_batch(&dataset.schema, &[vec![Value::Int(1), Value::Null]]).unwrap();
     let answer = sink.write(Batch::inserts(rows)).unwrap();

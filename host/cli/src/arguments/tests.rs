@@ -88,6 +88,7 @@ fn the_options_of_run() {
         words(Arguments::command(), "run"),
         [
             "--resume",
+            "--verify-key",
             "--progress",
             "--parameter",
             "--bizdate",

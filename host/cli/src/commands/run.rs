@@ -60,6 +60,9 @@ async fn begin_and_attempt(
         Some(wanted) => Unfinished::find(host, &state, &document, wanted.as_deref()).await?,
         None => None,
     };
+    if let Some(before) = &before {
+        before.same_verify(arguments)?;
+    }
     let catalogue = said.catalogue(host, &input.plugins).await?;
     let given = match &before {
         Some(before) => before.given(&document, &catalogue, &said.given)?,
@@ -74,7 +77,7 @@ async fn begin_and_attempt(
     let store = ports.store(SqliteStore::open(&state)?);
     let ours = match before {
         Some(before) => before.ours(&given),
-        None => begin(host, &store, &state, &document, &given, &job).await?,
+        None => begin(host, &store, &state, &document, &given, &job, arguments).await?,
     };
     host.console.warnings(&job.read.warnings);
     let state_dir = host.state_dir.as_deref();
@@ -91,6 +94,7 @@ async fn begin(
     document: &DocumentFile,
     given: &Given,
     job: &GrantedJob,
+    arguments: &RunArguments,
 ) -> Result<Ours> {
     let id = run_id::new(&host.now)?;
     let lock = RunLock::take(state, &id)?;
@@ -102,6 +106,7 @@ async fn begin(
         text: job.read.text_blanked.clone(),
         parameters: kept.text()?,
         created_ms: host.now.timestamp().as_millisecond(),
+        verify: arguments.verify.then(|| arguments.verify_key.clone()),
     };
     store.record(&new).await?;
     Ok(Ours { id, _lock: lock, clock: clock_text(&given.clock, &zone), resumed: false })
@@ -114,6 +119,7 @@ struct Unfinished {
     /// The document before substitution, secrets blanked.
     text: String,
     given: books::Given,
+    verify: Option<Vec<String>>,
 }
 
 impl Unfinished {
@@ -149,7 +155,23 @@ impl Unfinished {
             return Err(Fault::user("run.ended", message).hint("start a new run without --resume"));
         }
         let given = books::Given::read(&record)?;
-        Ok(Some(Self { id, lock, text: record.new.text, given }))
+        let NewRun { text, verify, .. } = record.new;
+        Ok(Some(Self { id, lock, text, given, verify }))
+    }
+
+    /// # Errors
+    /// `run.not_verified`: the run began without what is asked for now.
+    fn same_verify(&self, arguments: &RunArguments) -> Result<()> {
+        let message = match &self.verify {
+            _ if !arguments.verify => return Ok(()),
+            None => format!("run \"{}\" began without --verify", self.id),
+            Some(key) if arguments.verify_key.is_empty() || *key == arguments.verify_key => {
+                return Ok(());
+            }
+            Some(_) => format!("run \"{}\" began with another --verify-key", self.id),
+        };
+        Err(Fault::user("run.not_verified", message)
+            .hint("a resumed run is verified as it began; leave these options out"))
     }
 
     /// Parameters and clock of the first attempt.
@@ -237,6 +259,7 @@ async fn attempt<P: Ports>(
         dirty,
         watermarks: ended.watermarks,
         notes: ended.notes,
+        verified: ended.verified,
         resume: (!ended.state.is_ended()).then_some(resume),
         fault: ended.fault.map(|fault| job.locator.locate(fault)),
         ..begun

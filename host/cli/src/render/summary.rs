@@ -7,6 +7,7 @@ use domain::grant::Grant;
 use domain::mark::Counts;
 use domain::port::CommitMode;
 use domain::run::RunId;
+use domain::verify::{Difference, Verified};
 use serde_json::{Map, Value, json};
 
 use crate::human;
@@ -59,6 +60,8 @@ pub(crate) struct Summary {
     /// From where to where was read, of what is not read whole.
     pub(crate) watermarks: Vec<String>,
     pub(crate) notes: Vec<String>,
+    /// What came of reading back what was written, where that was asked for.
+    pub(crate) verified: Option<Verified>,
     /// Of the document.
     pub(crate) warnings: Vec<Fault>,
     /// The command that goes on with the run, where it can be resumed.
@@ -102,6 +105,9 @@ pub(crate) fn text(summary: &Summary) -> String {
     if counts.records_dirty + counts.records_changed > 0 {
         lines.add("", format!("all of them: airlock dirty show {run}"));
     }
+    if let Some(verified) = &summary.verified {
+        add_verified(&mut lines, verified);
+    }
     lines.add("elapsed", elapsed(summary));
     lines.add("tasks", tasks(summary));
     if let Some(mode) = summary.commit_mode {
@@ -114,7 +120,8 @@ pub(crate) fn text(summary: &Summary) -> String {
         lines.add(if index == 0 { "granted" } else { "" }, format!("{side}: {grant}"));
     }
     lines.add("clock", summary.clock.clone());
-    for note in &summary.notes {
+    let verified = summary.verified.iter().flat_map(|verified| &verified.notes);
+    for note in summary.notes.iter().chain(verified) {
         lines.add("note", note.clone());
     }
     lines.0
@@ -127,6 +134,45 @@ impl Lines {
         self.0 += format!("  {word:WORD_WIDTH$} {}", escape::line(&text)).trim_end();
         self.0.push('\n');
     }
+}
+
+fn add_verified(lines: &mut Lines, verified: &Verified) {
+    let Verified { written, found, key, missing, extra, different, .. } = verified;
+    let found = human::plural(*found, "record");
+    if verified.matches() {
+        let by = match key.as_slice() {
+            [] => "compared by their count and one checksum, since there is no key".to_owned(),
+            key => format!("compared by {}", key.join(", ")),
+        };
+        lines.add("verified", format!("{found} read back as written, {by}"));
+        return;
+    }
+    let mut text = format!("NOT as written: {found} read back, {} written", human::count(*written));
+    if missing + extra + different > 0 {
+        let counts = [missing, extra, different].map(|count| human::count(*count));
+        let [missing, extra, different] = counts;
+        text += &format!("; of the keys {missing} missing, {extra} too often, {different} differ");
+    }
+    lines.add("verified", text);
+    for one in &verified.differences {
+        lines.add("", difference_line(one));
+    }
+    let shown = verified.differences.len() as u64;
+    let more = (missing + extra + different).saturating_sub(shown);
+    if shown > 0 && more > 0 {
+        lines.add("", format!("and {}", human::plural(more, "other")));
+    }
+}
+
+fn difference_line(one: &Difference) -> String {
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+    let key: Vec<_> =
+        one.key.iter().map(|(name, text)| format!("{name}={}", value(text))).collect();
+    let columns = match one.columns.as_slice() {
+        [] => String::new(),
+        columns => format!(" in {}", columns.join(", ")),
+    };
+    format!("{} {}{columns}", one.kind.word(), key.join(" "))
 }
 
 fn elapsed(summary: &Summary) -> String {
@@ -202,6 +248,7 @@ pub(crate) fn json(summary: &Summary) -> Value {
         "clock": summary.clock,
         "dirty": summary.dirty.iter().map(dirty_json).collect::<Vec<_>>(),
         "watermarks": summary.watermarks,
+        "verified": summary.verified.as_ref().map(verified_json),
         "notes": summary.notes,
         "resume": summary.resume,
         "warnings": summary.warnings.iter().map(fault::json).collect::<Vec<_>>(),
@@ -220,6 +267,26 @@ pub(crate) fn of_nothing() -> Map<String, Value> {
 
 pub(crate) fn grant_json(side: &str, grant: &Grant) -> Value {
     json!({"side": side, "place": grant.requirement.to_string(), "named_by": grant.origin})
+}
+
+fn verified_json(verified: &Verified) -> Value {
+    let difference = |one: &Difference| {
+        let key = one.key.iter().map(|(name, value)| (name.clone(), json!(value)));
+        let key: Map<String, Value> = key.collect();
+        json!({"kind": one.kind.word(), "key": key, "columns": one.columns})
+    };
+    json!({
+        "matches": verified.matches(),
+        "records_written": verified.written,
+        "records_found": verified.found,
+        "key": verified.key,
+        "buckets_differ": verified.buckets_differ,
+        "missing": verified.missing,
+        "extra": verified.extra,
+        "different": verified.different,
+        "differences": verified.differences.iter().map(difference).collect::<Vec<_>>(),
+        "notes": verified.notes,
+    })
 }
 
 fn dirty_json(reason: &DirtyReason) -> Value {

@@ -9,8 +9,8 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use domain::job::ErrorLimit;
 use domain::port::{
-    Answer, Attempt, Budget, Closed, CommitMode, Destination, Outcome, Plan, Prepared, Reader,
-    Remark, Rows, Source, Split, Splits, Step, Store, TaskRecord, Wishes, Writer,
+    Answer, Attempt, Budget, Closed, CommitMode, Destination, Outcome, Plan, Prepared, ReadBack,
+    Reader, Remark, Rows, Source, Split, Splits, Step, Store, TaskRecord, Wishes, Writer,
 };
 use domain::run::RunState;
 use domain::{Batch, Counts, Dataset, Epoch, Fault, Mark, Position, Result, RunId, TaskIndex};
@@ -276,9 +276,14 @@ struct PlayWriter {
 
 impl Destination for PlayDestination {
     type Session = PlayWriter;
+    type Back = PlaySource;
 
     async fn connect(&self) -> Result<PlayWriter> {
         Ok(PlayWriter { play: self.0.clone(), writes: 0, dead: false })
+    }
+
+    fn back(&self, _parameter: &str) -> PlaySource {
+        PlaySource(self.0.clone())
     }
 }
 
@@ -335,6 +340,15 @@ impl Writer for PlayWriter {
     ) -> Result<()> {
         self.play.note(format!("finish {outcome:?}"));
         (self.play.finish)(outcome)
+    }
+
+    async fn read_back(
+        &mut self,
+        _attempt: &Attempt,
+        _datasets: &[Dataset],
+        _receipts: &[Vec<u8>],
+    ) -> Result<ReadBack> {
+        Ok(ReadBack::Impossible("this play has no end".into()))
     }
 
     async fn tend(&mut self) -> Result<Option<Duration>> {

@@ -21,7 +21,7 @@ async fn t35_t24_crashes_and_bombs_end_their_session_alone() {
         ("exit", "plugin.exit"),
         ("memory-abort", "plugin.limit.memory"),
     ]);
-    assert_eq!(cases.len(), 5 * 23);
+    assert_eq!(cases.len(), 5 * 24);
     all(&component, cases).await;
 }
 
@@ -40,7 +40,7 @@ async fn t26_sleepers_end_by_the_clock() {
     for case in &mut cases {
         case.code = match case.call {
             "connect" | "check" | "browse" | "discover" | "next-splits" => "plugin.limit.long_call",
-            "make-plan" | "preview" | "prepare" | "commit" | "close" | "finish" => {
+            "make-plan" | "preview" | "prepare" | "commit" | "close" | "finish" | "read-back" => {
                 "plugin.limit.run_call"
             }
             _ => "plugin.limit.short_call",
@@ -148,6 +148,7 @@ async fn t40_t41_lies_are_refused() {
         // An answer, and no fault of the call.
         (R, "check", "step-fault", "", ""),
         (R, "browse", "entries-many", "", "plugin.lie.entries"),
+        (W, "read-back", "forms-missing", "", "plugin.lie.forms"),
         (W, "prepare", "datasets-few", "", "plugin.lie.datasets"),
         (W, "prepare", "fields-few", "", "plugin.lie.datasets"),
         (W, "preview", "format", r#", "target": "Z""#, "contract.type_unsupported"),

@@ -13,8 +13,18 @@ use crate::setup::{BUDGET, attempt, faulty};
 const INQUIRIES: [&str; 4] = ["requirements", "check", "browse", "discover"];
 const READER: [&str; 7] =
     ["connect", "make-plan", "next-splits", "open", "next", "acknowledge", "tend"];
-const WRITER: [&str; 9] =
-    ["connect", "prepare", "preview", "open", "committed", "write", "commit", "close", "finish"];
+const WRITER: [&str; 10] = [
+    "connect",
+    "prepare",
+    "preview",
+    "open",
+    "committed",
+    "write",
+    "commit",
+    "close",
+    "finish",
+    "read-back",
+];
 
 /// Does everything that can be done with a reader, and answers the first fault.
 pub(crate) async fn read(component: &Component, parameter: &str) -> Result<()> {
@@ -63,7 +73,8 @@ pub(crate) async fn write(component: &Component, parameter: &str) -> Result<()> 
     writer.close(&Mark { sequence: 2, end: true, ..Mark::default() }).await?;
     writer.tend().await?;
     writer.open(&attempt(), 1, 1, &datasets).await?;
-    writer.finish(&attempt(), Outcome::Succeeded, &[]).await
+    writer.finish(&attempt(), Outcome::Succeeded, &[]).await?;
+    writer.read_back(&attempt(), &datasets, &[]).await.map(|_| ())
 }
 
 pub(crate) async fn play(component: &Component, side: Side, parameter: &str) -> Result<()> {

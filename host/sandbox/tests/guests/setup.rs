@@ -87,7 +87,7 @@ pub(crate) fn faulty(side: Side, parameter: &str) -> Configuration {
 }
 
 pub(crate) fn attempt() -> Attempt {
-    Attempt { run: RunId("r1".into()), epoch: 1, bounded: true }
+    Attempt { run: RunId("r1".into()), epoch: 1, bounded: true, verify: false }
 }
 
 pub(crate) fn tcp(host: &str, port: u16) -> Reach {

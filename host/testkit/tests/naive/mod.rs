@@ -23,7 +23,8 @@ const BUDGET: Budget = Budget { rows: 7, bytes: 1 << 20, wait: Duration::from_mi
 
 pub(crate) async fn attempt(parts: Parts) -> Result<()> {
     let record = parts.store.happened(&parts.run, RunEvent::Started, None).await?;
-    let attempt = Attempt { run: parts.run.clone(), epoch: record.epoch, bounded: true };
+    let attempt =
+        Attempt { run: parts.run.clone(), epoch: record.epoch, bounded: true, verify: false };
     let mut state = record.state;
     if state == RunState::Running {
         let event = match work(&parts, &attempt, record).await {

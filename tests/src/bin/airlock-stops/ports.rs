@@ -9,9 +9,10 @@ use domain::fault::{Fault, Result};
 use domain::mark::{Mark, Position};
 use domain::port::{
     Answer, Answering, Attempt, Budget, Closed, Destination, Dirty, Done, NewRun, Outcome, Plan,
-    Prepared, Reader, RunRecord, Source, Split, Splits, Step, Store, TaskRecord, Writer,
+    Prepared, ReadBack, Reader, RunRecord, Source, Split, Splits, Step, Store, TaskRecord, Writer,
 };
 use domain::run::{Epoch, RunEvent, RunId, TaskIndex};
+use domain::verify::{Sums, Verified};
 use store::SqliteStore;
 
 use crate::points::Points;
@@ -63,10 +64,15 @@ impl<P: Source> Source for Stops<P> {
 
 impl<P: Destination> Destination for Stops<P> {
     type Session = Stops<P::Session>;
+    type Back = Stops<P::Back>;
 
     async fn connect(&self) -> Result<Self::Session> {
         let port = self.points.around("destination.connect", self.port.connect()).await?;
         Ok(Stops { port, points: self.points.clone() })
+    }
+
+    fn back(&self, parameter: &str) -> Self::Back {
+        Stops { port: self.port.back(parameter), points: self.points.clone() }
     }
 }
 
@@ -141,6 +147,15 @@ impl<P: Writer> Writer for Stops<P> {
         self.points.around("writer.finish", self.port.finish(attempt, outcome, receipts))
     }
 
+    fn read_back(
+        &mut self,
+        attempt: &Attempt,
+        datasets: &[Dataset],
+        receipts: &[Vec<u8>],
+    ) -> impl Answering<ReadBack> {
+        self.points.around("writer.read_back", self.port.read_back(attempt, datasets, receipts))
+    }
+
     fn tend(&mut self) -> impl Answering<Option<Duration>> {
         self.points.around("writer.tend", self.port.tend())
     }
@@ -213,6 +228,35 @@ impl<P: Store> Store for Stops<P> {
     ) -> impl Answering<()> {
         let work = self.port.add_dirty(run, task, epoch, sequence, dirty);
         self.points.around("store.add_dirty", work)
+    }
+
+    fn save_sums(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        epoch: Epoch,
+        sequence: u64,
+        sums: &Sums,
+    ) -> impl Answering<()> {
+        let work = self.port.save_sums(run, task, epoch, sequence, sums);
+        self.points.around("store.save_sums", work)
+    }
+
+    fn task_sums(
+        &self,
+        run: &RunId,
+        task: TaskIndex,
+        sequence: u64,
+    ) -> impl Answering<Option<Sums>> {
+        self.points.around("store.task_sums", self.port.task_sums(run, task, sequence))
+    }
+
+    fn run_sums(&self, run: &RunId) -> impl Answering<Sums> {
+        self.points.around("store.run_sums", self.port.run_sums(run))
+    }
+
+    fn save_verified(&self, run: &RunId, verified: &Verified) -> impl Answering<()> {
+        self.points.around("store.save_verified", self.port.save_verified(run, verified))
     }
 
     fn checkpoint(

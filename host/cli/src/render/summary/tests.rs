@@ -1,4 +1,5 @@
 use domain::grant::{Access, Place, Requirement};
+use domain::verify::DifferenceKind;
 
 use super::*;
 
@@ -41,10 +42,53 @@ fn full() -> Summary {
         }],
         watermarks: vec!["t.id above 1 up to 9".into()],
         notes: vec!["types were inferred".into()],
+        verified: None,
         warnings: Vec::new(),
         resume: None,
         fault: None,
     }
+}
+
+fn verified_lines(verified: Verified) -> Vec<String> {
+    let text = text(&Summary { verified: Some(verified), ..full() });
+    let lines = text.lines().skip_while(|line| !line.contains("verified"));
+    lines.take_while(|line| !line.contains("elapsed")).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_was_read_back_is_told() {
+    let key = vec!["id".to_owned()];
+    let right = Verified { written: 2, found: 2, key: key.clone(), ..Verified::default() };
+    assert_eq!(
+        verified_lines(right.clone()),
+        ["  verified  2 records read back as written, compared by id"]
+    );
+    let no_key = Verified { key: Vec::new(), ..right.clone() };
+    assert!(verified_lines(no_key)[0].ends_with("one checksum, since there is no key"));
+    let difference = |kind, value: Option<&str>, columns: &[&str]| Difference {
+        kind,
+        key: vec![("id".into(), value.map(str::to_owned))],
+        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let wrong = Verified {
+        buckets_differ: 3,
+        missing: 1,
+        different: 2,
+        differences: vec![
+            difference(DifferenceKind::Missing, None, &[]),
+            difference(DifferenceKind::Different, Some("7"), &["amount", "note"]),
+        ],
+        ..right
+    };
+    assert_eq!(
+        verified_lines(wrong),
+        [
+            "  verified  NOT as written: 2 records read back, 2 written; of the keys 1 missing, 0 too often, 2 differ",
+            "            missing id=NULL",
+            "            different id=7 in amount, note",
+            "            and 1 other",
+        ]
+    );
 }
 
 #[test]
