@@ -42,7 +42,7 @@ impl Given {
             let both: Vec<_> = each.into_iter().flatten().collect();
             faults.extend(if both.is_empty() { vec![fault] } else { both });
             // A stand-in, with which the document can be looked at.
-            Clock { cyctime: host.now.datetime(), bizdate: host.now.date() }
+            Clock::standing_in(host.now.datetime())
         });
         Self { parameters, clock }
     }

@@ -81,7 +81,8 @@ pub(crate) struct Document {
     value: Value,
 }
 
-type Parsed = (Rc<Document>, Vec<Fault>);
+/// A document with warnings about its duplicate keys.
+pub(crate) type Parsed = (Rc<Document>, Vec<Fault>);
 
 impl Document {
     /// Parses a job document; answers it with warnings about duplicate keys.

@@ -187,8 +187,8 @@ pub struct Source {
 /// Everything that was found.
 pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
     let mut notes = Notes::default();
-    let values = parameter::evaluate_all(input.parameters, input.clock, &mut notes.faults);
-    let (substituted, document, draft) = parse(input, &values, &mut notes)?;
+    let mut values = parameter::evaluate_all(input.parameters, input.clock, &mut notes.faults);
+    let (substituted, document, draft) = parse(input, &mut values, &mut notes)?;
     let sources = document::Lazy::new(input.sources);
     let bench = Workbench {
         kind: draft.kind,
@@ -234,22 +234,28 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
     })
 }
 
-/// Substitutes and parses. DataX also replaces `$name`, which only the parsed document tells.
+/// Substitutes and parses. DataX also replaces `$name`, and script mode has a value for `date`; which
+/// it is, only the parsed document tells.
 fn parse<'a>(
     input: &Input<'a>,
-    values: &parameter::Values,
+    values: &mut parameter::Values,
     notes: &mut Notes,
 ) -> Result<(Substituted<'a>, Rc<Document>, Draft), Refused> {
     let mut substituted = Substituted::new(input.name, input.text, values, false);
     let mut parsed = Document::of_job(&substituted);
+    let kind = |parsed: &document::Parsed| draft::kind(parsed.0.value());
     if substituted.has_bare(values) {
         let bare = Substituted::new(input.name, input.text, values, true);
         let again = Document::of_job(&bare);
-        if let Ok((document, _)) = &again
-            && draft::kind(document.value()) == Some(DocumentKind::DataX)
-        {
+        if again.as_ref().ok().and_then(kind) == Some(DocumentKind::DataX) {
             (substituted, parsed) = (bare, again);
         }
+    }
+    if substituted.uses("date") && parsed.as_ref().ok().and_then(kind) == Some(DocumentKind::Script)
+    {
+        parameter::assign_date(values, input.clock);
+        substituted = Substituted::new(input.name, input.text, values, false);
+        parsed = Document::of_job(&substituted);
     }
     let (document, duplicates) = match parsed {
         Ok(parsed) => parsed,

@@ -26,6 +26,9 @@ pub struct Clock {
     pub cyctime: DateTime,
     /// The business date: the day before the scheduled date, unless it was given.
     pub bizdate: Date,
+    /// The day whose month is the current one for `$bizmonth`: the scheduled date, or, where only a
+    /// business date was given, the day on which that was done.
+    pub created: Date,
 }
 
 impl Clock {
@@ -41,6 +44,7 @@ impl Clock {
     ) -> Result<Self> {
         let bizdate = bizdate.map(parse_date).transpose()?;
         let cyctime = cyctime.map(parse_time).transpose()?;
+        let created = cyctime.unwrap_or(now).date();
         let cyctime = match (cyctime, bizdate) {
             (Some(cyctime), _) => cyctime,
             (None, Some(bizdate)) => {
@@ -53,15 +57,24 @@ impl Clock {
             Some(bizdate) => bizdate,
             None => cyctime.date().yesterday().map_err(|_| out_of_range())?,
         };
-        Ok(Self { cyctime, bizdate })
+        Ok(Self { cyctime, bizdate, created })
+    }
+
+    /// For looking at a document that is not run: all dates are that of `now`.
+    pub fn standing_in(now: DateTime) -> Self {
+        Self { cyctime: now, bizdate: now.date(), created: now.date() }
     }
 }
 
 impl fmt::Display for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cyctime = render(&tokenise("yyyymmddhh24miss"), self.cyctime);
-        let bizdate = render(&tokenise("yyyymmdd"), self.bizdate.to_datetime(Time::midnight()));
-        write!(f, "{cyctime} {bizdate}")
+        let day = |date: Date| render(&tokenise("yyyymmdd"), date.to_datetime(Time::midnight()));
+        write!(f, "{cyctime} {}", day(self.bizdate))?;
+        if self.created == self.cyctime.date() {
+            return Ok(());
+        }
+        write!(f, " {}", day(self.created))
     }
 }
 
@@ -70,10 +83,13 @@ impl FromStr for Clock {
 
     /// Reads what `Display` wrote.
     fn from_str(text: &str) -> Result<Self> {
-        let (cyctime, bizdate) = text
+        let (cyctime, rest) = text
             .split_once(' ')
             .ok_or_else(|| Fault::user("spec.clock", format!("\"{text}\" is no clock")))?;
-        Ok(Self { cyctime: parse_time(cyctime)?, bizdate: parse_date(bizdate)? })
+        let (bizdate, created) = rest.split_once(' ').unzip();
+        let (cyctime, bizdate) = (parse_time(cyctime)?, parse_date(bizdate.unwrap_or(rest))?);
+        let created = created.map(parse_date).transpose()?.unwrap_or(cyctime.date());
+        Ok(Self { cyctime, bizdate, created })
     }
 }
 
@@ -213,6 +229,12 @@ pub(crate) fn evaluate_all(
     values
 }
 
+/// Gives the variable `date` its value where nothing else did: DataWorks does so, DataX does not.
+pub(crate) fn assign_date(values: &mut Values, clock: &Clock) {
+    let bizdate = || evaluate("$bizdate", clock).ok();
+    values.entry("date".to_owned()).or_insert_with(bizdate);
+}
+
 /// The text that a parameter's value means at a clock.
 ///
 /// # Errors
@@ -275,7 +297,7 @@ fn builtin(word: &str, clock: &Clock) -> Result<String> {
         "cyctime" => render(&tokenise("yyyymmddhh24miss"), clock.cyctime),
         "gmtdate" => date(clock.cyctime.date(), "yyyymmdd"),
         "bizmonth" => {
-            let current = (clock.cyctime.year(), clock.cyctime.month());
+            let current = (clock.created.year(), clock.created.month());
             let back = i64::from((clock.bizdate.year(), clock.bizdate.month()) == current);
             date(shift_date(clock.bizdate, Unit::Months, -back)?, "yyyymm")
         }
@@ -371,11 +393,6 @@ fn render(pieces: &[Piece<'_>], at: DateTime) -> String {
         }
     }
     text
-}
-
-/// Formats `at`; blanks are allowed here, other than in a parameter's value.
-pub fn format(format: &str, at: DateTime) -> String {
-    render(&tokenise(format), at)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -58,6 +58,11 @@ impl<'v> Section<'v> {
         self.members?.get(key).filter(|value| !value.is_null())
     }
 
+    /// Whether a key has a value; the empty text is none.
+    fn has(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| value.as_str() != Some(""))
+    }
+
     /// The object under a key; without members where there is none.
     fn section(&self, key: &str, notes: &mut Notes) -> Section<'v> {
         let spot = self.spot.key(key);
@@ -175,11 +180,20 @@ fn script_speed(speed: &Section<'_>, notes: &mut Notes) -> (u32, Rates) {
     if limited {
         job.records = rate(speed, "record", notes);
         job.bytes = mbps(speed, job.records.is_some(), notes);
-    } else if speed.get("record").is_some() {
-        speed.no_effect("record", "\"throttle\" is not true", notes);
+    } else {
+        for key in ["mbps", "record"].into_iter().filter(|key| speed.has(key)) {
+            speed.no_effect(key, "\"throttle\" is not true", notes);
+        }
+    }
+    if speed.has("dmu") {
+        speed.no_effect(
+            "dmu",
+            "lanes are not measured in DMU; script mode has \"concurrent\"",
+            notes,
+        );
     }
     for (key, own) in [("channel", "concurrent"), ("byte", "mbps")] {
-        if speed.get(key).is_some() {
+        if speed.has(key) {
             speed.no_effect(key, &format!("script mode has \"{own}\""), notes);
         }
     }
@@ -189,7 +203,7 @@ fn script_speed(speed: &Section<'_>, notes: &mut Notes) -> (u32, Rates) {
 
 /// Bytes a second of a job whose `throttle` is true.
 fn mbps(speed: &Section<'_>, optional: bool, notes: &mut Notes) -> Option<u64> {
-    if speed.get("mbps").is_some_and(|value| value.as_str() != Some("")) {
+    if speed.has("mbps") {
         return Some(speed.whole("mbps", 1, notes)?.saturating_mul(MB));
     }
     if !optional {
@@ -303,9 +317,14 @@ fn check_execution(setting: &Section<'_>, concurrent: u32, notes: &mut Notes) {
     if setting.boolean("failoverEnable", notes) {
         setting.no_effect("failoverEnable", "an unfinished run can always be resumed", notes);
     }
-    for key in ["jvmOption", "jvmMemory"] {
-        if setting.get(key).is_some_and(|value| value.as_str() != Some("")) {
-            setting.no_effect(key, "there is no Java machine", notes);
+    for (key, why) in [
+        ("jvmOption", "there is no Java machine"),
+        ("jvmMemory", "there is no Java machine"),
+        ("locale", "what this program says is English"),
+        ("keyVersion", "encrypted values are not read"),
+    ] {
+        if setting.has(key) {
+            setting.no_effect(key, why, notes);
         }
     }
 }
@@ -344,6 +363,9 @@ fn by_strategy(strategy: &Value, limit: &Section<'_>, notes: &mut Notes) -> Erro
     const STRATEGIES: [&str; 3] = ["ZeroTolerance", "Tolerance", "Ignore"];
     let word = strategy.as_str().unwrap_or_default();
     let known = STRATEGIES.into_iter().find(|known| known.eq_ignore_ascii_case(word));
+    if limit.has("percentage") {
+        limit.no_effect("percentage", "\"strategy\" wins", notes);
+    }
     match known {
         Some("Tolerance") => {
             let records = limit.whole("record", 1, &mut Notes::default());
@@ -354,7 +376,12 @@ fn by_strategy(strategy: &Value, limit: &Section<'_>, notes: &mut Notes) -> Erro
             }
             ErrorLimit { records: records.or(Some(0)), share: None }
         }
-        Some("Ignore") => ErrorLimit::NONE,
+        Some("Ignore") => {
+            if limit.has("record") {
+                limit.no_effect("record", "\"strategy\" is \"Ignore\"", notes);
+            }
+            ErrorLimit::NONE
+        }
         Some(_) => {
             if limit.whole("record", 0, notes).is_some_and(|record| record > 0) {
                 limit.no_effect("record", "\"strategy\" is \"ZeroTolerance\"", notes);
@@ -425,27 +452,37 @@ fn column_rule(rule: &Value) -> Option<Casts> {
 fn time_zone(column: &Section<'_>, notes: &mut Notes) -> Option<String> {
     let value = column.get("timeZone").filter(|value| value.as_str() != Some(""))?;
     let name = value.as_str().unwrap_or_default();
-    if is_offset(name) || is_region(name) {
-        return Some(name.to_owned());
+    let zone = offset(name).or_else(|| is_region(name).then(|| name.to_owned()));
+    if zone.is_none() {
+        let message = format!("\"timeZone\" is {value}, which is no time zone");
+        let hint = "write a name such as \"Asia/Shanghai\" or \"GMT+8\"";
+        column.wrong("timeZone", message, hint, notes);
     }
-    let message = format!("\"timeZone\" is {value}, which is no time zone");
-    column.wrong("timeZone", message, "write a name such as \"Asia/Shanghai\" or \"GMT+8\"", notes);
-    None
+    zone
 }
 
-/// `GMT+8`, `GMT-03:30`, `UTC`.
-fn is_offset(name: &str) -> bool {
-    let Some(rest) = ["GMT", "UTC"].iter().find_map(|word| name.strip_prefix(word)) else {
-        return false;
+/// `GMT+8`, `GMT-03:30`, `UTC` as they are; `GMT+0800` with its colon.
+fn offset(name: &str) -> Option<String> {
+    let rest = ["GMT", "UTC"].iter().find_map(|word| name.strip_prefix(word))?;
+    let Some(digits) = rest.strip_prefix(['+', '-']) else {
+        return rest.is_empty().then(|| name.to_owned());
     };
-    let Some(digits) = rest.strip_prefix(['+', '-']) else { return rest.is_empty() };
-    let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "00"));
+    let colon = digits.contains(':') || digits.len() < 3;
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(parts) => parts,
+        None if colon => (digits, "00"),
+        None => digits.split_at_checked(digits.len() - 2)?,
+    };
     let below = |text: &str, most: u32| {
         (1..=2).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_digit())
             && text.parse::<u32>().is_ok_and(|number| number <= most)
     };
-    below(hours, 14) && minutes.len() == 2 && below(minutes, 59)
+    if !below(hours, 14) || minutes.len() != 2 || !below(minutes, 59) {
+        return None;
+    }
+    let before = name.len() - minutes.len();
+    Some(if colon { name.to_owned() } else { format!("{}:{minutes}", &name[..before]) })
 }
 
 /// A name of the time zone database; any, on a machine without one.

@@ -291,7 +291,7 @@ fn limits_of_dirty_records_by_the_table() {
 fn rates_stand_in_settings() {
     let rate = |bytes, records| Rate { bytes, records };
     let table = [
-        (json!({"mbps": 1}), rate(None, None), vec![]),
+        (json!({"mbps": 1}), rate(None, None), vec!["spec.no_effect /setting/speed/mbps"]),
         (json!({"throttle": true, "mbps": "10"}), rate(Some(10 << 20), None), vec![]),
         (
             json!({"throttle": true, "mbps": 2, "record": 500}),
@@ -367,9 +367,11 @@ fn settings_without_effect_are_told() {
         warnings,
         [
             "spec.unknown_key /setting/speeed",
+            "spec.no_effect /setting/speed/dmu",
             "spec.no_effect /setting/executeMode",
             "spec.no_effect /setting/failoverEnable",
             "spec.no_effect /setting/jvmOption",
+            "spec.no_effect /setting/locale",
         ]
     );
     assert_eq!(

@@ -27,7 +27,7 @@ pub(crate) async fn convert(host: &Host, arguments: &ConvertArguments) -> Ending
         text: &document.text,
         name: &document.name,
         parameters: &Parameters::from_pairs(names.map(|name| (name.to_owned(), String::new()))),
-        clock: &Clock { cyctime: host.now.datetime(), bizdate: host.now.date() },
+        clock: &Clock::standing_in(host.now.datetime()),
         sources: Sources { name: "", text: None },
         plugins: &catalogue,
         secrets: &HostSecrets {

@@ -61,6 +61,9 @@ fn other_worked_values() {
             ("$[hh24:mi:ss-1/24]", "09:30:00"),
             ("$[add_months(yyyymmdd,-1)]", "20140415"),
             ("$[add_months(yyyymmdd,-12*1)]", "20130515"),
+            // A blank is refused, so a date and a time of day are two parameters.
+            ("$[yyyy-mm-dd-1/24/60]", "2014-05-15"),
+            ("$[hh24:mi:ss-1/24/60]", "10:29:00"),
         ],
     );
     check(
@@ -85,13 +88,64 @@ fn other_worked_values() {
     let now = DateTime::constant(2030, 5, 6, 7, 8, 9, 0);
     let backfill = Clock::from_arguments(now, Some("20250315"), None).unwrap();
     check(&backfill, &[("${yyyymmdd}", "20250315"), ("$[yyyymmddhh24miss]", "20250316000000")]);
-    assert_eq!(format("yyyy-mm-dd hh24:mi:ss", backfill.cyctime), "2025-03-16 00:00:00");
+}
+
+#[test]
+fn formats_and_offsets_by_their_rules() {
+    check(
+        &at("20251101023045"),
+        &[
+            // Tokens, the longest first, in any order.
+            ("${yymmdd}", "251031"),
+            ("${dd/mm/yyyy}", "31/10/2025"),
+            ("$[yyyyyy]", "202525"),
+            ("$[hh24hh12hh]", "020202"),
+            ("$[mmmiss]", "113045"),
+            // The smallest unit that is there.
+            ("${yyyy+1}", "2026"),
+            ("${mm-1}", "09"),
+            ("${yyyymm+2}", "202512"),
+            ("${yyyymmdd+7*2}", "20251114"),
+            ("${dd-30}", "01"),
+            // Days, hours and minutes, and several at once.
+            ("$[yyyymmdd+7*1]", "20251108"),
+            ("$[yyyymmdd-1-1/24]", "20251031"),
+            ("$[yyyymmdd-1-3/24]", "20251030"),
+            ("$[yyyymmddhh24mi-2*3/24]", "202510312030"),
+            ("$[hh24mi-15/24/60]", "0215"),
+            ("$[hh24-1]", "02"),
+            ("$[add_months(yyyymm,2)]", "202601"),
+            ("$[add_months(yyyymm,+2)]", "202601"),
+            ("$[add_months(yyyy-mm-dd,-8)]", "2025-03-01"),
+            ("$[add_months(yyyymmddhh24miss,-1)]", "20251001023045"),
+        ],
+    );
+    check(
+        &at("20240331130000"),
+        &[
+            ("$[hh12]", "01"),
+            ("$[add_months(yyyymmdd,-1)]", "20240229"),
+            ("$[add_months(yyyymmdd,-13)]", "20230228"),
+            ("${yyyymm-1}", "202402"),
+        ],
+    );
+    // Hours go by the clock of the schedule's zone, also on the day on which it skips one.
+    check(&at("20250330033000"), &[("$[hh24mi-1/24]", "0230")]);
 }
 
 #[test]
 fn the_business_month_is_the_one_before_within_the_current_month() {
     check(&at("20251016000000"), &[("$bizmonth", "202509")]);
     check(&at("20250102000000"), &[("$bizmonth", "202412")]);
+    check(&at("20251101000000"), &[("$bizmonth", "202510")]);
+    // For a business date alone the month is that of the day on which it was asked for.
+    for (now, expected) in [("20251020", "202509"), ("20251120", "202510"), ("20261020", "202510")]
+    {
+        let now = at(&format!("{now}120000")).cyctime;
+        let clock = Clock::from_arguments(now, Some("20251015"), None).unwrap();
+        check(&clock, &[("$bizmonth", expected)]);
+        check(&clock.to_string().parse().unwrap(), &[("$bizmonth", expected)]);
+    }
 }
 
 #[test]
@@ -123,6 +177,11 @@ fn what_is_no_expression_is_refused() {
         "$[mm-1]",
         "$[yyyymm-1]",
         "$[yyyy-1]",
+        "$[yy+1]",
+        "$[yyyy=mm]",
+        "${yyyymm 01}",
+        "$[add_months(yyyymm, -1)]",
+        "${ss}",
         "${yyyymmdd-1/24}",
         "${yyyymmdd-1-1}",
         "${region}",
@@ -156,7 +215,7 @@ fn clocks_come_from_arguments_and_come_back_from_text() {
     };
     let table = [
         (None, None, "20251101023045 20251031"),
-        (Some("20250315"), None, "20250316000000 20250315"),
+        (Some("20250315"), None, "20250316000000 20250315 20251101"),
         (Some("2025-03-15"), Some("20250401120000"), "20250401120000 20250315"),
         (None, Some("2025-04-01T12:00:00"), "20250401120000 20250331"),
     ];
