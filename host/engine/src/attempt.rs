@@ -135,7 +135,7 @@ impl<S> Context<S> {
     pub(crate) fn dirty_limit(&self, dirty: u64, last: Option<&Dirty>) -> Fault {
         let limit = match (self.settings.error_limit.records, self.settings.error_limit.share) {
             (Some(records), _) => records.to_string(),
-            (None, Some(share)) => format!("{}%", share * 100.0),
+            (None, Some(share)) => format!("{share} of those read"),
             (None, None) => "none".to_owned(),
         };
         let mut message = format!("{dirty} dirty records, and the limit is {limit}");
@@ -300,8 +300,12 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             prepared,
             _alive: alive,
         });
-        for task in tasks.iter().filter_map(|task| task.done.as_ref()) {
-            self.progress.moved(&Counts::default(), &task.counts);
+        for task in &tasks {
+            match (&task.done, &task.mark) {
+                (Some(done), _) => self.progress.goes_on(task.index, &done.counts),
+                (None, Some(mark)) => self.progress.carry(task.index, mark.counts),
+                (None, None) => {}
+            }
         }
         let next = record.splits_next.unwrap_or((plan.start, false));
         let pool = Pool::new(context.clone(), self.source.clone(), planner, &tasks, next);

@@ -107,7 +107,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let task = self.while_idle(context.store.claim(run, index)).await?;
         if let Some(done) = &task.done {
             // It was told that it is done, and the answer got lost.
-            context.progress.moved(&Counts::default(), &done.counts);
+            context.progress.goes_on(index, &done.counts);
             return Ok(());
         }
         let start = self.open_writer(&task).await?;
@@ -186,7 +186,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     /// Killed between the last commit and the store: there is nothing left to read.
     async fn close_again(&mut self, task: &TaskRecord, end: Mark) -> Result<()> {
         let context = self.context.clone();
-        context.progress.moved(&Counts::default(), &end.counts);
+        context.progress.goes_on(task.index, &end.counts);
         self.counted = end.counts;
         let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
         let closing = async {

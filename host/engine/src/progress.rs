@@ -59,6 +59,8 @@ pub struct Progress {
     /// Tasks that are done and were begun anew before, and how many of their records may have been
     /// written twice.
     redone: Mutex<BTreeMap<TaskIndex, u64>>,
+    /// What unfinished tasks had counted when the attempt began, as long as nobody works on them.
+    carried: Mutex<BTreeMap<TaskIndex, Counts>>,
 }
 
 /// The counters at one moment.
@@ -115,6 +117,18 @@ impl Progress {
         add(&self.records_dirty, old.records_dirty, new.records_dirty);
         add(&self.bytes_read, old.bytes_read, new.bytes_read);
         add(&self.bytes_written, old.bytes_written, new.bytes_written);
+    }
+
+    /// An earlier attempt left a task unfinished, with these counts.
+    pub(crate) fn carry(&self, task: TaskIndex, counts: Counts) {
+        self.moved(&Counts::default(), &counts);
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner).insert(task, counts);
+    }
+
+    /// A task goes on from these counts, or is done with them.
+    pub(crate) fn goes_on(&self, task: TaskIndex, counts: &Counts) {
+        let carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner).remove(&task);
+        self.moved(&carried.unwrap_or_default(), counts);
     }
 
     pub(crate) fn dirty(&self) -> u64 {

@@ -67,7 +67,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         acknowledge: watch::Sender<Option<Position>>,
         careful: bool,
     ) -> Self {
-        context.progress.moved(&Counts::default(), &start.counts);
+        context.progress.goes_on(task.index, &start.counts);
         Self {
             context,
             writer,

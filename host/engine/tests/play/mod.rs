@@ -46,6 +46,8 @@ pub(crate) struct Play {
     pub(crate) mode: CommitMode,
     pub(crate) wishes: Wishes,
     pub(crate) settings: Settings,
+    /// Lanes of the attempts behind the first; `None`: as many as its.
+    pub(crate) lanes_later: Option<u32>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) calls: Mutex<Vec<String>>,
 }
@@ -72,6 +74,7 @@ impl Default for Play {
             mode: CommitMode::Transactional,
             wishes: Wishes::default(),
             settings,
+            lanes_later: None,
             stop: watch::Sender::new(false),
             calls: Mutex::default(),
         }
@@ -139,19 +142,26 @@ impl Play {
             let new = new_run("r1", "/a", 1);
             store.record(&new).await.expect("recorded");
             let mut all = Vec::new();
+            let mut settings = self.settings.clone();
             for _ in 0..count {
-                all.push(self.attempt(&store, &new.id).await);
+                all.push(self.attempt(&store, &new.id, settings.clone()).await);
+                settings.concurrent = self.lanes_later.unwrap_or(settings.concurrent);
             }
             all
         })
     }
 
-    async fn attempt(self: &Arc<Self>, store: &Arc<MemStore>, run: &RunId) -> Played {
+    async fn attempt(
+        self: &Arc<Self>,
+        store: &Arc<MemStore>,
+        run: &RunId,
+        settings: Settings,
+    ) -> Played {
         let engine = Engine {
             store: store.clone(),
             source: Arc::new(PlaySource(self.clone())),
             destination: Arc::new(PlayDestination(self.clone())),
-            settings: self.settings.clone(),
+            settings,
             progress: Arc::new(Progress::default()),
         };
         let begun = tokio::time::Instant::now();
