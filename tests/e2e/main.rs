@@ -31,6 +31,8 @@ mod resume;
 mod secrets;
 /// The table of what is supported in README.md.
 mod supported;
+/// What types become, in TYPES.md.
+mod types;
 /// What a run wrote, read back.
 mod verify;
 /// Runs that read what is new since the last one.

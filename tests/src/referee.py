@@ -206,6 +206,22 @@ def make(path, query):
     duckdb.connect().execute(f"copy ({query}) to '{path}' ({options})")
 
 
+def columns(path):
+    """A Parquet file with a column of each Arrow type, and one row of nulls."""
+    whole = [f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("", "u")]
+    named = ["bool", *whole, "halffloat", "float", "double", "string", "binary", "date32"]
+    kinds = [pyarrow.type_for_alias(name) for name in named]
+    kinds += [pyarrow.decimal128(15, 2), pyarrow.decimal256(50, 10), pyarrow.binary(16), pyarrow.uuid(), pyarrow.json_()]
+    kinds += [pyarrow.time32("ms"), pyarrow.time64("us"), pyarrow.time64("ns")]
+    kinds += [pyarrow.timestamp(unit, zone) for zone in (None, "UTC") for unit in ("ms", "us", "ns")]
+    kinds += [pyarrow.list_(pyarrow.int32()), pyarrow.list_(pyarrow.string())]
+    kinds += [pyarrow.struct([("a", pyarrow.int32())]), pyarrow.map_(pyarrow.string(), pyarrow.int32())]
+    nulls = {f"t{at}": pyarrow.nulls(1, kind) for at, kind in enumerate(kinds)}
+    pyarrow.parquet.write_table(pyarrow.table(nulls), path)
+    for at, kind in enumerate(kinds):
+        print(f"t{at}", kind)
+
+
 if __name__ == "__main__":
     commands = {
         "compare": compare,
@@ -215,5 +231,6 @@ if __name__ == "__main__":
         "kinds": kinds,
         "lineitem": lineitem,
         "make": make,
+        "columns": columns,
     }
     commands[sys.argv[1]](*sys.argv[2:])

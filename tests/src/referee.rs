@@ -45,6 +45,12 @@ pub fn make(file: &Path, query: &str) {
     ask(&["make", &file.display().to_string(), query]);
 }
 
+/// Makes a Parquet file with a column of each Arrow type that pyarrow writes, `t0` and so on, and one row of
+/// nulls; answers the columns.
+pub fn columns(file: &Path) -> Vec<(String, String)> {
+    pairs(&ask(&["columns", &file.display().to_string()]))
+}
+
 pub(crate) fn ask(arguments: &[&str]) -> String {
     let script = tree::tests().join("src/referee.py");
     let output = Command::new(tree::python()).arg(script).args(arguments).output().unwrap();

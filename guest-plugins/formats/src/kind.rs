@@ -4,6 +4,26 @@ use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::temporal::Pattern;
 
+/// The types as documents name them, DataX's names first; those of decimals are examples.
+pub(crate) const NAMES: [&str; 16] = [
+    "long",
+    "double",
+    "string",
+    "date",
+    "boolean",
+    "bytes",
+    "smallint",
+    "int",
+    "bigint",
+    "float",
+    "decimal(15,2)",
+    "decimal(50,10)",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "binary",
+];
+
 /// How the text of one column becomes values.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
@@ -75,10 +95,7 @@ impl Kind {
             "bytes" => Self::Binary(binary(format, BinaryText::Raw)?),
             "binary" | "bytea" | "blob" => Self::Binary(binary(format, BinaryText::Base64)?),
             _ => {
-                return Err(format!(
-                    "\"{name}\" is no type; types are long, double, string, date, boolean, bytes, \
-                     smallint, int, bigint, float, decimal(p,s), time, timestamp, timestamptz, binary"
-                ));
+                return Err(format!("\"{name}\" is no type; types are {}", NAMES.join(", ")));
             }
         };
         match (format, &kind) {
@@ -223,5 +240,19 @@ fn binary(format: Option<&str>, default: BinaryText) -> Result<BinaryText, Strin
         Some("hex") => Ok(BinaryText::Hex),
         Some("raw" | "utf8" | "utf-8") => Ok(BinaryText::Raw),
         Some(other) => Err(format!("\"{other}\" is no format of bytes: base64, hex, raw")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_read_by_their_names() {
+        for name in NAMES {
+            let kind = Kind::parse(name, None).unwrap();
+            assert!(Kind::of(&kind.data_type()).is_some(), "{name}");
+        }
+        assert!(Kind::parse("money", None).unwrap_err().contains("decimal(15,2)"));
     }
 }

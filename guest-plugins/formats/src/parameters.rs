@@ -87,6 +87,7 @@ pub struct DescribedColumn {
     pub value: Option<Value>,
     /// long, double, string, date, boolean, bytes; or smallint, int, bigint, float, decimal(p,s), time,
     /// timestamp, timestamptz, binary. Left out: inferred.
+    #[schemars(extend("examples" = crate::kind::NAMES))]
     pub r#type: Option<String>,
     /// Of dates and times, in the letters yyyy MM dd HH mm ss S X; of bytes base64, hex or raw.
     pub format: Option<String>,

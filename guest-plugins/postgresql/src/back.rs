@@ -98,8 +98,8 @@ fn form(field: &Field) -> Form {
         // Arrays come back as text, since they may have any shape.
         (DataType::List(_), _) => Form::Reshaped,
         (DataType::Utf8, "arrow.json") => Form::Json,
-        (DataType::Utf8, "arrow.opaque") => Form::Reshaped,
         (DataType::Utf8, _) if name == "uuid" => Form::Uuid,
+        (DataType::Utf8, "arrow.opaque") => Form::Reshaped,
         (DataType::Utf8, _) if is_padded => Form::Padded,
         _ => Form::Same,
     }
@@ -117,7 +117,7 @@ mod tests {
             ("text", "", Form::Same),
             ("character(3)", "", Form::Padded),
             ("character varying(3)", "", Form::Same),
-            ("uuid", "", Form::Uuid),
+            ("uuid", "arrow.opaque", Form::Uuid),
             ("jsonb", "arrow.json", Form::Json),
             ("interval", "arrow.opaque", Form::Reshaped),
         ];

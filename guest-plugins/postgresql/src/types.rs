@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     Json,
     Jsonb,
     Uuid,
-    /// A uuid that comes in as its text, to be written.
+    /// A uuid that comes in as its text, to be written; not every text is one.
     UuidText,
     Bytea,
     Date,
@@ -242,7 +242,7 @@ fn extension(kind: &Kind, name: &str) -> Option<(&'static str, String)> {
     match kind {
         Kind::Json | Kind::Jsonb => Some(("arrow.json", String::new())),
         Kind::Uuid => Some(("arrow.uuid", String::new())),
-        Kind::Opaque => {
+        Kind::Opaque | Kind::UuidText => {
             let metadata = serde_json::json!({"type_name": name, "vendor_name": "PostgreSQL"});
             Some(("arrow.opaque", metadata.to_string()))
         }

@@ -8,6 +8,22 @@ use crate::date;
 /// Digits that an unscaled decimal may have here: it must fit 64 bits.
 const DECIMAL_DIGITS_MAX: u8 = 18;
 
+/// The types as documents name them; that of decimals is an example.
+pub(crate) const NAMES: [&str; 12] = [
+    "string",
+    "long",
+    "bigint",
+    "int",
+    "double",
+    "decimal(15,2)",
+    "bool",
+    "boolean",
+    "date",
+    "timestamp",
+    "bytes",
+    "binary",
+];
+
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -102,9 +118,7 @@ impl Kind {
 }
 
 fn unknown(text: &str) -> String {
-    format!(
-        "unknown type \"{text}\"; known are string, long, bigint, int, double, decimal(p,s), bool, boolean, date, timestamp, bytes, binary"
-    )
+    format!("unknown type \"{text}\"; known are {}", NAMES.join(", "))
 }
 
 fn decimal(text: &str) -> Option<Kind> {
@@ -159,13 +173,16 @@ mod tests {
     }
 
     #[test]
-    fn a_date_without_hours_is_a_day() {
+    fn types_are_read_by_their_names() {
         assert_eq!(Kind::parse("DATE", "yyyy-MM-dd"), Ok(Kind::Day));
         assert_eq!(Kind::parse("date", "yyyy-MM-dd HH:mm:ss"), Ok(Kind::Moment));
         assert_eq!(
             Kind::parse("decimal(15, 2)", ""),
             Ok(Kind::Decimal { precision: 15, scale: 2 })
         );
+        for name in NAMES {
+            assert!(Kind::parse(name, "yyyy-MM-dd").is_ok(), "{name}");
+        }
         for wrong in ["decimal", "decimal(19,2)", "decimal(2,3)", "varchar", ""] {
             assert!(Kind::parse(wrong, "").is_err(), "{wrong}");
         }

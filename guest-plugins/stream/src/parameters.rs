@@ -35,6 +35,7 @@ pub(crate) struct Column {
     /// date, timestamp, bytes (or binary). A date with a `dateFormat` without hours is a day, any
     /// other a timestamp.
     #[serde(default = "string", rename = "type")]
+    #[schemars(extend("examples" = crate::kind::NAMES))]
     pub(crate) kind: String,
     /// The same value in every row; null is NULL. Wins over `random`.
     #[serde(default, deserialize_with = "present")]

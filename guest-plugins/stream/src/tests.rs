@@ -207,3 +207,22 @@ fn decimals_that_may_be_no_number_are_printed_as_texts() {
     let kinds: Vec<_> = shown.fields().iter().map(|field| field.data_type().clone()).collect();
     assert_eq!(kinds, [DataType::Decimal128(15, 2), DataType::Utf8]);
 }
+
+#[test]
+fn instants_are_printed_in_utc() {
+    use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
+    use arrow_schema::{DataType, Field, Schema, TimeUnit};
+    let instants = |zone: &str| DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()));
+    let fields = [instants("Asia/Shanghai"), DataType::new_list(instants("UTC"), true)];
+    let fields = fields.map(|kind| Field::new("a", kind, true));
+    let schema = Schema::new(fields.to_vec()).into();
+    let dataset =
+        sdk::Dataset { path: Vec::new(), schema, primary_key: Vec::new(), metadata: Vec::new() };
+    let shown = printable(dataset).schema;
+    let kinds: Vec<_> = shown.fields().iter().map(|field| field.data_type().clone()).collect();
+    assert_eq!(kinds, [instants("+00:00"), DataType::new_list(instants("+00:00"), true)]);
+    let values = TimestampMicrosecondArray::from(vec![1_735_819_200_500_000]);
+    let values: ArrayRef = std::sync::Arc::new(values.with_timezone("+00:00"));
+    let rows = RecordBatch::try_from_iter([("a", values)]).unwrap();
+    assert_eq!(lines(&rows, "|").unwrap(), "2025-01-02 12:00:00.500+00:00\n");
+}

@@ -52,6 +52,7 @@ pub(crate) fn output(configuration: &Configuration) -> Result<Output> {
 }
 
 /// Decimals that may be NaN come as texts: as numbers they would show the value that stands for it.
+/// Instants come in UTC by its offset, since zones are not known by name here.
 pub(crate) fn printable(dataset: Dataset) -> Dataset {
     const EXTREMES: &str = "airlock:extremes";
     let shown = |field: &FieldRef| {
@@ -59,10 +60,22 @@ pub(crate) fn printable(dataset: Dataset) -> Dataset {
         if field.data_type().is_decimal() && field.metadata_mut().remove(EXTREMES).is_some() {
             field.set_data_type(DataType::Utf8);
         }
-        field
+        let kind = in_utc(field.data_type());
+        field.with_data_type(kind)
     };
     let fields: Vec<_> = dataset.schema.fields().iter().map(shown).collect();
     Dataset { schema: Arc::new(Schema::new(fields)), ..dataset }
+}
+
+fn in_utc(kind: &DataType) -> DataType {
+    match kind {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("+00:00".into())),
+        DataType::List(item) => {
+            let kind = in_utc(item.data_type());
+            DataType::List(Arc::new(item.as_ref().clone().with_data_type(kind)))
+        }
+        other => other.clone(),
+    }
 }
 
 pub(crate) struct StreamWriter(Output);

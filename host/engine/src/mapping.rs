@@ -256,7 +256,8 @@ fn judge(from: &Field, to: &Field) -> Cast {
     let cast = judge_values(from, to);
     let may_miss = (from.is_nullable() && !to.is_nullable())
         || extremes::are_lost(from, to)
-        || extremes::may_arise(from, to);
+        || extremes::may_arise(from, to)
+        || is_read_there(from, to);
     if may_miss && matches!(cast, Cast::Same | Cast::Exact) { Cast::Checked } else { cast }
 }
 
@@ -301,6 +302,18 @@ fn judge_values(from: &Field, to: &Field) -> Cast {
 /// Whether a field holds the texts of another vendor's type.
 fn is_opaque(field: &Field) -> bool {
     field.extension_type_name() == Some("arrow.opaque")
+}
+
+/// Whether the destination reads the texts that a field holds, and may refuse one: JSON, and types of
+/// another vendor. Those of the very same type come from where they were read.
+fn is_read_there(from: &Field, to: &Field) -> bool {
+    match to.extension_type_name() {
+        Some("arrow.json") => from.extension_type_name() != Some("arrow.json"),
+        Some("arrow.opaque") => {
+            !is_opaque(from) || from.extension_type_metadata() != to.extension_type_metadata()
+        }
+        _ => false,
+    }
 }
 
 fn numbers(source: &DataType, target: &DataType) -> Cast {
@@ -374,6 +387,7 @@ fn digits(integer: &DataType) -> i32 {
         Some(1) => 3,
         Some(2) => 5,
         Some(4) => 10,
+        Some(8) if integer.is_signed_integer() => 19,
         _ => 20,
     }
 }

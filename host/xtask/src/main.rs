@@ -30,6 +30,7 @@ usage: cargo xtask COMMAND
   guests           builds all plug-ins into target/guests, the faulty one too
   sim [--seed N]   plays many simulated runs, and shows which fault met which call and which planted
                    bugs were found; with a seed plays that one alone, and shows it
+  types            writes TYPES.md anew: what each type becomes, as the plug-ins do it
   soak             the long tests: full matrices, many simulations, many kills";
 
 /// Where the simulation reads which seed to replay, or how many to play.
@@ -62,6 +63,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["sim", "--seed", seed] => {
             simulation().args(["no_seed_breaks_an_invariant"]).env(SIM_SEED, seed).run()
         }
+        ["types"] => test::types(),
         ["soak"] => test::soak(),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");

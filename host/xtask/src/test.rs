@@ -76,6 +76,16 @@ pub(crate) fn soak() -> Result<()> {
     native_tests().env(SOAK, "1").run().and(tests)
 }
 
+/// Writes TYPES.md anew, by the test that looks whether it is stale.
+pub(crate) fn types() -> Result<()> {
+    tools::for_build()?;
+    tools::for_tests()?;
+    build()?;
+    cargo(["test", "--release", "--package", "tests", "--test", "e2e", "types::"])
+        .env("UPDATE_EXPECTED", "1")
+        .run()
+}
+
 fn cargo<const N: usize>(args: [&str; N]) -> Command {
     Command::new("cargo").args(args)
 }

@@ -163,6 +163,9 @@ fn the_table_of_casts() {
         (T::UInt32, T::Int64, Cast::Exact),
         (T::UInt64, T::Int64, Cast::Checked),
         (T::Int64, T::Decimal128(38, 0), Cast::Exact),
+        (T::Int64, T::Decimal128(19, 0), Cast::Exact),
+        (T::Int64, T::Decimal128(18, 0), Cast::Checked),
+        (T::UInt64, T::Decimal128(19, 0), Cast::Checked),
         (T::Int64, T::Decimal128(15, 2), Cast::Checked),
         (T::Decimal128(15, 2), T::Decimal128(17, 4), Cast::Exact),
         (T::Decimal128(15, 2), T::Decimal128(15, 4), Cast::Checked),
@@ -202,6 +205,31 @@ fn the_table_of_casts() {
     ];
     for (from, to, cast) in table {
         assert_eq!(judge(&field(from.clone()), &field(to.clone())), cast, "{from} to {to}");
+    }
+}
+
+#[test]
+fn texts_that_the_destination_reads_may_be_refused_there() {
+    let opaque = |name: &str| {
+        let extension = extension(DataType::Utf8, "arrow.opaque");
+        let key = "ARROW:extension:metadata".to_owned();
+        let metadata = extension.metadata().clone().into_iter().chain([(key, name.to_owned())]);
+        let metadata: HashMap<_, _> = metadata.collect();
+        extension.with_metadata(metadata)
+    };
+    let (plain, json) = (field(DataType::Utf8), extension(DataType::Utf8, "arrow.json"));
+    let table = [
+        (plain.clone(), opaque("interval"), Cast::Checked),
+        (opaque("interval"), opaque("interval"), Cast::Same),
+        (opaque("money"), opaque("interval"), Cast::Checked),
+        (opaque("interval"), plain.clone(), Cast::Same),
+        (plain.clone(), json.clone(), Cast::Checked),
+        (field(DataType::Int64), json.clone(), Cast::Checked),
+        (json.clone(), json.clone(), Cast::Same),
+        (json, plain, Cast::Same),
+    ];
+    for (from, to, cast) in table {
+        assert_eq!(judge(&from, &to), cast, "{from} to {to}");
     }
 }
 
