@@ -45,6 +45,7 @@ folders! {
     datax_files
     datax_postgresql
     datax_transformers
+    dirty_rows_by_strategy
     dirty_rows_over_the_limit
     dirty_rows_tolerated
     jsonl_to_csv

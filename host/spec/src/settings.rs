@@ -452,13 +452,23 @@ fn column_rule(rule: &Value) -> Option<Casts> {
 fn time_zone(column: &Section<'_>, notes: &mut Notes) -> Option<String> {
     let value = column.get("timeZone").filter(|value| value.as_str() != Some(""))?;
     let name = value.as_str().unwrap_or_default();
-    let zone = offset(name).or_else(|| is_region(name).then(|| name.to_owned()));
-    if zone.is_none() {
-        let message = format!("\"timeZone\" is {value}, which is no time zone");
-        let hint = "write a name such as \"Asia/Shanghai\" or \"GMT+8\"";
-        column.wrong("timeZone", message, hint, notes);
+    if let Some(offset) = offset(name) {
+        return Some(offset);
     }
-    zone
+    match region(name) {
+        Some(region) if region == name => return Some(region),
+        // The casts know zones by their exact names only.
+        Some(region) => {
+            let message = format!("\"timeZone\" is {value}, which is not how the zone is written");
+            column.wrong("timeZone", message, &format!("write \"{region}\""), notes);
+        }
+        None => {
+            let message = format!("\"timeZone\" is {value}, which is no time zone");
+            let hint = "write a name such as \"Asia/Shanghai\" or \"GMT+8\"";
+            column.wrong("timeZone", message, hint, notes);
+        }
+    }
+    None
 }
 
 /// `GMT+8`, `GMT-03:30`, `UTC` as they are; `GMT+0800` with its colon.
@@ -485,8 +495,11 @@ fn offset(name: &str) -> Option<String> {
     Some(if colon { name.to_owned() } else { format!("{}:{minutes}", &name[..before]) })
 }
 
-/// A name of the time zone database; any, on a machine without one.
-fn is_region(name: &str) -> bool {
+/// The name that the time zone database has for a zone; any, on a machine without one.
+fn region(name: &str) -> Option<String> {
     let database = jiff::tz::db();
-    database.is_definitively_empty() || database.get(name).is_ok()
+    if database.is_definitively_empty() {
+        return Some(name.to_owned());
+    }
+    database.get(name).ok()?.iana_name().map(str::to_owned)
 }

@@ -330,6 +330,7 @@ fn the_other_settings_of_a_script_mode_job() {
             ("a zone as Java writes it", zone, json!("GMT+0800"), ""),
             ("no zone", zone, json!(""), ""),
             ("a zone that there is not", zone, json!("GMT+25"), no_zone),
+            ("a zone in other letters", zone, json!("asia/shanghai"), no_zone),
             ("a zone that there is not", zone, json!("Asia/Peking"), no_zone),
             (
                 "resuming needs no word",
