@@ -25,9 +25,8 @@ type cannot hold makes its record dirty.
 * *lossy*: values would change, so the job is refused, unless `casts` in `setting` allows it for the column.
 * *impossible*: the job is refused; read or write the column as a text.
 
-Columns travel as Arrow types, and Parquet files hold those. CSV files hold texts, and NULL apart from them; JSON \
-lines have numbers, true and false, lists and objects as JSON has them, and all else as texts; `stream` prints \
-texts. A length, or a number of decimals of a second, that a column of PostgreSQL has beside its type, is held by \
+Columns travel as Arrow types, and Parquet files hold those. CSV files hold texts, and NULL apart from them; of JSON \
+lines the kind of value is named; `stream` prints texts. A length, or a number of decimals of a second, that a column of PostgreSQL has beside its type, is held by \
 the writer: a value beyond it makes its record dirty. Digits as in `numeric(15,2)` are examples.
 ";
 
@@ -44,6 +43,13 @@ const MADE: [&str; 10] = [
     "text[]",
     "numeric(15,2)[]",
 ];
+/// Gives each column of a table the first of some values that its type takes.
+const VALUES: &str = r#"do $$ declare at name; value text; begin
+  for at in select attname from pg_attribute where attrelid = 'types'::regclass and attnum > 0 loop
+    foreach value in array array['{"a": 1}', '1', '2025-01-02', '12:00', '{1}', '01234567-89ab-cdef-0123-456789abcdef'] loop
+      begin execute format('update types set %I = %L', at, value); exit; exception when others then null; end;
+    end loop;
+  end loop; end $$"#;
 /// What a cast may mean for columns that are there.
 const CLASSES: [&str; 5] = ["same", "widened", "as text", "checked", "lossy"];
 /// Stands for the types of PostgreSQL that travel as the server's text.
@@ -116,6 +122,8 @@ struct Matrix {
     database: Database,
     /// The types of each source, in its own words.
     kinds: BTreeMap<Source, Vec<String>>,
+    /// The kinds of JSON values by Arrow type.
+    json: BTreeMap<String, &'static str>,
 }
 
 impl Matrix {
@@ -125,14 +133,42 @@ impl Matrix {
         database.admit(&mut env);
         env.write("row.csv", "1\n");
         let parquet = referee::columns(&env.path("types.parquet"));
-        let mut matrix = Self { env, database, kinds: BTreeMap::new() };
+        let mut matrix = Self { env, database, kinds: BTreeMap::new(), json: BTreeMap::new() };
         let text = matrix.examples("file", "DescribedColumn");
         let stream = matrix.examples("stream", "Column");
         let parquet = parquet.into_iter().map(|(_, kind)| kind).collect();
         matrix.kinds.extend([(Source::Text, text), (Source::Stream, stream)]);
         matrix.kinds.insert(Source::Parquet, parquet);
         matrix.tables();
+        // They have all Arrow types that the others have.
+        matrix.json = [Source::Parquet, Source::Postgresql]
+            .into_iter()
+            .flat_map(|source| matrix.json_kinds(source))
+            .collect();
         matrix
+    }
+
+    /// The kinds of JSON values that the columns of a source become, by their Arrow types.
+    fn json_kinds(&self, source: Source) -> Vec<(String, &'static str)> {
+        let columns: Vec<_> = (0..self.kinds[&source].len()).collect();
+        let reader = self.reader(source, &columns);
+        let pairs = self.plan(reader.clone(), document::out("jsonl")).unwrap();
+        assert!(self.runs(reader, document::out("jsonl")));
+        let kinds = referee::kinds(&self.env.path("out").join("*.jsonl"));
+        assert_eq!(kinds.len(), pairs.len());
+        let word = |(pair, (_, kind)): (Pair, (String, String))| {
+            let kind = match kind.as_str() {
+                _ if pair.from.contains("arrow.json") => "as it is",
+                "bool" => "true or false",
+                "int" | "float" => "number",
+                "str" => "text",
+                "list" => "list",
+                "dict" => "object",
+                other => panic!("{} became {other}", pair.from),
+            };
+            (pair.from, kind)
+        };
+        pairs.into_iter().zip(kinds).map(word).collect()
     }
 
     /// The types that a plug-in's schema gives as examples for a column.
@@ -163,6 +199,7 @@ impl Matrix {
             kinds.iter().zip(pairs).filter(own).map(|(kind, _)| kind.clone()).collect();
         let kinds = [kinds, vec![OTHER.to_owned()]].concat();
         self.source_table("types", &kinds);
+        self.database.setup(VALUES);
         self.kinds.insert(Source::Postgresql, kinds.clone());
         let most = self.kinds.values().map(Vec::len).max().unwrap();
         for (index, kind) in kinds.iter().enumerate() {
@@ -257,7 +294,8 @@ impl Matrix {
                 .collect(),
             written(document::out("jsonl"))
                 .into_iter()
-                .map(|cell| cell.map(|_| "JSON".into()))
+                .zip(&plain)
+                .map(|(cell, pair)| cell.and(Some(self.json[&pair.as_ref()?.from].to_owned())))
                 .collect(),
             written(print).into_iter().map(|cell| cell.map(|_| "text".into())).collect(),
         ];

@@ -207,18 +207,21 @@ def make(path, query):
 
 
 def columns(path):
-    """A Parquet file with a column of each Arrow type, and one row of nulls."""
+    """A Parquet file with a column of each Arrow type, and one row of values."""
+    time, number = datetime.datetime(2025, 1, 2, 12), decimal.Decimal("1.25")
     whole = [f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("", "u")]
-    named = ["bool", *whole, "halffloat", "float", "double", "string", "binary", "date32"]
-    kinds = [pyarrow.type_for_alias(name) for name in named]
-    kinds += [pyarrow.decimal128(15, 2), pyarrow.decimal256(50, 10), pyarrow.binary(16), pyarrow.uuid(), pyarrow.json_()]
-    kinds += [pyarrow.time32("ms"), pyarrow.time64("us"), pyarrow.time64("ns")]
-    kinds += [pyarrow.timestamp(unit, zone) for zone in (None, "UTC") for unit in ("ms", "us", "ns")]
-    kinds += [pyarrow.list_(pyarrow.int32()), pyarrow.list_(pyarrow.string())]
-    kinds += [pyarrow.struct([("a", pyarrow.int32())]), pyarrow.map_(pyarrow.string(), pyarrow.int32())]
-    nulls = {f"t{at}": pyarrow.nulls(1, kind) for at, kind in enumerate(kinds)}
-    pyarrow.parquet.write_table(pyarrow.table(nulls), path)
-    for at, kind in enumerate(kinds):
+    kinds = [(pyarrow.bool_(), True), *((pyarrow.type_for_alias(name), 1) for name in whole)]
+    kinds += [(pyarrow.type_for_alias(name), 1.5) for name in ("halffloat", "float", "double")]
+    kinds += [(pyarrow.string(), "a"), (pyarrow.binary(), b"a"), (pyarrow.date32(), time.date())]
+    kinds += [(pyarrow.decimal128(15, 2), number), (pyarrow.decimal256(50, 10), number)]
+    kinds += [(pyarrow.binary(16), bytes(16)), (pyarrow.uuid(), bytes(16)), (pyarrow.json_(), "{}")]
+    kinds += [(pyarrow.time32("ms"), time.time()), (pyarrow.time64("us"), time.time()), (pyarrow.time64("ns"), time.time())]
+    kinds += [(pyarrow.timestamp(unit, zone), time) for zone in (None, "UTC") for unit in ("ms", "us", "ns")]
+    kinds += [(pyarrow.list_(pyarrow.int32()), [1]), (pyarrow.list_(pyarrow.string()), ["a"])]
+    kinds += [(pyarrow.struct([("a", pyarrow.int32())]), {"a": 1}), (pyarrow.map_(pyarrow.string(), pyarrow.int32()), [("a", 1)])]
+    values = {f"t{at}": pyarrow.array([value], kind) for at, (kind, value) in enumerate(kinds)}
+    pyarrow.parquet.write_table(pyarrow.table(values), path)
+    for at, (kind, _) in enumerate(kinds):
         print(f"t{at}", kind)
 
 

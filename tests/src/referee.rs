@@ -46,7 +46,7 @@ pub fn make(file: &Path, query: &str) {
 }
 
 /// Makes a Parquet file with a column of each Arrow type that pyarrow writes, `t0` and so on, and one row of
-/// nulls; answers the columns.
+/// values; answers the columns.
 pub fn columns(file: &Path) -> Vec<(String, String)> {
     pairs(&ask(&["columns", &file.display().to_string()]))
 }
