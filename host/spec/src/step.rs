@@ -71,6 +71,8 @@ impl Workbench<'_> {
         }
         let parameter_place = draft.parameter.spot.place();
         check(&parameter_schema, &mut draft.parameter, &BTreeSet::new(), notes);
+        refuse_no_columns(&draft.parameter, notes);
+        tell_beside_query(&draft.parameter, notes);
         let connected =
             inline.and_then(|inline| self.connect(inline, kind, &connection_schema, notes));
         let connected = connected.filter(|_| notes.faults.len() == before)?;
@@ -339,25 +341,44 @@ pub(crate) fn check_columns(reader: &Finished, writer: &Finished, notes: &mut No
         let all = columns.iter().any(|column| column.as_str() == Some("*"));
         (!all).then(|| (columns.len(), property.spot.clone()))
     };
-    for finished in [reader, writer] {
-        if let Some((0, spot)) = columns(finished) {
-            let fault = spot.fault("spec.columns", "\"column\" is empty");
-            notes.faults.push(fault.hint("name the columns, or write [\"*\"]"));
-        }
-    }
-    let reads_query = finished_query(reader);
+    let reads_query = has_query(&reader.parameter);
     let (Some((read, _)), Some((written, spot)), false) =
         (columns(reader), columns(writer), reads_query)
     else {
         return;
     };
-    if read != written && read > 0 && written > 0 {
+    if read != written {
         let message = format!("the numbers of columns differ: reader {read}, writer {written}");
         let hint = "columns go by position; write as many on both sides";
         notes.faults.push(spot.fault("spec.columns", message).hint(hint));
     }
 }
 
-fn finished_query(reader: &Finished) -> bool {
-    reader.parameter.get("querySql").is_some_and(|property| property.value != "")
+fn has_query(parameter: &Properties) -> bool {
+    parameter.get("querySql").is_some_and(|property| property.value != "")
+}
+
+/// Unless the plug-in's schema told it.
+fn refuse_no_columns(parameter: &Properties, notes: &mut Notes) {
+    let Some(property) = parameter.get("column") else { return };
+    let place = Some(property.spot.place());
+    let is_empty = property.value.as_array().is_some_and(Vec::is_empty);
+    if is_empty && notes.faults.iter().all(|fault| fault.place != place) {
+        let fault = property.spot.fault("spec.columns", "\"column\" is empty");
+        notes.faults.push(fault.hint("name the columns, or write [\"*\"]"));
+    }
+}
+
+/// A query says by itself what is read.
+fn tell_beside_query(parameter: &Properties, notes: &mut Notes) {
+    if !has_query(parameter) {
+        return;
+    }
+    for name in ["table", "column", "where", "splitPk"] {
+        let Some(property) = parameter.get(name).filter(|property| property.value != "") else {
+            continue;
+        };
+        let message = format!("\"{name}\" has no effect: \"querySql\" says what is read");
+        notes.warnings.push(property.spot.fault("spec.no_effect", message));
+    }
 }

@@ -137,6 +137,12 @@ fn the_steps_of_a_script_mode_job() {
                 "spec.columns /steps/1/parameter/column",
             ),
             (
+                "all faults of a step are told at once",
+                "/steps/1/parameter",
+                json!({"datasource": "warehouse", "table": "t", "column": [], "writeMode": "replace"}),
+                "spec.value /steps/1/parameter/writeMode, spec.columns /steps/1/parameter/column",
+            ),
+            (
                 "there are as many on both sides",
                 "/steps/1/parameter/column",
                 json!(["id"]),
@@ -187,6 +193,48 @@ fn the_steps_of_a_script_mode_job() {
                 "",
             ),
             ("so has the legacy name of it", "/steps/1/parameter/table", json!("t_${date}"), ""),
+        ],
+    );
+}
+
+#[test]
+fn a_query_says_by_itself_what_is_read() {
+    let mut document = script();
+    put(
+        &mut document,
+        "/steps/0",
+        json!({"stepType": "postgresql", "category": "reader", "name": "Reader",
+            "parameter": {"datasource": "warehouse", "querySql": "select 1, 2"}}),
+    );
+    let parameter = "/steps/0/parameter";
+    check(
+        &document,
+        &[
+            (
+                "a filter",
+                &format!("{parameter}/where"),
+                json!("a > 1"),
+                "! spec.no_effect /steps/0/parameter/where",
+            ),
+            ("no filter", &format!("{parameter}/where"), json!(""), ""),
+            (
+                "a table",
+                &format!("{parameter}/table"),
+                json!("t"),
+                "! spec.no_effect /steps/0/parameter/table",
+            ),
+            (
+                "columns",
+                &format!("{parameter}/column"),
+                json!(["a"]),
+                "! spec.no_effect /steps/0/parameter/column",
+            ),
+            (
+                "a key",
+                &format!("{parameter}/splitPk"),
+                json!("a"),
+                "! spec.no_effect /steps/0/parameter/splitPk",
+            ),
         ],
     );
 }
