@@ -14,7 +14,7 @@ fn converted(name: &str) -> Env {
 
 #[test]
 fn a_converted_document_plans_what_the_first_one_plans() {
-    for name in ["datax_files", "datax_columns_as_text"] {
+    for name in ["datax_files", "datax_columns_as_text", "datax_transformers"] {
         let env = converted(name);
         let plan = |document| {
             let mut plan = env.airlock(&["plan", document, "-o", "json"]).run().expect(0).json();

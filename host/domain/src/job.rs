@@ -20,13 +20,13 @@ pub struct Job {
     pub kind: DocumentKind,
     /// One for each source, of one type; never empty.
     pub readers: Vec<Step>,
-    /// Each takes what the one before it gives.
+    /// The chain between Reader and Writer: each takes what the one before it gives.
     pub transformers: Vec<Transformer>,
     pub writer: Step,
     pub settings: Settings,
 }
 
-/// One end of a job.
+/// A step that a plug-in does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// The name that hops refer to.
@@ -38,17 +38,60 @@ pub struct Step {
     pub connection_place: String,
 }
 
-/// Changes or drops records by the value of one column, as DataX's transformer of the same name.
+/// A step between Reader and Writer: changes, drops or adds records on their way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transformer {
-    /// The column's position, from 0 on.
-    pub column: usize,
-    pub action: Action,
-    /// Where the transformer stands in the document: `/job/content/0/transformer/0`.
+    /// The name that hops refer to; in a DataX document, which has no names, what it is.
+    pub name: String,
+    pub category: Category,
+    pub work: Work,
+    /// Where the step stands in the document: `/steps/1`, `/job/content/0/transformer/0`.
     pub place: String,
 }
 
-/// What a transformer does with a value. Lengths and starts count UTF-16 units, as Java does.
+/// How many records may come out of one, as the document has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// At most one.
+    Map,
+    /// Any number.
+    Flatmap,
+}
+
+impl Category {
+    /// The word in a document.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Map => "map",
+            Self::Flatmap => "flatmap",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Map, Self::Flatmap].into_iter().find(|category| category.word() == word)
+    }
+}
+
+/// What a transformer does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// A transformer of DataX: by the value of the column at this position, from 0 on.
+    Column { column: usize, action: Action },
+    /// A plug-in's.
+    Plugin(Step),
+}
+
+impl Work {
+    /// The type in a document.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Column { action, .. } => action.word(),
+            Self::Plugin(step) => &step.configuration.source_type,
+        }
+    }
+}
+
+/// What a transformer of DataX does with a value. Lengths and starts count UTF-16 units, as Java does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// `dx_substr`: the part of a text from `start` on.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use domain::job::{Action, Transformer};
+use domain::job::{self, Action, Transformer};
 use domain::port::DirtyStage;
 use domain::{Batch, Dataset, Fault, Result};
 
@@ -34,7 +34,7 @@ pub(crate) struct Processing {
 #[derive(Clone, Debug)]
 struct Step {
     /// The name in the document, for messages.
-    word: &'static str,
+    name: String,
     column: usize,
     work: Work,
     /// The fields behind the step.
@@ -96,7 +96,7 @@ impl Processing {
             for transformer in &settings.transformers {
                 let step = step(transformer, &schema).map_err(|fault| {
                     let table = format!("table \"{}\"", dataset.title());
-                    fault.at(&transformer.place).within(transformer.action.word()).within(table)
+                    fault.at(&transformer.place).within(&transformer.name).within(table)
                 })?;
                 schema = step.schema.clone();
                 chain.push(step);
@@ -142,7 +142,18 @@ impl Processed {
 }
 
 fn step(transformer: &Transformer, schema: &SchemaRef) -> Result<Step> {
-    let column = transformer.column;
+    match &transformer.work {
+        job::Work::Column { column, action } => {
+            of_column(&transformer.name, *column, action, schema)
+        }
+        job::Work::Plugin(_) => {
+            Err(Fault::internal("engine.transform", "a plug-in is no step of the host"))
+        }
+    }
+}
+
+/// A transformer of DataX.
+fn of_column(name: &str, column: usize, action: &Action, schema: &SchemaRef) -> Result<Step> {
     let fields = schema.fields();
     let Some(field) = fields.get(column) else {
         let message =
@@ -154,7 +165,7 @@ fn step(transformer: &Transformer, schema: &SchemaRef) -> Result<Step> {
         let message = format!("column \"{}\" ({}) has no text", field.name(), field.data_type());
         return Err(Fault::user("transform.type", message).hint("read the column as a text"));
     };
-    let (work, schema) = match &transformer.action {
+    let (work, schema) = match action {
         Action::Drop(condition) => (Work::Drop(Filter::new(condition, kind)?), schema.clone()),
         action => {
             let nulls = field.is_nullable() && !texts::fills_nulls(action);
@@ -165,7 +176,7 @@ fn step(transformer: &Transformer, schema: &SchemaRef) -> Result<Step> {
             (Work::Change(Change::new(action)?), Arc::new(schema))
         }
     };
-    Ok(Step { word: transformer.action.word(), column, work, schema })
+    Ok(Step { name: name.to_owned(), column, work, schema })
 }
 
 impl Step {
@@ -202,7 +213,7 @@ impl Step {
             stage: DirtyStage::Transform,
             column: Some(self.column as u32),
             code: misfit.code.to_owned(),
-            message: format!("{} of column \"{}\": {}", self.word, field.name(), misfit.message),
+            message: format!("{} of column \"{}\": {}", self.name, field.name(), misfit.message),
         }
     }
 

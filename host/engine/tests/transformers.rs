@@ -4,14 +4,16 @@
 
 mod play;
 
-use domain::job::{Action, Comparison, Condition, ErrorLimit, Transformer};
+use domain::job::{Action, Category, Comparison, Condition, ErrorLimit, Transformer, Work};
 use domain::run::RunState;
 use domain::{Fault, Result};
 use engine::Settings;
 use play::{Play, ended, rows};
 
 fn transformer(column: usize, action: Action) -> Transformer {
-    Transformer { column, action, place: "/job/content/0/transformer/0".into() }
+    let (name, category) = (action.word().to_owned(), Category::Map);
+    let place = "/job/content/0/transformer/0".into();
+    Transformer { name, category, work: Work::Column { column, action }, place }
 }
 
 fn dropping(comparison: Comparison, value: &str) -> Transformer {

@@ -15,12 +15,12 @@ use serde_json::{Map, Value, json};
 use crate::blank::{is_secret_name, secret_ranges};
 use crate::connection::{self, Inline};
 use crate::document::{Document, Lazy, Notes, Spot};
-use crate::draft::{Draft, DraftStep, Properties};
+use crate::draft::{Draft, DraftStep, DraftTransformer, Properties};
 use crate::schema::Schema;
 use crate::settings::{self, MB};
 use crate::step::{self, Workbench};
 use crate::substitute::Substituted;
-use crate::{Input, Refused, draft, parameter};
+use crate::{Input, Refused, draft, parameter, transformer};
 
 /// Stands for the `$` of a variable while the document is turned, so that a text which only looks
 /// like one stays a text. No document means this character.
@@ -56,14 +56,10 @@ pub fn convert(input: &Input<'_>, apart: bool) -> Result<Converted, Refused> {
     };
     let settings = settings::read(DocumentKind::DataX, &document, &mut notes);
     tell_defaults(&document, &mut notes);
-    if !draft.transformers.is_empty() {
-        let spot = document.root().key("job").key("content").item(0).key("transformer");
-        let message = "script mode has no counterpart of DataX's transformers";
-        let hint = "run the document as it stands";
-        notes.faults.push(spot.fault("spec.convert", message).hint(hint));
-    }
     let mut conversion = Conversion { bench, apart, sources: Map::new(), notes };
     let steps = [draft.reader, draft.writer].map(|step| conversion.step(step?));
+    let transformers = draft.transformers.into_iter();
+    let transformers = transformers.map(|step| between(step, &mut conversion.notes)).collect();
     let [Some(reader), Some(writer)] = steps else { return Err(conversion.notes.refused()) };
     let Conversion { sources, mut notes, .. } = conversion;
     if !notes.faults.is_empty() {
@@ -72,11 +68,15 @@ pub fn convert(input: &Input<'_>, apart: bool) -> Result<Converted, Refused> {
     let spot = document.root().key("job").key("setting").key("speed");
     let setting = setting(&settings, &spot, &mut notes);
     notes.sort();
-    let hops = json!([{"from": reader["name"], "to": writer["name"]}]);
+    let mut steps = vec![reader];
+    steps.extend(named(transformers));
+    steps.push(writer);
+    let hops = steps.windows(2).map(|pair| json!({"from": pair[0]["name"], "to": pair[1]["name"]}));
+    let hops: Vec<_> = hops.collect();
     let document = json!({
         "type": "job",
         "version": "2.0",
-        "steps": [reader, writer],
+        "steps": steps,
         "setting": setting,
         "order": {"hops": hops},
     });
@@ -186,6 +186,34 @@ fn error_limit(limit: &ErrorLimit) -> Value {
         (None, Some(share)) => json!({"percentage": share}),
         (Some(records), Some(share)) => json!({"record": records, "percentage": share}),
     }
+}
+
+/// A transformer as a step, without a name. What variables stand in is judged when they have values.
+fn between(draft: DraftTransformer, notes: &mut Notes) -> Value {
+    let parameter = draft.parameter.to_value();
+    let step = json!({
+        "stepType": draft.type_name,
+        "category": draft.category.word(),
+        "name": null,
+        "parameter": parameter,
+    });
+    if !holds_variable(&parameter) {
+        transformer::finish(draft, notes);
+    }
+    step
+}
+
+/// Gives each step what it is for a name, with a number where that is taken.
+fn named(mut steps: Vec<Value>) -> Vec<Value> {
+    for index in 0..steps.len() {
+        let (before, rest) = steps.split_at_mut(index);
+        let kind = &rest[0]["stepType"];
+        let same = before.iter().filter(|step| step["stepType"] == *kind).count();
+        let kind = kind.as_str().unwrap_or_default();
+        let name = if same == 0 { kind.to_owned() } else { format!("{kind}_{}", same + 1) };
+        rest[0]["name"] = name.into();
+    }
+    steps
 }
 
 struct Conversion<'a> {

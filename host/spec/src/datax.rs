@@ -64,7 +64,7 @@ fn read_entry(entry: &Value, spot: &Spot, draft: &mut Draft, notes: &mut Notes) 
     draft.reader = read_step(members, Side::Reader, "Reader", spot, notes);
     draft.writer = read_step(members, Side::Writer, "Writer", spot, notes);
     if let Some(list) = members.get("transformer") {
-        draft.transformers = transformer::read_all(list, &spot.key("transformer"), notes);
+        draft.transformers = transformer::drafts(list, &spot.key("transformer"), notes);
     }
 }
 

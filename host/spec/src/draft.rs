@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use domain::configuration::Side;
 use domain::fault::Fault;
-use domain::job::{DocumentKind, Transformer};
+use domain::job::{Category, DocumentKind};
 use serde_json::{Map, Value};
 
 use crate::document::{Document, Notes, Spot};
@@ -107,12 +107,25 @@ pub(crate) struct DraftStep {
     pub(crate) parameter: Properties,
 }
 
+/// A step between the ends, as written.
+#[derive(Debug)]
+pub(crate) struct DraftTransformer {
+    pub(crate) name: String,
+    pub(crate) category: Category,
+    pub(crate) type_name: String,
+    pub(crate) type_spot: Spot,
+    pub(crate) parameter: Properties,
+    /// The step itself.
+    pub(crate) spot: Spot,
+}
+
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) kind: DocumentKind,
     /// `None` where it is missing or wrong, which was told.
     pub(crate) reader: Option<DraftStep>,
-    pub(crate) transformers: Vec<Transformer>,
+    /// In the order in which records meet them.
+    pub(crate) transformers: Vec<DraftTransformer>,
     pub(crate) writer: Option<DraftStep>,
 }
 

@@ -14,6 +14,7 @@
 //! that names a place into `places`.
 
 mod blank;
+mod chain;
 mod connection;
 mod convert;
 mod datax;
@@ -198,6 +199,9 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
     };
     let settings = settings::read(draft.kind, &document, &mut notes);
     let reader = draft.reader.and_then(|step| bench.finish(step, &mut notes));
+    let transformers = draft.transformers.into_iter();
+    let transformers = transformers.filter_map(|step| transformer::finish(step, &mut notes));
+    let transformers = transformers.collect();
     let writer = draft.writer.and_then(|step| bench.finish(step, &mut notes));
     if let (Some(reader), Some(writer)) = (&reader, &writer) {
         step::check_columns(reader, writer, &mut notes);
@@ -225,7 +229,7 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
         job: Job {
             kind: draft.kind,
             readers: vec![reader.step],
-            transformers: draft.transformers,
+            transformers,
             writer: writer.step,
             settings,
         },

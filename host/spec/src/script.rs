@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::configuration::Side;
-use domain::job::DocumentKind;
+use domain::job::{Category, DocumentKind};
 use serde_json::{Map, Value};
 
+use crate::chain;
 use crate::document::{Document, Notes, Spot, kind_of, object, text, unknown_keys};
-use crate::draft::{Draft, DraftStep, Properties};
+use crate::draft::{Draft, DraftStep, DraftTransformer, Properties};
 
 const KEYS: [&str; 7] = ["type", "version", "steps", "setting", "order", "extend", "transform"];
 const STEP_KEYS: [&str; 6] =
@@ -40,7 +41,7 @@ pub(crate) fn read(document: &Rc<Document>, notes: &mut Notes) -> Draft {
                 .hint("add a list with one step of category \"reader\" and one of \"writer\""),
         ),
     }
-    check_order(members.get("order"), &root, &names, notes);
+    check_order(members.get("order"), &root, &names, &mut draft, notes);
     draft
 }
 
@@ -70,7 +71,6 @@ struct Names {
     categories: BTreeMap<String, String>,
     readers: Vec<String>,
     writers: Vec<String>,
-    transformed: bool,
 }
 
 impl Names {
@@ -115,11 +115,10 @@ fn read_step(step: &Value, spot: &Spot, names: &mut Names, draft: &mut Draft, no
             names.writers.push(name.clone());
             (Side::Writer, &mut draft.writer)
         }
-        Some(word @ ("map" | "flatmap")) => {
-            names.transformed = true;
-            let message = format!("steps of category \"{word}\" are not supported by this version");
-            let hint = "remove the step, and join reader and writer by a hop";
-            notes.faults.push(spot.fault("spec.step_unsupported", message).hint(hint));
+        Some(word) if Category::parse(word).is_some() => {
+            let category = Category::parse(word).unwrap_or(Category::Map);
+            let step = read_transformer(members, name, category, spot, notes);
+            draft.transformers.extend(step);
             return;
         }
         Some(other) => {
@@ -139,6 +138,20 @@ fn read_step(step: &Value, spot: &Spot, names: &mut Names, draft: &mut Draft, no
     }
 }
 
+fn read_transformer(
+    members: &Map<String, Value>,
+    name: String,
+    category: Category,
+    spot: &Spot,
+    notes: &mut Notes,
+) -> Option<DraftTransformer> {
+    let type_name = text(members, "stepType", spot, notes).map(str::to_owned);
+    let parameter = parameters(members, spot, notes);
+    let (type_name, parameter, spot) = (type_name?, parameter?, spot.clone());
+    let type_spot = spot.key("stepType");
+    Some(DraftTransformer { name, category, type_name, type_spot, parameter, spot })
+}
+
 /// The object under `parameter`.
 pub(crate) fn parameters(
     members: &Map<String, Value>,
@@ -153,14 +166,20 @@ pub(crate) fn parameters(
     object(value, &spot, notes).map(|members| Properties::of(members, &spot))
 }
 
-/// Every hop names steps, and the reader leads to the writer.
-fn check_order(order: Option<&Value>, root: &Spot, names: &Names, notes: &mut Notes) {
-    let example = match (names.readers.as_slice(), names.writers.as_slice()) {
-        ([from], [to]) => {
-            format!("\"order\": {{\"hops\": [{{\"from\": \"{from}\", \"to\": \"{to}\"}}]}}")
-        }
-        _ => "\"order\": {\"hops\": [{\"from\": \"Reader\", \"to\": \"Writer\"}]}".to_owned(),
+/// Every hop names steps, and they lead from the reader through each transformer to the writer.
+fn check_order(
+    order: Option<&Value>,
+    root: &Spot,
+    names: &Names,
+    draft: &mut Draft,
+    notes: &mut Notes,
+) {
+    let ends = match (names.readers.as_slice(), names.writers.as_slice()) {
+        ([reader], [writer]) => Some((reader.as_str(), writer.as_str())),
+        _ => None,
     };
+    let between = draft.transformers.iter().map(|step| step.name.as_str());
+    let example = chain::example(ends.unwrap_or(("Reader", "Writer")), between);
     let Some(order) = order else {
         notes.faults.push(
             root.fault("spec.required", "\"order\" is missing").hint(format!("add {example}")),
@@ -177,27 +196,18 @@ fn check_order(order: Option<&Value>, root: &Spot, names: &Names, notes: &mut No
         return;
     };
     let spot = spot.key("hops");
-    let mut joined = false;
-    for (index, hop) in hops.iter().enumerate() {
-        let spot = spot.item(index);
-        let Some((from, to)) = read_hop(hop, &spot, names, notes) else { continue };
-        joined |= names.readers.contains(&from) && names.writers.contains(&to);
-    }
-    if let ([from], [to], false, false) =
-        (names.readers.as_slice(), names.writers.as_slice(), joined, names.transformed)
-    {
-        let message = format!("no hop leads from \"{from}\" to \"{to}\"");
-        notes.faults.push(spot.fault("spec.hop", message).hint(format!("write {example}")));
+    let list = hops.iter().enumerate();
+    let read = list.map(|(index, hop)| read_hop(hop, &spot.item(index), names, notes));
+    let read: Vec<_> = read.collect();
+    // Of what is named wrongly nothing can be said.
+    if let (Some(ends), true) = (ends, read.iter().all(Option::is_some)) {
+        let hops = chain::Hops { hops: read.into_iter().flatten().collect(), spot, example };
+        hops.order(ends, &mut draft.transformers, notes);
     }
 }
 
-/// From and to; `None` where one of them is no step.
-fn read_hop(
-    hop: &Value,
-    spot: &Spot,
-    names: &Names,
-    notes: &mut Notes,
-) -> Option<(String, String)> {
+/// `None` where one of its ends is no step.
+fn read_hop(hop: &Value, spot: &Spot, names: &Names, notes: &mut Notes) -> Option<chain::Hop> {
     let members = object(hop, spot, notes)?;
     unknown_keys(members, &["from", "to"], spot, notes);
     let mut ends = ["from", "to"].map(|key| {
@@ -216,5 +226,5 @@ fn read_hop(
         }
         Some(name.to_owned())
     });
-    Some((ends[0].take()?, ends[1].take()?))
+    Some(chain::Hop { from: ends[0].take()?, to: ends[1].take()?, spot: spot.clone() })
 }

@@ -1,15 +1,19 @@
-//! DataX's transformers: `name`, and `parameter` with `columnIndex` and `paras`.
+//! Steps between Reader and Writer: the host's own, by the words of their types.
 //!
-//! DataX finds most mistakes only when records come, and makes every one of them dirty. Here they are
-//! faults of the document.
+//! DataX finds most mistakes of its transformers only when records come, and makes every one of them
+//! dirty. Here they are faults of the document.
 
 use domain::fault::Fault;
-use domain::job::{Action, Comparison, Condition, DigestAlgorithm, PadSide, Transformer};
+use domain::job::{
+    Action, Category, Comparison, Condition, DigestAlgorithm, PadSide, Transformer, Work,
+};
 use serde_json::Value;
 
 use crate::document::{Notes, Spot, kind_of, object, text, unknown_keys};
+use crate::draft::{DraftTransformer, Properties};
 use crate::nearest;
 use crate::pattern;
+use crate::script;
 
 const NAMES: [&str; 5] = ["dx_substr", "dx_pad", "dx_replace", "dx_filter", "dx_digest"];
 /// Lengths beyond this would only fill memory.
@@ -18,13 +22,13 @@ const LENGTH_MAX: usize = 1 << 20;
 /// A fault of one of the `paras`, before it is known where they stand: its index, message and hint.
 type Wrong = (usize, String, &'static str);
 
-/// Reads the list; what is wrong is told and left out.
-pub(crate) fn read_all(list: &Value, spot: &Spot, notes: &mut Notes) -> Vec<Transformer> {
+/// Reads DataX's list; what is wrong is told and left out.
+pub(crate) fn drafts(list: &Value, spot: &Spot, notes: &mut Notes) -> Vec<DraftTransformer> {
     match list {
         Value::Null => Vec::new(),
         Value::Array(entries) => {
             let entries = entries.iter().enumerate();
-            entries.filter_map(|(index, entry)| read(entry, &spot.item(index), notes)).collect()
+            entries.filter_map(|(index, entry)| draft(entry, spot.item(index), notes)).collect()
         }
         other => {
             let message = format!("\"transformer\" must be a list, not {}", kind_of(other));
@@ -34,34 +38,50 @@ pub(crate) fn read_all(list: &Value, spot: &Spot, notes: &mut Notes) -> Vec<Tran
     }
 }
 
-fn read(entry: &Value, spot: &Spot, notes: &mut Notes) -> Option<Transformer> {
-    let members = object(entry, spot, notes)?;
-    unknown_keys(members, &["name", "parameter"], spot, notes);
-    let name = text(members, "name", spot, notes)?;
-    if !NAMES.contains(&name) {
-        notes.faults.push(unknown(name, &spot.key("name")));
+/// An entry of DataX's list: `name` and `parameter`.
+fn draft(entry: &Value, spot: Spot, notes: &mut Notes) -> Option<DraftTransformer> {
+    let members = object(entry, &spot, notes)?;
+    unknown_keys(members, &["name", "parameter"], &spot, notes);
+    let name = text(members, "name", &spot, notes)?.to_owned();
+    let type_spot = spot.key("name");
+    if !NAMES.contains(&name.as_str()) {
+        notes.faults.push(unknown(&name, &type_spot));
         return None;
     }
-    let Some(parameter) = members.get("parameter") else {
-        notes.faults.push(spot.fault("spec.required", "\"parameter\" is missing"));
+    let parameter = script::parameters(members, &spot, notes)?;
+    let category = Category::Map;
+    Some(DraftTransformer { type_name: name.clone(), name, category, type_spot, parameter, spot })
+}
+
+/// Checks a step; `None` where something was wrong, which was told.
+pub(crate) fn finish(draft: DraftTransformer, notes: &mut Notes) -> Option<Transformer> {
+    if !NAMES.contains(&draft.type_name.as_str()) {
+        notes.faults.push(unknown(&draft.type_name, &draft.type_spot));
         return None;
-    };
-    let spot_within = spot.key("parameter");
-    let parameter = object(parameter, &spot_within, notes)?;
-    unknown_keys(parameter, &["columnIndex", "paras"], &spot_within, notes);
-    let column = column(parameter.get("columnIndex"), &spot_within, notes);
-    let paras = paras(name, parameter.get("paras"), &spot_within, notes)?;
-    let spot_within = spot_within.key("paras");
+    }
+    let work = of_datax(&draft.type_name, &draft.parameter, notes)?;
+    let (name, category) = (draft.name, draft.category);
+    Some(Transformer { name, category, work, place: draft.spot.place() })
+}
+
+/// `columnIndex` and `paras`.
+fn of_datax(name: &str, parameter: &Properties, notes: &mut Notes) -> Option<Work> {
+    let (value, spot) = (parameter.to_value(), &parameter.spot);
+    let parameter = object(&value, spot, notes)?;
+    unknown_keys(parameter, &["columnIndex", "paras"], spot, notes);
+    let column = column(parameter.get("columnIndex"), spot, notes);
+    let paras = paras(name, parameter.get("paras"), spot, notes)?;
+    let spot = spot.key("paras");
     let action = match action(name, &paras) {
         Ok(action) => action,
         Err((index, message, hint)) => {
-            let fault = spot_within.item(index).fault("spec.transformer", message);
+            let fault = spot.item(index).fault("spec.transformer", message);
             notes.faults.push(fault.hint(hint));
             return None;
         }
     };
-    tell_of_null(&action, &spot_within.item(1), notes);
-    Some(Transformer { column: column?, action, place: spot.place() })
+    tell_of_null(&action, &spot.item(1), notes);
+    Some(Work::Column { column: column?, action })
 }
 
 fn unknown(name: &str, spot: &Spot) -> Fault {

@@ -1,6 +1,8 @@
 //! DataX's transformers, as a job holds them.
 
-use domain::job::{Action, Comparison, Condition, DigestAlgorithm, Job, PadSide, Transformer};
+use domain::job::{
+    Action, Category, Comparison, Condition, DigestAlgorithm, Job, PadSide, Transformer, Work,
+};
 use serde_json::{Value, json};
 
 #[allow(dead_code, reason = "the fixture serves other tests too")]
@@ -41,8 +43,9 @@ fn each_is_read_with_its_place() {
         (4, Action::Digest { algorithm: DigestAlgorithm::Sha1, upper_case: true }),
     ];
     let expected = expected.into_iter().enumerate().map(|(index, (column, action))| Transformer {
-        column,
-        action,
+        name: action.word().to_owned(),
+        category: Category::Map,
+        work: Work::Column { column, action },
         place: format!("/job/content/0/transformer/{index}"),
     });
     assert_eq!(job.transformers, expected.collect::<Vec<_>>());
@@ -53,5 +56,52 @@ fn each_is_read_with_its_place() {
 fn none_are_none() {
     for none in [json!(null), json!([])] {
         assert_eq!(job(none).0.transformers, []);
+    }
+}
+
+/// A document of script mode with steps between, by name and `columnIndex`, and these hops.
+fn script(steps: &[(&str, usize)], hops: &[(&str, &str)]) -> Value {
+    let reader = json!({"stepType": "stream", "category": "reader", "name": "In",
+        "parameter": {"sliceRecordCount": 1, "column": [{"value": "a", "type": "string"}]}});
+    let writer =
+        json!({"stepType": "stream", "category": "writer", "name": "Out", "parameter": {}});
+    let between = steps.iter().map(|(name, column)| {
+        json!({"stepType": "dx_substr", "category": "map", "name": name, "displayName": "cut",
+            "parameter": {"columnIndex": column, "paras": ["0", "1"]}})
+    });
+    let steps: Vec<_> = [reader].into_iter().chain(between).chain([writer]).collect();
+    let hops: Vec<_> = hops.iter().map(|(from, to)| json!({"from": from, "to": to})).collect();
+    json!({"type": "job", "version": "2.0", "steps": steps, "order": {"hops": hops}})
+}
+
+#[test]
+fn steps_of_script_mode_go_by_hops() {
+    let document = script(&[("T2", 2), ("T1", 1)], &[("T2", "Out"), ("In", "T1"), ("T1", "T2")]);
+    let read = fixture::read(&document.to_string(), &[]).expect("the document holds");
+    let order = read.job.transformers.iter().map(|step| (step.name.as_str(), step.place.as_str()));
+    assert_eq!(order.collect::<Vec<_>>(), [("T1", "/steps/2"), ("T2", "/steps/1")]);
+}
+
+#[test]
+fn hops_that_are_no_chain_are_told() {
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let table: [Row<'_>; 5] = [
+        (&[("In", "Out")], &["/steps/1", "/steps/2"]),
+        (&[("In", "T1"), ("T1", "T2")], &["/order/hops"]),
+        (&[("In", "T1"), ("T1", "T2"), ("T2", "T1")], &["/order/hops", "/order/hops/2/to"]),
+        (
+            &[("In", "T1"), ("In", "T2"), ("T1", "Out"), ("T2", "Out")],
+            &["/steps/2", "/order/hops/1/from", "/order/hops/3/to"],
+        ),
+        (&[], &["/order/hops"]),
+    ];
+    for (hops, places) in table {
+        let document = script(&[("T1", 0), ("T2", 0)], hops).to_string();
+        let refused = fixture::read(&document, &[]).expect_err("the steps are no chain");
+        let mut told: Vec<_> = refused.faults.iter().filter_map(|at| at.place.as_deref()).collect();
+        told.sort_unstable();
+        let mut places = places.to_vec();
+        places.sort_unstable();
+        assert_eq!(told, places, "{hops:?}");
     }
 }

@@ -3,12 +3,14 @@ use arrow_array::{
     Array, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
     ListArray, NullArray, StringArray, TimestampMillisecondArray, UInt64Array,
 };
-use domain::job::{Comparison, Condition, DigestAlgorithm, PadSide};
+use domain::job::{Category, Comparison, Condition, DigestAlgorithm, PadSide};
 
 use super::*;
 
 fn transformer(column: usize, action: Action) -> Transformer {
-    Transformer { column, action, place: format!("/job/content/0/transformer/{column}") }
+    let place = format!("/job/content/0/transformer/{column}");
+    let (name, category) = (action.word().to_owned(), Category::Map);
+    Transformer { name, category, work: job::Work::Column { column, action }, place }
 }
 
 fn dataset(columns: &[ArrayRef]) -> Dataset {
