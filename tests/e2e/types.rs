@@ -52,6 +52,8 @@ const VALUES: &str = r#"do $$ declare at name; value text; begin
   end loop; end $$"#;
 /// What a cast may mean for columns that are there.
 const CLASSES: [&str; 5] = ["same", "widened", "as text", "checked", "lossy"];
+/// From this one on a value may not come through.
+const CHECKED: usize = 3;
 /// Stands for the types of PostgreSQL that travel as the server's text.
 const OTHER: &str = "interval";
 
@@ -82,6 +84,30 @@ fn the_matrix_is_what_plugins_do() {
         shown == text,
         "`cargo xtask types` writes it anew; the first line that is new: {stale:?}"
     );
+}
+
+#[test]
+fn what_is_not_checked_comes_through() {
+    let matrix = Matrix::new();
+    let kinds = &matrix.kinds[&Source::Postgresql];
+    // A column's own length is held by the writer.
+    let whole = |kind: &str| !kind.starts_with("character") || !kind.contains('(');
+    for (target, kind) in kinds.iter().enumerate().filter(|(_, kind)| whole(kind)) {
+        for source in [Source::Postgresql, Source::Parquet] {
+            let pairs = matrix.pairs_with(source, target);
+            let sure = |pair: &Option<Pair>| {
+                pair.as_ref().and_then(class).is_some_and(|class| class < CHECKED)
+            };
+            let columns: Vec<_> = (0..pairs.len()).filter(|at| sure(&pairs[*at])).collect();
+            if columns.is_empty() {
+                continue;
+            }
+            let job = Document::new(matrix.reader(source, &columns), there(target, &columns));
+            matrix.env.write_json("job.json", job.json());
+            let output = matrix.env.airlock(&["run", "job.json", "-o", "json"]).run();
+            assert!(output.code == Some(0), "from {} into {kind}: {output}", source.title());
+        }
+    }
 }
 
 const SOURCES: [Source; 4] = [Source::Postgresql, Source::Text, Source::Parquet, Source::Stream];
@@ -344,22 +370,20 @@ impl Matrix {
         self.runs(reader, writer).then_some(cells)
     }
 
+    /// A source's columns on their way into columns of one type of PostgreSQL, by its number.
+    fn pairs_with(&self, source: Source, target: usize) -> Vec<Option<Pair>> {
+        self.each(source, |columns| self.plan(self.reader(source, columns), there(target, columns)))
+    }
+
     /// For each type of PostgreSQL, and then for each of the source's, what the cast means.
     fn there(&self, source: Source) -> Vec<Fates> {
         let targets = 0..self.kinds[&Source::Postgresql].len();
-        let classes = targets.map(|target| {
-            let pairs = self.each(source, |columns| {
-                let names: Vec<_> = columns.iter().map(|at| format!("t{at}")).collect();
-                let table = format!("there_{target}");
-                let parameter = json!({"datasource": "pg", "table": table, "column": names});
-                self.plan(self.reader(source, columns), ("postgresql", parameter))
-            });
-            pairs.into_iter().map(|pair| class(&pair?)).collect()
-        });
-        classes.collect()
+        let fates =
+            |pairs: Vec<Option<Pair>>| pairs.iter().map(|pair| class(pair.as_ref()?)).collect();
+        targets.map(|target| fates(self.pairs_with(source, target))).collect()
     }
 
-    /// The numbers of the types of PostgreSQL for which every cast means the same.
+    /// The types of PostgreSQL for which every cast means the same, in groups.
     fn alike(&self, there: &[Vec<Fates>]) -> Vec<Vec<String>> {
         let mut groups: Vec<(Vec<&Fates>, Vec<String>)> = Vec::new();
         for (target, kind) in self.kinds[&Source::Postgresql].iter().enumerate() {
@@ -401,6 +425,12 @@ fn alike_text(alike: &[Vec<String>]) -> String {
         text += &format!("* {} for {}\n", names[0], names[1..].join(", "));
     }
     text
+}
+
+/// Writes some columns of the table that has only columns of one type.
+fn there(target: usize, columns: &[usize]) -> (&'static str, Value) {
+    let names: Vec<_> = columns.iter().map(|at| format!("t{at}")).collect();
+    ("postgresql", json!({"datasource": "pg", "table": format!("there_{target}"), "column": names}))
 }
 
 fn code(text: &str) -> String {
