@@ -22,6 +22,10 @@ fn a_converted_document_plans_what_the_first_one_plans() {
             for key in ["grants", "clock", "warnings"] {
                 plan[key] = Value::Null;
             }
+            // The steps of a DataX document have no names.
+            for step in plan["datasets"][0]["steps"].as_array_mut().unwrap() {
+                step["name"] = Value::Null;
+            }
             plan
         };
         assert_eq!(plan("script.json"), plan("job.json"), "{name}");

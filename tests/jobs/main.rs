@@ -73,6 +73,8 @@ folders! {
     split_by_text
     statements_before_and_after
     statements_create_the_table
+    steps_filter_and_edit
+    steps_replace_and_extract
     stream_to_stream
     throttled
     upsert_ignores

@@ -77,18 +77,80 @@ impl Category {
 pub enum Work {
     /// A transformer of DataX: by the value of the column at this position, from 0 on.
     Column { column: usize, action: Action },
+    /// `filter`: keeps the records for which the condition, an expression, is true.
+    Filter { condition: String },
+    /// `edit-columns`.
+    Edit(Edits),
+    /// `string-replace`: rules, one after another.
+    Replace(Vec<Replacement>),
+    /// `json-extracting`: columns that come behind those that there are.
+    Extract(Vec<Extraction>),
     /// A plug-in's.
     Plugin(Step),
 }
 
 impl Work {
+    /// Whether there may be others behind the step than before it.
+    pub fn changes_columns(&self) -> bool {
+        matches!(self, Self::Edit(_) | Self::Extract(_) | Self::Plugin(_))
+    }
+
     /// The type in a document.
     pub fn word(&self) -> &str {
         match self {
             Self::Column { action, .. } => action.word(),
+            Self::Filter { .. } => "filter",
+            Self::Edit(_) => "edit-columns",
+            Self::Replace(_) => "string-replace",
+            Self::Extract(_) => "json-extracting",
             Self::Plugin(step) => &step.configuration.source_type,
         }
     }
+}
+
+/// What becomes of the columns of a record, in the order of the fields here. All columns go by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Edits {
+    /// Over the columns as they come to the step.
+    pub computed: Vec<Computed>,
+    /// Columns that are left out.
+    pub drop: Vec<String>,
+    /// Names before and after.
+    pub rename: Vec<(String, String)>,
+    /// The columns that stay, in this order; `None`: all of them.
+    pub select: Option<Vec<String>>,
+}
+
+/// A column with the values of an expression: a new one, or in the place of the one with its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Computed {
+    pub name: String,
+    pub expression: String,
+    /// What the values are cast to, as a type of SQL; `None`: the expression's own type.
+    pub data_type: Option<String>,
+}
+
+/// A rule for the texts of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replacement {
+    pub column: String,
+    /// A regular expression, each match of which is replaced.
+    pub pattern: String,
+    /// `$1` is the first group, `$$` a dollar.
+    pub by: String,
+}
+
+/// A column with what a path finds in the JSON texts of another one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extraction {
+    pub name: String,
+    pub from: String,
+    /// A path of RFC 9535.
+    pub path: String,
+    /// A type of SQL.
+    pub data_type: String,
+    /// Whether NULL stands for what is missing, NULL or of no use; else the record is dirty.
+    pub null_where_invalid: bool,
 }
 
 /// What a transformer of DataX does with a value. Lengths and starts count UTF-16 units, as Java does.

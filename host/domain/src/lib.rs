@@ -19,6 +19,7 @@ pub mod fault;
 pub mod grant;
 pub mod job;
 pub mod mark;
+pub mod nearest;
 pub mod port;
 pub mod run;
 pub mod verify;

@@ -20,6 +20,7 @@ use crate::unsettled::filtered;
 mod clock;
 mod column;
 mod datax;
+mod expressions;
 mod extremes;
 mod number;
 mod texts;
@@ -27,7 +28,8 @@ mod zones;
 
 pub(crate) use column::relabeled;
 pub(crate) use datax::{Kind, kind};
-pub(crate) use extremes::word as extreme_word;
+pub(crate) use expressions::Exact;
+pub(crate) use extremes::{rows as extreme_rows, word as extreme_word};
 
 /// Columns that a note names.
 const NAMES_MAX: usize = 10;

@@ -1,5 +1,6 @@
 //! What a run would do, and what a reader reads: without changing anything.
 
+use arrow_schema::SchemaRef;
 use domain::port::{Destination, Plan, Prepared, Reader, Source, Split, Step, Store, Writer};
 use domain::{Batch, Dataset, Result};
 
@@ -24,6 +25,8 @@ pub struct Preview {
     /// Whether `splits` are all.
     pub splits_complete: bool,
     pub prepared: Prepared,
+    /// For each dataset the fields behind each transformer.
+    pub between: Vec<Vec<SchemaRef>>,
     /// For each dataset its pairs of fields; the first of a pair is as the transformers leave it.
     pub columns: Vec<Vec<ColumnCast>>,
 }
@@ -41,7 +44,14 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let mut writer = self.destination.connect().await.map_err(within("writer"))?;
         let prepared = writer.preview(datasets).await.map_err(within("writer"))?;
         let columns = Mapping::unchecked(datasets, &prepared.datasets, &self.settings)?.columns();
-        Ok(Preview { plan, splits: splits.splits, splits_complete: splits.last, prepared, columns })
+        Ok(Preview {
+            plan,
+            splits: splits.splits,
+            splits_complete: splits.last,
+            prepared,
+            between: processing.schemas(),
+            columns,
+        })
     }
 }
 

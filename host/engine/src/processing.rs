@@ -1,50 +1,73 @@
-//! What happens to records between Reader and mapping: DataX's transformers, on columns.
+//! What happens to records between Reader and mapping, on columns: DataX's transformers and the host's
+//! own steps.
 //!
-//! A transformer sees values as DataX does, by its table of conversions. A record that one of them
+//! A transformer of DataX sees values as DataX does, by its table of conversions. A record that a step
 //! drops is filtered, and one whose value it cannot handle is dirty; neither meets the next.
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use domain::job::{self, Action, Transformer};
 use domain::port::DirtyStage;
-use domain::{Batch, Dataset, Fault, Result};
+use domain::{Batch, Dataset, Fault, Result, nearest};
+use expression::{Compiled, Expression};
 
+use self::edit::{Edit, Origin};
+use self::evaluated::evaluated;
+use self::extract::Extract;
 use self::filter::Filter;
+use self::replace::Replace;
 use self::texts::Change;
 use crate::dirty::Reason;
-use crate::mapping::{Kind, Values, kind};
+use crate::mapping::{Exact, Kind, Values, kind};
 use crate::settings::Settings;
 use crate::unsettled::filtered;
 
+mod edit;
+mod evaluated;
+mod extract;
 mod filter;
+mod replace;
 mod texts;
 
 /// The transformers of a job, made ready for each of its datasets.
 #[derive(Clone, Debug)]
 pub(crate) struct Processing {
-    values: Values,
+    rules: Rules,
     /// As the mapping gets them.
     datasets: Vec<Dataset>,
     /// The steps of each dataset, index for index.
     chains: Vec<Vec<Step>>,
 }
 
+/// How steps see values: DataX's by its table, others by exact casts.
+#[derive(Clone, Debug)]
+struct Rules {
+    datax: Values,
+    exact: Exact,
+}
+
 #[derive(Clone, Debug)]
 struct Step {
     /// The name in the document, for messages.
     name: String,
-    column: usize,
     work: Work,
+    /// For each column before the step its position in what was read; `None`: it was not read.
+    read: Vec<Option<u32>>,
     /// The fields behind the step.
     schema: SchemaRef,
 }
 
 #[derive(Clone, Debug)]
 enum Work {
-    Change(Change),
-    Drop(Filter),
+    Change { column: usize, change: Change },
+    Drop { column: usize, filter: Filter },
+    Keep(Compiled),
+    Edit(Edit),
+    Replace(Replace),
+    Extract(Extract),
 }
 
 /// A batch after all transformers, and what became of the rows that are no longer in it.
@@ -83,33 +106,28 @@ impl Misfit {
 impl Processing {
     /// # Errors
     /// `transform.column`: a dataset has no such column; `transform.type`: a transformer cannot see a
-    /// type; `transform.value`: a filter's value is not of its column's type; `mapping.time_zone`.
+    /// type; `transform.value`: a filter's value is not of its column's type; `mapping.time_zone`; what
+    /// an expression has.
     pub(crate) fn new(datasets: &[Dataset], settings: &Settings) -> Result<Self> {
-        let mut made = Self {
-            values: Values::new(settings)?,
-            datasets: Vec::with_capacity(datasets.len()),
-            chains: Vec::with_capacity(datasets.len()),
-        };
+        let rules = Rules { datax: Values::new(settings)?, exact: Exact::new(settings)? };
+        let (mut made, mut chains) = (Vec::new(), Vec::new());
         for dataset in datasets {
-            let mut schema = dataset.schema.clone();
-            let mut chain = Vec::with_capacity(settings.transformers.len());
-            for transformer in &settings.transformers {
-                let step = step(transformer, &schema).map_err(|fault| {
-                    let table = format!("table \"{}\"", dataset.title());
-                    fault.at(&transformer.place).within(&transformer.name).within(table)
-                })?;
-                schema = step.schema.clone();
-                chain.push(step);
-            }
-            made.datasets.push(Dataset { schema, ..dataset.clone() });
-            made.chains.push(chain);
+            let (dataset, chain) = chain(dataset, &settings.transformers, &rules)?;
+            made.push(dataset);
+            chains.push(chain);
         }
-        Ok(made)
+        Ok(Self { rules, datasets: made, chains })
     }
 
     /// The reader's datasets with the types behind the transformers.
     pub(crate) fn datasets(&self) -> &[Dataset] {
         &self.datasets
+    }
+
+    /// For each dataset the fields behind each step.
+    pub(crate) fn schemas(&self) -> Vec<Vec<SchemaRef>> {
+        let of = |chain: &Vec<Step>| chain.iter().map(|step| step.schema.clone()).collect();
+        self.chains.iter().map(of).collect()
     }
 
     pub(crate) fn apply(&self, batch: Batch) -> Result<Processed> {
@@ -122,10 +140,63 @@ impl Processing {
                 done.batch.rows = RecordBatch::new_empty(step.schema.clone());
                 continue;
             }
-            step.apply(&self.values, &mut done)?;
+            step.apply(&self.rules, &mut done)?;
         }
         Ok(done)
     }
+}
+
+/// A dataset as it is behind all steps, and the steps.
+fn chain(
+    dataset: &Dataset,
+    transformers: &[Transformer],
+    rules: &Rules,
+) -> Result<(Dataset, Vec<Step>)> {
+    let mut behind = dataset.clone();
+    let mut read: Vec<_> = (0..dataset.schema.fields().len() as u32).map(Some).collect();
+    let mut steps = Vec::with_capacity(transformers.len());
+    for transformer in transformers {
+        let (work, schema) = work(transformer, &behind.schema, rules).map_err(|fault| {
+            let table = format!("table \"{}\"", dataset.title());
+            let within = fault.place.as_deref().unwrap_or_default();
+            let place = format!("{}{within}", transformer.place);
+            fault.at(place).within(&transformer.name).within(table)
+        })?;
+        let next = read_behind(&work, &read, schema.fields().len());
+        behind.primary_key = key_behind(&work, &behind, &schema);
+        behind.schema = schema.clone();
+        steps.push(Step { name: transformer.name.clone(), work, read, schema });
+        read = next;
+    }
+    Ok((behind, steps))
+}
+
+/// Which columns behind a step were read where, as far as one was.
+fn read_behind(work: &Work, before: &[Option<u32>], count: usize) -> Vec<Option<u32>> {
+    match work {
+        Work::Edit(edit) => {
+            let origins = edit.origins.iter();
+            origins
+                .map(|origin| match origin {
+                    Origin::Column(index) => before[*index],
+                    Origin::Computed(_) => None,
+                })
+                .collect()
+        }
+        _ => (0..count).map(|index| before.get(index).copied().flatten()).collect(),
+    }
+}
+
+/// The names of the key's columns behind a step; none where one of them is gone.
+fn key_behind(work: &Work, before: &Dataset, schema: &SchemaRef) -> Vec<String> {
+    let Work::Edit(edit) = work else { return before.primary_key.clone() };
+    let name = |key: &String| {
+        let column = before.schema.index_of(key).ok()?;
+        let is_it = |origin: &Origin| matches!(origin, Origin::Column(index) if *index == column);
+        let at = edit.origins.iter().position(is_it)?;
+        Some(schema.field(at).name().clone())
+    };
+    before.primary_key.iter().map(name).collect::<Option<_>>().unwrap_or_default()
 }
 
 impl Processed {
@@ -141,19 +212,39 @@ impl Processed {
     }
 }
 
-fn step(transformer: &Transformer, schema: &SchemaRef) -> Result<Step> {
-    match &transformer.work {
-        job::Work::Column { column, action } => {
-            of_column(&transformer.name, *column, action, schema)
+/// What a step does, and the fields behind it.
+fn work(transformer: &Transformer, schema: &SchemaRef, rules: &Rules) -> Result<(Work, SchemaRef)> {
+    Ok(match &transformer.work {
+        job::Work::Column { column, action } => of_column(*column, action, schema)?,
+        job::Work::Filter { condition } => {
+            let condition = Expression::parse(condition)
+                .and_then(|parsed| parsed.compile_condition(schema, &rules.exact))
+                .map_err(|fault| fault.at("/parameter/condition"))?;
+            (Work::Keep(condition), schema.clone())
+        }
+        job::Work::Edit(edits) => {
+            let edit = Edit::new(edits, schema, &rules.exact)?;
+            let schema = edit.schema.clone();
+            (Work::Edit(edit), schema)
+        }
+        job::Work::Replace(replacements) => {
+            let replace = Replace::new(replacements, schema)?;
+            let schema = replace.schema.clone();
+            (Work::Replace(replace), schema)
+        }
+        job::Work::Extract(extractions) => {
+            let extract = Extract::new(extractions, schema, &rules.exact)?;
+            let schema = extract.schema.clone();
+            (Work::Extract(extract), schema)
         }
         job::Work::Plugin(_) => {
-            Err(Fault::internal("engine.transform", "a plug-in is no step of the host"))
+            return Err(Fault::internal("engine.transform", "a plug-in is no step of the host"));
         }
-    }
+    })
 }
 
 /// A transformer of DataX.
-fn of_column(name: &str, column: usize, action: &Action, schema: &SchemaRef) -> Result<Step> {
+fn of_column(column: usize, action: &Action, schema: &SchemaRef) -> Result<(Work, SchemaRef)> {
     let fields = schema.fields();
     let Some(field) = fields.get(column) else {
         let message =
@@ -165,63 +256,182 @@ fn of_column(name: &str, column: usize, action: &Action, schema: &SchemaRef) -> 
         let message = format!("column \"{}\" ({}) has no text", field.name(), field.data_type());
         return Err(Fault::user("transform.type", message).hint("read the column as a text"));
     };
-    let (work, schema) = match action {
-        Action::Drop(condition) => (Work::Drop(Filter::new(condition, kind)?), schema.clone()),
+    Ok(match action {
+        Action::Drop(condition) => {
+            (Work::Drop { column, filter: Filter::new(condition, kind)? }, schema.clone())
+        }
         action => {
             let nulls = field.is_nullable() && !texts::fills_nulls(action);
             let mut fields: Vec<_> = fields.iter().cloned().collect();
             // What described the old values does not describe the new ones.
             fields[column] = Arc::new(Field::new(field.name(), DataType::Utf8, nulls));
             let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
-            (Work::Change(Change::new(action)?), Arc::new(schema))
+            (Work::Change { column, change: Change::new(action)? }, Arc::new(schema))
         }
+    })
+}
+
+/// The position of a column of texts.
+fn text_column(name: &str, schema: &SchemaRef) -> Result<usize> {
+    let Ok(column) = schema.index_of(name) else {
+        return Err(unknown_column(name, schema.fields().iter().map(|it| it.name().as_str())));
     };
-    Ok(Step { name: name.to_owned(), column, work, schema })
+    match schema.field(column).data_type() {
+        DataType::Utf8 => Ok(column),
+        other => {
+            let message = format!("column \"{name}\" ({other}) holds no texts");
+            let hint = "make it a text before, by a step \"edit-columns\" with CAST(x AS text)";
+            Err(Fault::user("transform.type", message).hint(hint))
+        }
+    }
+}
+
+fn unknown_column<'n>(name: &str, names: impl Iterator<Item = &'n str> + Clone) -> Fault {
+    let fault = Fault::user("transform.column", format!("there is no column \"{name}\""));
+    let hint = nearest::hint(name, names.clone()).unwrap_or_else(|| {
+        let names: Vec<_> = names.take(NAMES_MAX).map(|name| format!("\"{name}\"")).collect();
+        format!("there are {}", names.join(", "))
+    });
+    fault.hint(hint)
+}
+
+/// Columns that a hint names.
+const NAMES_MAX: usize = 12;
+
+/// What a step makes of a batch.
+struct Outcome {
+    /// Rows that it drops.
+    drops: Vec<usize>,
+    /// Rows that it cannot handle, with the column before the step that is to blame, and the name of
+    /// the one that has no value.
+    misfits: Vec<(Option<usize>, String, Misfit)>,
+    columns: Vec<ArrayRef>,
+}
+
+impl Outcome {
+    fn blame(&mut self, column: Option<usize>, name: &str, misfits: Vec<Misfit>) {
+        let misfits = misfits.into_iter();
+        self.misfits.extend(misfits.map(|misfit| (column, name.to_owned(), misfit)));
+    }
+}
+
+/// The one column that an expression reads.
+fn only_column(compiled: &Compiled) -> Option<usize> {
+    match compiled.columns().as_slice() {
+        [column] => Some(*column),
+        _ => None,
+    }
 }
 
 impl Step {
-    fn apply(&self, values: &Values, done: &mut Processed) -> Result<()> {
-        let before = done.batch.rows.schema();
-        let (field, column) = (before.field(self.column), done.batch.rows.column(self.column));
-        let mut keep = vec![true; column.len()];
-        let (misfits, changed) = match &self.work {
-            Work::Change(change) => {
-                let (changed, misfits) = change.apply(field, column, values)?;
-                (misfits, Some(changed))
+    fn apply(&self, rules: &Rules, done: &mut Processed) -> Result<()> {
+        let mut outcome = self.work(&done.batch.rows, rules)?;
+        outcome.misfits.sort_by_key(|(_, _, misfit)| misfit.row);
+        let mut keep = vec![true; done.batch.len()];
+        for (column, name, misfit) in outcome.misfits {
+            // Of several misfits of a row the first counts.
+            if std::mem::replace(&mut keep[misfit.row], false) {
+                done.dirty.push((done.origins.of(misfit.row), self.reason(column, &name, misfit)));
             }
-            Work::Drop(filter) => {
-                let (drops, misfits) = filter.apply(field, column, values)?;
-                for row in drops {
-                    keep[row] = false;
-                    done.filtered += 1;
-                }
-                (misfits, None)
+        }
+        for row in outcome.drops {
+            if std::mem::replace(&mut keep[row], false) {
+                done.filtered += 1;
             }
-        };
-        for misfit in misfits {
-            keep[misfit.row] = false;
-            done.dirty.push((done.origins.of(misfit.row), self.reason(misfit, field)));
         }
-        if let Some(changed) = changed {
-            done.batch.rows = self.replaced(&done.batch.rows, changed)?;
-        }
+        done.batch.rows = self.assembled(outcome.columns, done.batch.len())?;
+        self.carry_absent(&mut done.batch);
         done.retain(&keep)
     }
 
-    fn reason(&self, misfit: Misfit, field: &Field) -> Reason {
-        Reason {
-            stage: DirtyStage::Transform,
-            column: Some(self.column as u32),
-            code: misfit.code.to_owned(),
-            message: format!("{} of column \"{}\": {}", self.name, field.name(), misfit.message),
+    fn work(&self, rows: &RecordBatch, rules: &Rules) -> Result<Outcome> {
+        let (before, columns) = (rows.schema(), rows.columns().to_vec());
+        let mut outcome = Outcome { drops: Vec::new(), misfits: Vec::new(), columns };
+        match &self.work {
+            Work::Change { column, change } => {
+                let (field, values) = (before.field(*column), rows.column(*column));
+                let (changed, misfits) = change.apply(field, values, &rules.datax)?;
+                outcome.columns[*column] = changed;
+                outcome.blame(Some(*column), field.name(), misfits);
+            }
+            Work::Drop { column, filter } => {
+                let (field, values) = (before.field(*column), rows.column(*column));
+                let (drops, misfits) = filter.apply(field, values, &rules.datax)?;
+                outcome.drops = drops;
+                outcome.blame(Some(*column), field.name(), misfits);
+            }
+            Work::Keep(condition) => {
+                let (truths, misfits) = evaluated(condition, rows, &rules.exact)?;
+                let truths = truths.as_boolean_opt();
+                let holds = |row: usize| truths.is_some_and(|it| it.is_valid(row) && it.value(row));
+                outcome.drops = (0..rows.num_rows()).filter(|row| !holds(*row)).collect();
+                outcome.blame(only_column(condition), "", misfits);
+            }
+            Work::Edit(edit) => self.edit(edit, rows, &mut outcome, &rules.exact)?,
+            Work::Replace(replace) => replace.apply(&mut outcome.columns),
+            Work::Extract(extract) => {
+                for (column, misfits, from) in extract.apply(rows, &rules.exact)? {
+                    let name = self.schema.field(outcome.columns.len()).name();
+                    outcome.columns.push(column);
+                    outcome.blame(Some(from), name, misfits);
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn edit(
+        &self,
+        edit: &Edit,
+        rows: &RecordBatch,
+        outcome: &mut Outcome,
+        exact: &Exact,
+    ) -> Result<()> {
+        outcome.columns.clear();
+        for (origin, field) in edit.origins.iter().zip(self.schema.fields()) {
+            let column = match origin {
+                Origin::Column(index) => rows.column(*index).clone(),
+                Origin::Computed(compiled) => {
+                    let (column, misfits) = evaluated(compiled, rows, exact)?;
+                    outcome.blame(only_column(compiled), field.name(), misfits);
+                    column
+                }
+            };
+            outcome.columns.push(column);
+        }
+        Ok(())
+    }
+
+    /// What the source did not send stays so where it goes.
+    fn carry_absent(&self, batch: &mut Batch) {
+        if let (Work::Edit(edit), false) = (&self.work, batch.absent.is_empty()) {
+            let before = std::mem::take(&mut batch.absent);
+            let of = |origin: &Origin| match origin {
+                Origin::Column(index) => before.get(*index).cloned().unwrap_or_default(),
+                Origin::Computed(_) => Vec::new(),
+            };
+            batch.absent = edit.origins.iter().map(of).collect();
+        }
+        if !batch.absent.is_empty() {
+            batch.absent.resize(batch.rows.num_columns(), Vec::new());
         }
     }
 
-    /// The rows with another column in the place of the step's.
-    fn replaced(&self, rows: &RecordBatch, column: ArrayRef) -> Result<RecordBatch> {
-        let mut columns = rows.columns().to_vec();
-        columns[self.column] = column;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    fn reason(&self, column: Option<usize>, name: &str, misfit: Misfit) -> Reason {
+        let message = match name {
+            "" => format!("{}: {}", self.name, misfit.message),
+            name => format!("{} of column \"{name}\": {}", self.name, misfit.message),
+        };
+        Reason {
+            stage: DirtyStage::Transform,
+            column: column.and_then(|column| self.read[column]),
+            code: misfit.code.to_owned(),
+            message,
+        }
+    }
+
+    fn assembled(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map_err(|error| Fault::internal("engine.transform", error.to_string()))
     }

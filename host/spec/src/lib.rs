@@ -22,7 +22,6 @@ mod document;
 mod draft;
 mod jdbc;
 mod json;
-mod nearest;
 pub mod parameter;
 mod pattern;
 mod places;
@@ -40,7 +39,8 @@ use domain::configuration::{Configuration, Side};
 use domain::description::{Description, SourceType};
 use domain::fault::Fault;
 use domain::grant::NamedPlace;
-use domain::job::{DocumentKind, Job};
+use domain::job::{DocumentKind, Job, Transformer};
+use domain::nearest;
 
 pub use blank::{blank_document, secret_keys};
 pub use convert::{Converted, convert};
@@ -201,9 +201,10 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
     let reader = draft.reader.and_then(|step| bench.finish(step, &mut notes));
     let transformers = draft.transformers.into_iter();
     let transformers = transformers.filter_map(|step| transformer::finish(step, &mut notes));
-    let transformers = transformers.collect();
+    let transformers: Vec<Transformer> = transformers.collect();
     let writer = draft.writer.and_then(|step| bench.finish(step, &mut notes));
-    if let (Some(reader), Some(writer)) = (&reader, &writer) {
+    let keeps_columns = !transformers.iter().any(|step| step.work.changes_columns());
+    if let (Some(reader), Some(writer), true) = (&reader, &writer, keeps_columns) {
         step::check_columns(reader, writer, &mut notes);
     }
     unused_parameters(input.parameters, &substituted, &mut notes);

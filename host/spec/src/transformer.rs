@@ -15,6 +15,8 @@ use crate::nearest;
 use crate::pattern;
 use crate::script;
 
+mod own;
+
 const NAMES: [&str; 5] = ["dx_substr", "dx_pad", "dx_replace", "dx_filter", "dx_digest"];
 /// Lengths beyond this would only fill memory.
 const LENGTH_MAX: usize = 1 << 20;
@@ -45,7 +47,7 @@ fn draft(entry: &Value, spot: Spot, notes: &mut Notes) -> Option<DraftTransforme
     let name = text(members, "name", &spot, notes)?.to_owned();
     let type_spot = spot.key("name");
     if !NAMES.contains(&name.as_str()) {
-        notes.faults.push(unknown(&name, &type_spot));
+        notes.faults.push(unknown(&name, NAMES.into_iter(), &type_spot));
         return None;
     }
     let parameter = script::parameters(members, &spot, notes)?;
@@ -55,11 +57,18 @@ fn draft(entry: &Value, spot: Spot, notes: &mut Notes) -> Option<DraftTransforme
 
 /// Checks a step; `None` where something was wrong, which was told.
 pub(crate) fn finish(draft: DraftTransformer, notes: &mut Notes) -> Option<Transformer> {
-    if !NAMES.contains(&draft.type_name.as_str()) {
-        notes.faults.push(unknown(&draft.type_name, &draft.type_spot));
-        return None;
-    }
-    let work = of_datax(&draft.type_name, &draft.parameter, notes)?;
+    let work = match draft.type_name.as_str() {
+        "filter" => own::filter(&draft.parameter, notes)?,
+        "edit-columns" => own::edit(&draft.parameter, notes)?,
+        "string-replace" => own::replace(&draft.parameter, notes)?,
+        "json-extracting" => own::extract(&draft.parameter, notes)?,
+        name if NAMES.contains(&name) => of_datax(name, &draft.parameter, notes)?,
+        name => {
+            let words = own::WORDS.into_iter().chain(NAMES);
+            notes.faults.push(unknown(name, words, &draft.type_spot));
+            return None;
+        }
+    };
     let (name, category) = (draft.name, draft.category);
     Some(Transformer { name, category, work, place: draft.spot.place() })
 }
@@ -84,15 +93,15 @@ fn of_datax(name: &str, parameter: &Properties, notes: &mut Notes) -> Option<Wor
     Some(Work::Column { column: column?, action })
 }
 
-fn unknown(name: &str, spot: &Spot) -> Fault {
+fn unknown(name: &str, words: impl Iterator<Item = &'static str> + Clone, spot: &Spot) -> Fault {
     if name == "dx_groovy" {
         let message = "\"dx_groovy\" is not supported: no code of a document is run";
         let hint = "say the same with the other transformers, or in the reader's query";
         return spot.fault("spec.transformer", message).hint(hint);
     }
     let fault = spot.fault("spec.transformer", format!("there is no transformer \"{name}\""));
-    let all = format!("there are \"{}\"", NAMES.join("\", \""));
-    fault.hint(nearest::hint(name, NAMES.into_iter()).unwrap_or(all))
+    let all = || format!("there are \"{}\"", words.clone().collect::<Vec<_>>().join("\", \""));
+    fault.hint(nearest::hint(name, words.clone()).unwrap_or_else(all))
 }
 
 fn column(value: Option<&Value>, spot: &Spot, notes: &mut Notes) -> Option<usize> {

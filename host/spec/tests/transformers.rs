@@ -1,7 +1,8 @@
 //! DataX's transformers, as a job holds them.
 
 use domain::job::{
-    Action, Category, Comparison, Condition, DigestAlgorithm, Job, PadSide, Transformer, Work,
+    Action, Category, Comparison, Computed, Condition, DigestAlgorithm, Edits, Extraction, Job,
+    PadSide, Replacement, Transformer, Work,
 };
 use serde_json::{Value, json};
 
@@ -103,5 +104,112 @@ fn hops_that_are_no_chain_are_told() {
         let mut places = places.to_vec();
         places.sort_unstable();
         assert_eq!(told, places, "{hops:?}");
+    }
+}
+
+/// A document with one step between.
+fn with_step(kind: &str, parameter: &Value) -> String {
+    let mut document = script(&[("T", 0)], &[("In", "T"), ("T", "Out")]);
+    document["steps"][1]["stepType"] = kind.into();
+    document["steps"][1]["parameter"] = parameter.clone();
+    document.to_string()
+}
+
+#[test]
+fn own_steps_are_read() {
+    let table = [
+        ("filter", json!({"condition": "a > 1"}), Work::Filter { condition: "a > 1".into() }),
+        (
+            "edit-columns",
+            json!({"column": [{"name": "n", "expression": "a || b", "type": "string"}],
+                "rename": {"a": "b"}, "select": ["b"]}),
+            Work::Edit(Edits {
+                computed: vec![Computed {
+                    name: "n".into(),
+                    expression: "a || b".into(),
+                    data_type: Some("string".into()),
+                }],
+                drop: vec![],
+                rename: vec![("a".into(), "b".into())],
+                select: Some(vec!["b".into()]),
+            }),
+        ),
+        (
+            "string-replace",
+            json!({"rules": [{"field": "a", "find": "a.b", "replace": "$1"},
+                {"field": "a", "find": "a.b", "replace": "$1", "regex": true, "caseSensitive": "true"}]}),
+            Work::Replace(vec![
+                Replacement { column: "a".into(), pattern: r"(?i)a\.b".into(), by: "$$1".into() },
+                Replacement { column: "a".into(), pattern: "a.b".into(), by: "$1".into() },
+            ]),
+        ),
+        (
+            "json-extracting",
+            json!({"column": [{"name": "n", "fromColumn": "a", "jsonPath": "$.a", "type": "long",
+                "nullOrInvalidDataAction": "null"}]}),
+            Work::Extract(vec![Extraction {
+                name: "n".into(),
+                from: "a".into(),
+                path: "$.a".into(),
+                data_type: "long".into(),
+                null_where_invalid: true,
+            }]),
+        ),
+    ];
+    for (kind, parameter, expected) in table {
+        let read = fixture::read(&with_step(kind, &parameter), &[]).expect("the document holds");
+        let step = &read.job.transformers[0];
+        assert_eq!((&step.work, step.work.word()), (&expected, kind));
+    }
+}
+
+#[test]
+fn faults_of_own_steps_have_their_places() {
+    let table: [(&str, Value, &[&str]); 9] = [
+        ("filter", json!({}), &["spec.required "]),
+        ("filter", json!({"condition": "a >"}), &["expression.syntax /condition"]),
+        (
+            "filter",
+            json!({"condition": "lowr(a) = 'x'"}),
+            &["expression.unknown_function /condition"],
+        ),
+        ("edit-columns", json!({}), &["spec.required "]),
+        (
+            "edit-columns",
+            json!({"column": [{"name": "n", "expression": "1 +"}, {"expression": "1", "type": "nix"}],
+                "drop": ["a", 1], "rename": {"a/b": 2}}),
+            &[
+                "expression.syntax /column/0/expression",
+                "spec.required /column/1",
+                "expression.type /column/1/type",
+                "spec.type /drop/1",
+                "spec.type /rename/a~1b",
+            ],
+        ),
+        ("string-replace", json!({"rules": []}), &["spec.value /rules"]),
+        (
+            "string-replace",
+            json!({"rules": [{"field": "a", "find": "(", "replace": "", "regex": true}]}),
+            &["spec.value /rules/0/find"],
+        ),
+        ("json-extracting", json!({"columns": []}), &["spec.required "]),
+        (
+            "json-extracting",
+            json!({"column": [{"name": "n", "fromColumn": "a", "jsonPath": "a", "type": "x",
+                "nullOrInvalidDataAction": "SKIP"}]}),
+            &[
+                "expression.value /column/0/jsonPath",
+                "expression.type /column/0/type",
+                "spec.value /column/0/nullOrInvalidDataAction",
+            ],
+        ),
+    ];
+    for (kind, parameter, expected) in table {
+        let refused = fixture::read(&with_step(kind, &parameter), &[]).expect_err("it is wrong");
+        let told = refused.faults.iter().map(|fault| {
+            let place = fault.place.as_deref().unwrap_or_default();
+            format!("{} {}", fault.code, place.replace("/steps/1/parameter", ""))
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{kind} {parameter}");
     }
 }

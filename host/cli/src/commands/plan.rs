@@ -29,6 +29,7 @@ pub(crate) async fn plan(
     let preview = engine.preview(&document.identity).await.map_err(failed)?;
     let plan = Plan {
         preview: &preview,
+        transformers: &job.read.job.transformers,
         grants: &job.grants(),
         clock: &clock_text(&said.given.clock, &host.zone()),
         warnings: job.read.warnings.iter().map(render::fault::json).collect(),

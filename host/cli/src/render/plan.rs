@@ -1,7 +1,11 @@
 //! What a run would do.
 
+use std::sync::Arc;
+
+use arrow_schema::{Field, SchemaRef};
 use domain::dataset::Dataset;
 use domain::grant::Grant;
+use domain::job::Transformer;
 use domain::port::Split;
 use engine::Preview;
 use engine::mapping::{Cast, ColumnCast};
@@ -16,6 +20,7 @@ const SHOWN_SPLITS: usize = 10;
 /// A preview and what surrounds it.
 pub(crate) struct Plan<'a> {
     pub(crate) preview: &'a Preview,
+    pub(crate) transformers: &'a [Transformer],
     pub(crate) grants: &'a [(&'static str, Grant)],
     pub(crate) clock: &'a str,
     pub(crate) warnings: Vec<Value>,
@@ -27,6 +32,7 @@ pub(crate) fn text(plan: &Plan<'_>) -> String {
     for (index, from) in preview.plan.datasets.iter().enumerate() {
         let columns = preview.columns.get(index).map(Vec::as_slice).unwrap_or_default();
         text += &mapping_text(from, preview.prepared.datasets.get(index), columns);
+        text += &steps_text(plan, index);
     }
     text += &splits_text(preview);
     text += &format!("commit: {}\n", preview.prepared.commit_mode.word());
@@ -58,6 +64,36 @@ fn mapping_text(from: &Dataset, to: Option<&Dataset>, columns: &[ColumnCast]) ->
         text += &format!("  {key}: {value}\n");
     }
     text
+}
+
+/// The steps between, each with the columns behind it.
+fn steps_text(plan: &Plan<'_>, dataset: usize) -> String {
+    let rows: Vec<_> = steps(plan, dataset)
+        .map(|(step, schema)| {
+            let column =
+                |field: &Arc<Field>| format!("{} {}", field.name(), dataset::type_text(field));
+            let columns: Vec<_> = schema.fields().iter().map(column).collect();
+            [step.name.clone(), step.work.word().to_owned(), columns.join(", ")]
+        })
+        .collect();
+    if rows.is_empty() { String::new() } else { table::text(["step", "type", "columns"], &rows) }
+}
+
+fn steps<'p>(
+    plan: &Plan<'p>,
+    dataset: usize,
+) -> impl Iterator<Item = (&'p Transformer, &'p SchemaRef)> {
+    let schemas = plan.preview.between.get(dataset).map(Vec::as_slice).unwrap_or_default();
+    plan.transformers.iter().zip(schemas)
+}
+
+fn steps_json(plan: &Plan<'_>, dataset: usize) -> Value {
+    let steps = steps(plan, dataset).map(|(step, schema)| {
+        let columns = schema.fields().iter().map(|field| dataset::field_json(field));
+        let columns: Vec<_> = columns.collect();
+        json!({"name": step.name, "type": step.work.word(), "columns": columns})
+    });
+    steps.collect()
 }
 
 /// Marks what must be looked at, also without colour.
@@ -101,6 +137,7 @@ pub(crate) fn json(plan: &Plan<'_>) -> Value {
         let columns = preview.columns.get(index).map(Vec::as_slice).unwrap_or_default();
         json!({
             "from": dataset::json(from),
+            "steps": steps_json(plan, index),
             "to": preview.prepared.datasets.get(index).map(dataset::json),
             "columns": columns.iter().map(pair_json).collect::<Vec<_>>(),
         })

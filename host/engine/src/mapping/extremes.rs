@@ -235,6 +235,11 @@ pub(super) fn day_end(unit: TimeUnit) -> i64 {
     86_400 * per_second(unit)
 }
 
+/// The rows of a column that hold extremes of its field.
+pub(crate) fn rows(field: &Field, column: &ArrayRef) -> Vec<usize> {
+    find(field, column).into_iter().map(|(row, _)| row).collect()
+}
+
 /// The word for the extreme that a row of a column holds, if it holds one.
 pub(crate) fn word(field: &Field, column: &ArrayRef, row: usize) -> Option<&'static str> {
     let found = find(field, &column.slice(row, 1));

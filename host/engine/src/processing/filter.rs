@@ -116,7 +116,7 @@ impl Filter {
     }
 }
 
-fn compiled(pattern: &str) -> Result<Regex> {
+pub(super) fn compiled(pattern: &str) -> Result<Regex> {
     Regex::new(pattern).map_err(|_| {
         Fault::user("transform.pattern", "the value is no regular expression that can be used here")
     })

@@ -7,6 +7,8 @@ use domain::job::{Category, Comparison, Condition, DigestAlgorithm, PadSide};
 
 use super::*;
 
+mod own;
+
 fn transformer(column: usize, action: Action) -> Transformer {
     let place = format!("/job/content/0/transformer/{column}");
     let (name, category) = (action.word().to_owned(), Category::Map);

@@ -36,6 +36,7 @@ fn preview() -> Preview {
             commit_mode: CommitMode::Staged,
             wishes: Wishes::default(),
         },
+        between: vec![vec![]],
         columns: vec![vec![pair]],
     }
 }
@@ -43,7 +44,8 @@ fn preview() -> Preview {
 #[test]
 fn a_plan_marks_lossy_casts() {
     let preview = preview();
-    let plan = Plan { preview: &preview, grants: &[], clock: "now", warnings: vec![] };
+    let plan =
+        Plan { preview: &preview, transformers: &[], grants: &[], clock: "now", warnings: vec![] };
     let text = text(&plan);
     let (head, tail) = text.split_at(text.find("  split").unwrap());
     assert_eq!(

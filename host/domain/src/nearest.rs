@@ -6,17 +6,14 @@ const WORD_CHARS_MAX: usize = 64;
 const SUGGESTIONS_MAX: usize = 3;
 
 /// A hint that names the nearest candidates, where there is one near enough.
-pub(crate) fn hint<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn hint<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let near = nearest(word, candidates);
     let quoted: Vec<_> = near.iter().map(|candidate| format!("\"{candidate}\"")).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", quoted.join(" or ")))
 }
 
 /// A hint that one of the keys that stand here may mean the one that is missing.
-pub(crate) fn misspelled<'a>(
-    missing: &str,
-    keys: impl Iterator<Item = &'a String>,
-) -> Option<String> {
+pub fn misspelled<'a>(missing: &str, keys: impl Iterator<Item = &'a String>) -> Option<String> {
     let near = nearest(missing, keys.map(String::as_str));
     near.first().map(|key| format!("did you mean \"{missing}\" where \"{key}\" stands?"))
 }
