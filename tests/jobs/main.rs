@@ -74,6 +74,7 @@ folders! {
     statements_before_and_after
     statements_create_the_table
     steps_filter_and_edit
+    steps_mask
     steps_replace_and_extract
     stream_to_stream
     throttled

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Secret};
 
 /// Which family a document belongs to; it decides defaults (limits of dirty records, casts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub enum Work {
     Replace(Vec<Replacement>),
     /// `json-extracting`: columns that come behind those that there are.
     Extract(Vec<Extraction>),
+    /// `data-masking`: at most one mask a column.
+    Mask(Vec<Masking>),
     /// A plug-in's.
     Plugin(Step),
 }
@@ -103,6 +105,7 @@ impl Work {
             Self::Edit(_) => "edit-columns",
             Self::Replace(_) => "string-replace",
             Self::Extract(_) => "json-extracting",
+            Self::Mask(_) => "data-masking",
             Self::Plugin(step) => &step.configuration.source_type,
         }
     }
@@ -151,6 +154,53 @@ pub struct Extraction {
     pub data_type: String,
     /// Whether NULL stands for what is missing, NULL or of no use; else the record is dirty.
     pub null_where_invalid: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Masking {
+    pub column: String,
+    pub method: Mask,
+}
+
+/// What stands in the place of a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mask {
+    /// HMAC-SHA256 of the text, in hexadecimal digits.
+    Hash {
+        key: Secret,
+    },
+    /// `with` for each character but the first and the last ones.
+    Cover {
+        first: usize,
+        last: usize,
+        with: char,
+    },
+    Null,
+    /// The same for all records.
+    Fixed(String),
+    /// Other characters of the alphabet in the places of its characters, by FF1 (NIST SP 800-38G).
+    FormatPreserving {
+        key: Secret,
+        alphabet: Alphabet,
+    },
+}
+
+/// The characters that a format-preserving mask replaces; others stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alphabet {
+    Digits,
+    /// Digits and the letters from A to Z and a to z.
+    Alphanumeric,
+}
+
+impl Alphabet {
+    pub fn characters(self) -> &'static str {
+        const ALL: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        match self {
+            Self::Digits => &ALL[..10],
+            Self::Alphanumeric => ALL,
+        }
+    }
 }
 
 /// What a transformer of DataX does with a value. Lengths and starts count UTF-16 units, as Java does.

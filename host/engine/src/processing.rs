@@ -18,6 +18,7 @@ use self::edit::{Edit, Origin};
 use self::evaluated::evaluated;
 use self::extract::Extract;
 use self::filter::Filter;
+use self::mask::Masks;
 use self::replace::Replace;
 use self::texts::Change;
 use crate::dirty::Reason;
@@ -29,6 +30,7 @@ mod edit;
 mod evaluated;
 mod extract;
 mod filter;
+mod mask;
 mod replace;
 mod texts;
 
@@ -68,6 +70,7 @@ enum Work {
     Edit(Edit),
     Replace(Replace),
     Extract(Extract),
+    Mask(Masks),
 }
 
 /// A batch after all transformers, and what became of the rows that are no longer in it.
@@ -237,6 +240,11 @@ fn work(transformer: &Transformer, schema: &SchemaRef, rules: &Rules) -> Result<
             let schema = extract.schema.clone();
             (Work::Extract(extract), schema)
         }
+        job::Work::Mask(maskings) => {
+            let masks = Masks::new(maskings, schema)?;
+            let schema = masks.schema.clone();
+            (Work::Mask(masks), schema)
+        }
         job::Work::Plugin(_) => {
             return Err(Fault::internal("engine.transform", "a plug-in is no step of the host"));
         }
@@ -271,11 +279,15 @@ fn of_column(column: usize, action: &Action, schema: &SchemaRef) -> Result<(Work
     })
 }
 
+/// The position of a column.
+fn column(name: &str, schema: &SchemaRef) -> Result<usize> {
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    schema.index_of(name).map_err(|_| unknown_column(name, names))
+}
+
 /// The position of a column of texts.
 fn text_column(name: &str, schema: &SchemaRef) -> Result<usize> {
-    let Ok(column) = schema.index_of(name) else {
-        return Err(unknown_column(name, schema.fields().iter().map(|it| it.name().as_str())));
-    };
+    let column = column(name, schema)?;
     match schema.field(column).data_type() {
         DataType::Utf8 => Ok(column),
         other => {
@@ -369,6 +381,11 @@ impl Step {
             }
             Work::Edit(edit) => self.edit(edit, rows, &mut outcome, &rules.exact)?,
             Work::Replace(replace) => replace.apply(&mut outcome.columns),
+            Work::Mask(masks) => {
+                for (column, misfits) in masks.apply(&mut outcome.columns) {
+                    outcome.blame(Some(column), before.field(column).name(), misfits);
+                }
+            }
             Work::Extract(extract) => {
                 for (column, misfits, from) in extract.apply(rows, &rules.exact)? {
                     let name = self.schema.field(outcome.columns.len()).name();

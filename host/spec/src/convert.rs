@@ -20,7 +20,7 @@ use crate::schema::Schema;
 use crate::settings::{self, MB};
 use crate::step::{self, Workbench};
 use crate::substitute::Substituted;
-use crate::{Input, Refused, draft, parameter, transformer};
+use crate::{Input, Refused, Secrets, draft, parameter, transformer};
 
 /// Stands for the `$` of a variable while the document is turned, so that a text which only looks
 /// like one stays a text. No document means this character.
@@ -59,7 +59,8 @@ pub fn convert(input: &Input<'_>, apart: bool) -> Result<Converted, Refused> {
     let mut conversion = Conversion { bench, apart, sources: Map::new(), notes };
     let steps = [draft.reader, draft.writer].map(|step| conversion.step(step?));
     let transformers = draft.transformers.into_iter();
-    let transformers = transformers.map(|step| between(step, &mut conversion.notes)).collect();
+    let transformers =
+        transformers.map(|step| between(step, input.secrets, &mut conversion.notes)).collect();
     let [Some(reader), Some(writer)] = steps else { return Err(conversion.notes.refused()) };
     let Conversion { sources, mut notes, .. } = conversion;
     if !notes.faults.is_empty() {
@@ -189,7 +190,7 @@ fn error_limit(limit: &ErrorLimit) -> Value {
 }
 
 /// A transformer as a step, without a name. What variables stand in is judged when they have values.
-fn between(draft: DraftTransformer, notes: &mut Notes) -> Value {
+fn between(draft: DraftTransformer, secrets: &dyn Secrets, notes: &mut Notes) -> Value {
     let parameter = draft.parameter.to_value();
     let step = json!({
         "stepType": draft.type_name,
@@ -198,7 +199,7 @@ fn between(draft: DraftTransformer, notes: &mut Notes) -> Value {
         "parameter": parameter,
     });
     if !holds_variable(&parameter) {
-        transformer::finish(draft, notes);
+        transformer::finish(draft, secrets, notes);
     }
     step
 }

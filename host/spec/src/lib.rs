@@ -200,7 +200,8 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
     let settings = settings::read(draft.kind, &document, &mut notes);
     let reader = draft.reader.and_then(|step| bench.finish(step, &mut notes));
     let transformers = draft.transformers.into_iter();
-    let transformers = transformers.filter_map(|step| transformer::finish(step, &mut notes));
+    let transformers =
+        transformers.filter_map(|step| transformer::finish(step, input.secrets, &mut notes));
     let transformers: Vec<Transformer> = transformers.collect();
     let writer = draft.writer.and_then(|step| bench.finish(step, &mut notes));
     let keeps_columns = !transformers.iter().any(|step| step.work.changes_columns());

@@ -9,6 +9,8 @@ use domain::job::{
 };
 use serde_json::Value;
 
+use crate::Secrets;
+use crate::connection;
 use crate::document::{Notes, Spot, kind_of, object, text, unknown_keys};
 use crate::draft::{DraftTransformer, Properties};
 use crate::nearest;
@@ -56,12 +58,20 @@ fn draft(entry: &Value, spot: Spot, notes: &mut Notes) -> Option<DraftTransforme
 }
 
 /// Checks a step; `None` where something was wrong, which was told.
-pub(crate) fn finish(draft: DraftTransformer, notes: &mut Notes) -> Option<Transformer> {
+pub(crate) fn finish(
+    mut draft: DraftTransformer,
+    secrets: &dyn Secrets,
+    notes: &mut Notes,
+) -> Option<Transformer> {
     let work = match draft.type_name.as_str() {
         "filter" => own::filter(&draft.parameter, notes)?,
         "edit-columns" => own::edit(&draft.parameter, notes)?,
         "string-replace" => own::replace(&draft.parameter, notes)?,
         "json-extracting" => own::extract(&draft.parameter, notes)?,
+        "data-masking" => {
+            connection::resolve(&mut draft.parameter, secrets, notes);
+            own::mask(&draft.parameter, notes)?
+        }
         name if NAMES.contains(&name) => of_datax(name, &draft.parameter, notes)?,
         name => {
             let words = own::WORDS.into_iter().chain(NAMES);

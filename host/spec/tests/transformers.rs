@@ -165,7 +165,7 @@ fn own_steps_are_read() {
 
 #[test]
 fn faults_of_own_steps_have_their_places() {
-    let table: [(&str, Value, &[&str]); 9] = [
+    let table: [(&str, Value, &[&str]); 10] = [
         ("filter", json!({}), &["spec.required "]),
         ("filter", json!({"condition": "a >"}), &["expression.syntax /condition"]),
         (
@@ -192,6 +192,20 @@ fn faults_of_own_steps_have_their_places() {
             json!({"rules": [{"field": "a", "find": "(", "replace": "", "regex": true}]}),
             &["spec.value /rules/0/find"],
         ),
+        (
+            "data-masking",
+            json!({"column": [{"name": "a", "method": "hash", "secretKey": "short"},
+                {"name": "b", "method": "mask", "keepFirst": -1, "with": "**"},
+                {"name": "c", "method": "hide"}, {"name": "d", "method": "fixed"},
+                {"name": "e", "method": "hash", "secretKey": {"env": "NOT_THERE"}}]}),
+            &[
+                "spec.secret_missing /column/4/secretKey",
+                "spec.value /column/0/secretKey",
+                "spec.value /column/1/keepFirst",
+                "spec.value /column/2/method",
+                "spec.required /column/3",
+            ],
+        ),
         ("json-extracting", json!({"columns": []}), &["spec.required "]),
         (
             "json-extracting",
@@ -212,4 +226,16 @@ fn faults_of_own_steps_have_their_places() {
         });
         assert_eq!(told.collect::<Vec<_>>(), expected, "{kind} {parameter}");
     }
+}
+
+#[test]
+fn a_key_is_a_secret() {
+    let parameter = json!({"column": [{"name": "a", "method": "hash", "secretKey": "${K}"}]});
+    let document = with_step("data-masking", &parameter);
+    let read = fixture::read(&document, &["K=a key of some length"]).expect("the document holds");
+    assert_eq!(read.secret_parameters, ["K"]);
+    assert!(!format!("{:?}", read.job).contains("a key of some length"));
+    let literal = document.replace("${K}", "a key of some length");
+    let read = fixture::read(&literal, &[]).expect("the document holds");
+    assert!(!read.text_blanked.contains("a key of some length"));
 }

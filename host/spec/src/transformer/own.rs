@@ -1,7 +1,8 @@
 //! The parameters of the host's own steps, checked as far as the document alone tells.
 
+use domain::Secret;
 use domain::fault::Fault;
-use domain::job::{Computed, Edits, Extraction, Replacement, Work};
+use domain::job::{Alphabet, Computed, Edits, Extraction, Mask, Masking, Replacement, Work};
 use expression::json::Path;
 use expression::{Expression, type_of};
 use regex::Regex;
@@ -12,7 +13,8 @@ use crate::draft::Properties;
 use crate::nearest;
 
 /// The types of steps.
-pub(super) const WORDS: [&str; 4] = ["filter", "edit-columns", "string-replace", "json-extracting"];
+pub(super) const WORDS: [&str; 5] =
+    ["filter", "edit-columns", "string-replace", "json-extracting", "data-masking"];
 
 /// A fault of an expression, a path or a type, with its place.
 fn placed(fault: Fault, spot: &Spot) -> Fault {
@@ -65,6 +67,21 @@ pub(super) fn extract(parameter: &Properties, notes: &mut Notes) -> Option<Work>
     let before = notes.faults.len();
     let columns = required(members, "column", spot, notes, extraction);
     (notes.faults.len() == before).then_some(Work::Extract(columns))
+}
+
+pub(super) fn mask(parameter: &Properties, notes: &mut Notes) -> Option<Work> {
+    let (value, spot) = (parameter.to_value(), &parameter.spot);
+    let members = object(&value, spot, notes)?;
+    unknown_keys(members, &["column"], spot, notes);
+    let before = notes.faults.len();
+    let columns = required(members, "column", spot, notes, masking);
+    for (index, masking) in columns.iter().enumerate() {
+        if columns[..index].iter().any(|other| other.column == masking.column) {
+            let message = format!("two masks for the column \"{}\"", masking.column);
+            notes.faults.push(spot.key("column").fault("spec.value", message));
+        }
+    }
+    (notes.faults.len() == before).then_some(Work::Mask(columns))
 }
 
 /// The entries of a list that may be missing; those that are wrong are told and left out.
@@ -244,6 +261,111 @@ fn extraction(value: &Value, spot: &Spot, notes: &mut Notes) -> Option<Extractio
     };
     let path = path?.to_owned();
     Some(Extraction { name: name?, from: from?, path, data_type: data_type?, null_where_invalid })
+}
+
+/// The words for methods, each with its keys beside `name` and `method`.
+const METHODS: [(&str, &[&str]); 5] = [
+    ("hash", &["secretKey"]),
+    ("mask", &["keepFirst", "keepLast", "with"]),
+    ("null", &[]),
+    ("fixed", &["value"]),
+    ("format-preserving", &["secretKey", "alphabet"]),
+];
+
+fn masking(value: &Value, spot: &Spot, notes: &mut Notes) -> Option<Masking> {
+    let members = object(value, spot, notes)?;
+    let column = text(members, "name", spot, notes).map(str::to_owned);
+    let word = text(members, "method", spot, notes)?;
+    let Some((_, keys)) = METHODS.iter().find(|(name, _)| *name == word) else {
+        let words = METHODS.map(|(name, _)| name);
+        let all = || format!("there are \"{}\"", words.join("\", \""));
+        let hint = nearest::hint(word, words.into_iter()).unwrap_or_else(all);
+        let message = format!("there is no method \"{word}\"");
+        notes.faults.push(spot.key("method").fault("spec.value", message).hint(hint));
+        return None;
+    };
+    let known: Vec<_> = ["name", "method"].into_iter().chain(keys.iter().copied()).collect();
+    unknown_keys(members, &known, spot, notes);
+    let method = match word {
+        "hash" => Mask::Hash { key: key(members, spot, notes)? },
+        "mask" => Mask::Cover {
+            first: count(members, "keepFirst", spot, notes)?,
+            last: count(members, "keepLast", spot, notes)?,
+            with: cover(members, spot, notes)?,
+        },
+        "null" => Mask::Null,
+        "fixed" => match members.get("value") {
+            Some(Value::String(value)) => Mask::Fixed(value.clone()),
+            _ => {
+                notes.faults.push(spot.fault("spec.required", "\"value\" must be a text"));
+                return None;
+            }
+        },
+        _ => Mask::FormatPreserving {
+            key: key(members, spot, notes)?,
+            alphabet: alphabet(members, spot, notes)?,
+        },
+    };
+    Some(Masking { column: column?, method })
+}
+
+/// Shorter keys could be guessed.
+const KEY_MIN: usize = 16;
+
+fn key(members: &Map<String, Value>, spot: &Spot, notes: &mut Notes) -> Option<Secret> {
+    let place = Some(spot.key("secretKey").place());
+    if notes.faults.iter().any(|fault| fault.place == place) {
+        // A reference to nothing, which was told.
+        return None;
+    }
+    let key = text(members, "secretKey", spot, notes)?;
+    if key.len() < KEY_MIN {
+        let message = format!("the key has fewer than {KEY_MIN} bytes");
+        let fault = spot.key("secretKey").fault("spec.value", message);
+        notes.faults.push(fault.hint("make one, such as by \"openssl rand -hex 32\""));
+        return None;
+    }
+    Some(Secret::new(key))
+}
+
+fn count(members: &Map<String, Value>, key: &str, spot: &Spot, notes: &mut Notes) -> Option<usize> {
+    let count = match members.get(key) {
+        None => Some(0),
+        Some(Value::Number(number)) => number.as_u64().and_then(|it| usize::try_from(it).ok()),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(_) => None,
+    };
+    if count.is_none() {
+        let message = format!("\"{key}\" is no whole number from 0 on");
+        notes.faults.push(spot.key(key).fault("spec.value", message));
+    }
+    count
+}
+
+fn cover(members: &Map<String, Value>, spot: &Spot, notes: &mut Notes) -> Option<char> {
+    let mut with = match members.get("with") {
+        None => "*",
+        Some(value) => value.as_str().unwrap_or_default(),
+    }
+    .chars();
+    let (Some(with), None) = (with.next(), with.next()) else {
+        let fault = spot.key("with").fault("spec.value", "\"with\" must be one character");
+        notes.faults.push(fault);
+        return None;
+    };
+    Some(with)
+}
+
+fn alphabet(members: &Map<String, Value>, spot: &Spot, notes: &mut Notes) -> Option<Alphabet> {
+    match members.get("alphabet").map(Value::as_str) {
+        None | Some(Some("digits")) => Some(Alphabet::Digits),
+        Some(Some("alphanumeric")) => Some(Alphabet::Alphanumeric),
+        Some(_) => {
+            let fault = spot.key("alphabet").fault("spec.value", "there is no such alphabet");
+            notes.faults.push(fault.hint("write \"digits\" or \"alphanumeric\""));
+            None
+        }
+    }
 }
 
 #[cfg(test)]

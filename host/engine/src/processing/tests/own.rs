@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use domain::job::{Computed, Edits, Extraction, Replacement};
+use domain::Secret;
+use domain::job::{Alphabet, Computed, Edits, Extraction, Mask, Masking, Replacement};
 
 use super::*;
 
@@ -205,4 +206,65 @@ fn json_is_extracted_or_told() {
     let (a, b) = (done.batch.rows.column(1), done.batch.rows.column(2));
     assert_eq!((a.null_count(), b.null_count()), (4, 4));
     assert_eq!(a.data_type(), &DataType::Int32);
+}
+
+fn masked(method: Mask, values: &[Option<&str>]) -> Processed {
+    let masking = Masking { column: "c0".into(), method };
+    process(&[texts(values)], &[own(job::Work::Mask(vec![masking]))])
+}
+
+fn as_texts(done: &Processed) -> Vec<Option<String>> {
+    let column = done.batch.rows.column(0).as_string::<i32>();
+    column.iter().map(|text| text.map(str::to_owned)).collect()
+}
+
+#[test]
+fn values_are_masked() {
+    let cover = |first, last| Mask::Cover { first, last, with: '*' };
+    // RFC 4231, test case 2.
+    let hash = Mask::Hash { key: Secret::new("Jefe") };
+    let digest = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    for (method, value, expected) in [
+        (cover(3, 4), Some("13800138000"), Some("138****8000")),
+        (cover(0, 1), Some("日本語"), Some("**語")),
+        (cover(2, 2), Some("abcd"), Some("****")),
+        (cover(usize::MAX, 1), Some("ab"), Some("**")),
+        (cover(0, 0), Some(""), Some("")),
+        (cover(1, 1), None, None),
+        (hash.clone(), Some("what do ya want for nothing?"), Some(digest)),
+        (hash, None, None),
+        (Mask::Null, Some("a"), None),
+        (Mask::Fixed("x".into()), None, Some("x")),
+    ] {
+        let done = masked(method, &[value]);
+        assert_eq!(as_texts(&done), [expected.map(str::to_owned)], "{value:?}");
+    }
+}
+
+#[test]
+fn a_format_is_preserved() {
+    let by = |key: &str, alphabet| Mask::FormatPreserving { key: Secret::new(key), alphabet };
+    let values = ["4111-1111 1111 1111", "4111-1111 1111 1112", "+49 30 123456", "", "12345", "ab"];
+    let first = masked(by("a key of some length", Alphabet::Digits), &values.map(Some));
+    assert_eq!(dirty(&first), [(4, Some(0), "transform.mask"), (5, Some(0), "transform.mask")]);
+    let made: Vec<_> = as_texts(&first).into_iter().flatten().collect();
+    let shape = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "9");
+    for (value, made) in values.iter().zip(&made) {
+        assert_eq!(shape(value), shape(made));
+        assert!(value.is_empty() || value != made);
+    }
+    assert_ne!(made[0], made[1]);
+    let again = masked(by("a key of some length", Alphabet::Digits), &values.map(Some));
+    assert_eq!(as_texts(&first), as_texts(&again));
+    let other = masked(by("another key of a length", Alphabet::Digits), &values.map(Some));
+    assert_ne!(as_texts(&first), as_texts(&other));
+    let letters = masked(by("a key of some length", Alphabet::Alphanumeric), &[Some("Ada-99")]);
+    let text = as_texts(&letters).remove(0).unwrap();
+    assert!(text.len() == 6 && text.chars().nth(3) == Some('-') && text != "Ada-99", "{text}");
+    // FF1 can be undone with the key: no two values become one.
+    let all: Vec<_> = (0..2_000).map(|n| format!("{n:06}")).collect();
+    let all: Vec<_> = all.iter().map(|text| Some(text.as_str())).collect();
+    let made = masked(by("a key of some length", Alphabet::Digits), &all);
+    let distinct: std::collections::HashSet<_> = as_texts(&made).into_iter().collect();
+    assert_eq!(distinct.len(), all.len());
 }
