@@ -1,11 +1,11 @@
 //! The casts of expressions: as strict as those between two ends, but for what a user asks for by name.
 
 use arrow_array::{ArrayRef, BooleanArray};
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, TimeUnit};
 use domain::Result;
 use domain::job::Casts;
 
-use super::column::{Misfit, cast_fault, convert};
+use super::column::{Converted, Misfit, arrow_all, cast_fault, convert, relabeled};
 use super::zones::{self, Rules};
 use super::{Cast, judge_values};
 use crate::settings::Settings;
@@ -22,13 +22,37 @@ impl Exact {
     }
 }
 
+impl Exact {
+    /// Instants at which the clock of the job's time zone shows what a column says.
+    fn instants(
+        &self,
+        from: &Field,
+        unit: TimeUnit,
+        to: &DataType,
+        column: &ArrayRef,
+    ) -> Result<Converted> {
+        let clock = Field::new("", DataType::Timestamp(unit, None), true);
+        let clocks = convert(from, &clock, column, &self.0)?;
+        let zone = self.0.zone.clone().unwrap_or_else(|| "UTC".into());
+        let instants = arrow_all(&clocks.column, &DataType::Timestamp(unit, Some(zone)))?;
+        let mut done = Converted::from(&clocks.column, relabeled(&instants, to)?);
+        done.misfits.extend(clocks.misfits);
+        Ok(done)
+    }
+}
+
 impl expression::Casts for Exact {
     fn has(&self, from: &Field, to: &DataType) -> bool {
         let source = from.data_type();
         // Arrow would take a number for the days or units since 1970.
         let counts =
             (source.is_numeric() && to.is_temporal()) || (source.is_temporal() && to.is_numeric());
-        !counts && judge_values(from, &Field::new("", to.clone(), true)) != Cast::Impossible
+        // Of an instant only the clock of a place has a time: by way of a timestamp without a zone.
+        let has_no_clock = matches!(source, DataType::Timestamp(_, Some(_)))
+            && matches!(to, DataType::Time32(_) | DataType::Time64(_));
+        !counts
+            && !has_no_clock
+            && judge_values(from, &Field::new("", to.clone(), true)) != Cast::Impossible
     }
 
     fn cast(
@@ -37,7 +61,13 @@ impl expression::Casts for Exact {
         to: &DataType,
         column: &ArrayRef,
     ) -> Result<(ArrayRef, Vec<(usize, String)>)> {
-        let done = convert(from, &Field::new("", to.clone(), true), column, &self.0)?;
+        let done = match (from.data_type(), to) {
+            (
+                DataType::Date32 | DataType::Timestamp(_, None),
+                DataType::Timestamp(unit, Some(_)),
+            ) => self.instants(from, *unit, to, column)?,
+            _ => convert(from, &Field::new("", to.clone(), true), column, &self.0)?,
+        };
         if done.misfits.is_empty() {
             return Ok((done.column, Vec::new()));
         }

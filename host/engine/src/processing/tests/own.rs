@@ -268,3 +268,28 @@ fn a_format_is_preserved() {
     let distinct: std::collections::HashSet<_> = as_texts(&made).into_iter().collect();
     assert_eq!(distinct.len(), all.len());
 }
+
+/// The tests' job is in Asia/Shanghai, eight hours before UTC.
+#[test]
+fn clocks_are_those_of_the_job() {
+    let instants = TimestampMillisecondArray::from(vec![57_600_000]).with_timezone("UTC");
+    let columns: [ArrayRef; 2] = [Arc::new(instants), Arc::new(Date32Array::from(vec![1]))];
+    for (expression, expected) in [
+        ("CAST(c0 AS date) = c1", Some(true)),
+        ("CAST(c1 AS timestamptz) = c0", Some(true)),
+        ("CAST(CAST(c0 AS timestamp) AS timestamptz) = c0", Some(true)),
+        ("CAST('1970-01-02 00:00:00' AS timestamptz) = c0", Some(true)),
+        ("c0 = '1970-01-01 16:00:00Z'", Some(true)),
+        ("CAST(c0 AS text) = '1970-01-02T00:00:00+08:00'", Some(true)),
+        ("CAST(CAST(c0 AS timestamp) AS time) = '00:00:00'", Some(true)),
+        ("extract(hour FROM c0) = 0", Some(true)),
+        ("extract(epoch FROM c0) = 57600", Some(true)),
+        ("date_trunc('day', c0) = c1", Some(true)),
+        ("to_char(c0, 'YYYY-MM-DD HH24') = '1970-01-02 00'", Some(true)),
+        ("CAST(c0 AS time) = '00:00:00'", None),
+    ] {
+        let kept = processing(&columns, &[filter(expression)]);
+        let kept = kept.and_then(|made| made.apply(batch(&columns)));
+        assert_eq!(kept.ok().map(|done| done.batch.len() == 1), expected, "{expression}");
+    }
+}
