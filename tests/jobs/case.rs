@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use tests::mysql::{MysqlDatabase, MysqlServer};
 use tests::postgres::{Database, PgServer};
 use tests::{Env, Output, Stopped, referee, tree};
 
@@ -78,6 +79,7 @@ fn same(wanted: &str, got: &str, what: &str) {
 struct Place {
     env: Env,
     database: Option<Database>,
+    mysql: Option<MysqlDatabase>,
 }
 
 impl Place {
@@ -97,7 +99,13 @@ impl Place {
             database.setup(&setup);
             database
         });
-        Self { env, database }
+        let mysql = fs::read_to_string(env.path("setup_mysql.sql")).ok().map(|setup| {
+            let database = MysqlServer::shared().database();
+            database.admit(&mut env);
+            database.sql(&setup);
+            database
+        });
+        Self { env, database, mysql }
     }
 
     /// Runs all jobs by `run`, and tells what came out.
@@ -115,6 +123,10 @@ impl Place {
             let database = self.database.as_ref().expect("check.sql needs setup.sql");
             text += &format!("== check.sql\n{}", database.sql(&check));
         }
+        if let Ok(check) = fs::read_to_string(self.env.path("check_mysql.sql")) {
+            let database = self.mysql.as_ref().expect("check_mysql.sql needs setup_mysql.sql");
+            text += &format!("== check_mysql.sql\n{}", database.sql(&check));
+        }
         text
     }
 
@@ -124,6 +136,10 @@ impl Place {
             let port = PgServer::shared().port();
             arguments.extend(["-p".into(), format!("port={port}")]);
             arguments.extend(["-p".into(), format!("database={}", database.name)]);
+        }
+        if let Some(database) = &self.mysql {
+            arguments.extend(["-p".into(), format!("mysql_port={}", database.port())]);
+            arguments.extend(["-p".into(), format!("mysql_database={}", database.name)]);
         }
         arguments.extend(case.arguments.clone());
         arguments

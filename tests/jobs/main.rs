@@ -6,6 +6,8 @@
 //! * `make.json`, where files are made by DuckDB: name and query;
 //! * `setup.sql`, where a database is needed: the data source `pg`, its port as `${port}` and its name as
 //!   `${database}`; `check.sql` asks it at the end;
+//! * `setup_mysql.sql` and `check_mysql.sql`, the same for the data source `my`,
+//!   `${mysql_port}` and `${mysql_database}`;
 //! * `case.json`, where something is not as usual: see [`case::Case`];
 //! * `expected.txt`, what comes out. `UPDATE_EXPECTED=1` writes it anew.
 //!
@@ -37,12 +39,14 @@ folders! {
     csv_small_splits
     csv_to_csv_append
     csv_to_jsonl
+    csv_to_mysql
     csv_to_parquet_inferred
     csv_to_parquet_typed
     csv_to_postgresql
     csv_zstd_to_parquet_gzip
     datax_columns_as_text
     datax_files
+    datax_mysql
     datax_postgresql
     datax_transformers
     dirty_rows_by_strategy
@@ -50,6 +54,16 @@ folders! {
     dirty_rows_tolerated
     jsonl_to_csv
     jsonl_to_parquet
+    mysql_all_types
+    mysql_refuses_rows
+    mysql_replace
+    mysql_split_by_null_key
+    mysql_split_by_primary_key
+    mysql_split_by_text
+    mysql_to_csv
+    mysql_to_postgresql
+    mysql_update
+    mysql_zero_dates_to_null
     parquet_other_order
     parquet_to_csv
     parquet_to_parquet_types
@@ -60,6 +74,7 @@ folders! {
     postgresql_refuses_rows
     postgresql_to_csv
     postgresql_to_jsonl
+    postgresql_to_mysql
     postgresql_to_parquet
     postgresql_to_postgresql
     postgresql_uuid_from_text

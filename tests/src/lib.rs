@@ -18,6 +18,7 @@ pub mod airlock;
 pub mod document;
 pub mod env;
 pub mod lineitem;
+pub mod mysql;
 pub mod normal;
 pub mod postgres;
 pub mod referee;
@@ -27,6 +28,7 @@ pub mod tree;
 pub use airlock::{Airlock, Output, Running};
 pub use document::Document;
 pub use env::Env;
+pub use mysql::{MysqlDatabase, MysqlServer};
 pub use postgres::{Database, PgServer};
 pub use stops::Stopped;
 

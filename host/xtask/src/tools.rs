@@ -53,7 +53,12 @@ const FOR_BUILD: [Package; 5] = [
     },
 ];
 
-const FOR_TESTS: [Package; 2] = [
+const FOR_TESTS: [Package; 3] = [
+    Package {
+        name: "mariadb-server",
+        why: "private servers for the tests of the plug-in for MySQL",
+        sign: Sign::File(&["/usr/sbin/mariadbd"]),
+    },
     Package {
         name: "postgresql",
         why: "private servers for the tests of its plug-in",

@@ -1,0 +1,94 @@
+//! The MySQL plug-in: reads tables and queries of MariaDB and MySQL, writes tables.
+//!
+//! Rows are read by prepared statements, whose binary form keeps every value, and written by INSERTs of
+//! many rows. The connection is blocking and of this crate, as the host suspends a guest that waits.
+//! What it is not: a reader of the binary log, nor a runner of scripts.
+//!
+//! Begin with [`reader`] or [`writer`]. `splits` cuts tables into shares, `decode` and `encode` turn
+//! rows into Arrow and back, `target` and `marks` are what the writer knows about its table, `catalog`
+//! asks the server, `settings` is what users may write.
+
+mod catalog;
+mod client;
+mod decode;
+mod encode;
+mod error;
+mod inspect;
+mod login;
+mod marks;
+mod note;
+pub mod reader;
+mod settings;
+mod splits;
+mod sql;
+mod target;
+mod types;
+mod wire;
+pub mod writer;
+
+use sdk::{
+    CheckStep, Configuration, Dataset, Description, Endpoint, Entry, Plugin, Requirement, Result,
+    Role, SourceType,
+};
+
+/// The plug-in.
+pub struct Mysql;
+
+impl Plugin for Mysql {
+    type Reader = reader::MysqlReader;
+    type Writer = writer::MysqlWriter;
+
+    fn describe() -> Description {
+        let names = ["mariadb", "mysqlreader", "mysqlwriter"];
+        Description {
+            name: "mysql".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: "reads and writes tables of MariaDB and MySQL".to_owned(),
+            types: vec![SourceType {
+                name: "mysql".to_owned(),
+                aliases: names.map(str::to_owned).to_vec(),
+                title: "MySQL".to_owned(),
+                family: "database".to_owned(),
+                connection_schema: sdk::parameters::schema::<settings::Connection>(),
+                reader: Some(Role {
+                    parameter_schema: sdk::parameters::schema::<settings::ReaderParameter>(),
+                    features: Vec::new(),
+                }),
+                writer: Some(Role {
+                    parameter_schema: sdk::parameters::schema::<settings::WriterParameter>(),
+                    features: Vec::new(),
+                }),
+                places: Vec::new(),
+            }],
+            metadata: Vec::new(),
+        }
+    }
+
+    fn requirements(configuration: &Configuration) -> Result<Vec<Requirement>> {
+        let connection = settings::Connection::read(configuration)?;
+        let login = connection.login()?;
+        let (host, port) = (login.host.to_owned(), login.port);
+        Ok(vec![Requirement::Tcp(Endpoint { host, first_port: port, last_port: port })])
+    }
+
+    fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
+        inspect::check(configuration)
+    }
+
+    fn browse(
+        configuration: &Configuration,
+        path: &[String],
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Entry>> {
+        inspect::browse(configuration, path, after.unwrap_or_default(), limit)
+    }
+
+    fn discover(configuration: &Configuration, paths: &[Vec<String>]) -> Result<Vec<Dataset>> {
+        inspect::discover(configuration, paths)
+    }
+}
+
+// The entry points have names that only a component's linker takes.
+#[cfg(target_arch = "wasm32")]
+sdk::export!(Mysql);

@@ -1,0 +1,199 @@
+//! The table `_airlock_commit` beside the destination: how far each task of a run has come.
+//!
+//! A row is changed in the same transaction as the rows that it speaks of, guarded by the epoch, so
+//! that of two processes that work on one task only the newer can commit. Two rows of a run have
+//! numbers of their own: [`PREPARED`] and [`FINISHED`] say that its statements were run.
+
+use sdk::{Fault, Mark, Run};
+
+use crate::catalog::text;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::note;
+use crate::sql;
+
+const TABLE: &str = "_airlock_commit";
+/// The row of a run whose pre-statements were run.
+const PREPARED: i64 = -1;
+/// The row of a run that has ended: its post-statements were run, or it failed.
+const FINISHED: i64 = -2;
+/// How long a finished run is remembered, so that a late repetition of `finish` does nothing.
+const REMEMBERED: &str = "30 DAY";
+/// After so long without a change, a run that never finished is resumed by nobody.
+const ABANDONED: &str = "180 DAY";
+
+/// The mark table of a destination.
+#[derive(Clone, Debug)]
+pub(crate) struct Marks {
+    /// Its name in quotes, with its database.
+    table: String,
+}
+
+impl Marks {
+    fn new(database: &str) -> Self {
+        Self { table: format!("{}.{TABLE}", sql::ident(database)) }
+    }
+
+    /// The mark table in `database`, where it is there and may be used.
+    pub(crate) fn find(client: &mut Client, database: &str) -> Result<Option<Self>> {
+        let marks = Self::new(database);
+        match client
+            .query(&format!("SELECT run, task, epoch, mark, at FROM {} LIMIT 0", marks.table))
+        {
+            Ok(_) => Ok(Some(marks)),
+            Err(Error::Server(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The mark table in `database`, created where it is absent; `None` where the user may not.
+    pub(crate) fn ensure(client: &mut Client, database: &str) -> Result<Option<Self>> {
+        if let Some(marks) = Self::find(client, database)? {
+            return Ok(Some(marks));
+        }
+        let marks = Self::new(database);
+        let created = client.execute(&format!(
+            "CREATE TABLE IF NOT EXISTS {} (run varbinary(200), task bigint, epoch bigint unsigned NOT NULL, \
+             mark longblob, at datetime NOT NULL DEFAULT current_timestamp, PRIMARY KEY (run, task)) ENGINE = InnoDB",
+            marks.table
+        ));
+        match created {
+            Ok(_) => Ok(Some(marks)),
+            Err(Error::Server(error)) => {
+                note::debug(&format!(
+                    "the table {} was not created: {}",
+                    marks.table,
+                    error.text()
+                ));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether [`Self::ensure`] is likely to find or create the table.
+    pub(crate) fn possible(client: &mut Client, database: &str) -> Result<bool> {
+        if Self::find(client, database)?.is_some() {
+            return Ok(true);
+        }
+        let schema = sql::literal(database);
+        let rows = client.query(&format!(
+            "SELECT 1 FROM information_schema.user_privileges WHERE privilege_type = 'CREATE' \
+             UNION ALL SELECT 1 FROM information_schema.schema_privileges \
+             WHERE privilege_type = 'CREATE' AND {schema} LIKE table_schema"
+        ))?;
+        Ok(!rows.is_empty())
+    }
+
+    /// Whether the run's pre-statements were run.
+    ///
+    /// # Errors
+    /// `mysql.fenced` where the run has ended.
+    pub(crate) fn is_prepared(&self, client: &mut Client, run: &Run) -> Result<bool> {
+        if self.has(client, &run.id, FINISHED)? {
+            return Err(ended().into());
+        }
+        self.has(client, &run.id, PREPARED)
+    }
+
+    pub(crate) fn is_finished(&self, client: &mut Client, run: &Run) -> Result<bool> {
+        self.has(client, &run.id, FINISHED)
+    }
+
+    fn has(&self, client: &mut Client, run: &str, task: i64) -> Result<bool> {
+        let run = sql::literal(run);
+        let rows = client
+            .query(&format!("SELECT 1 FROM {} WHERE run = {run} AND task = {task}", self.table))?;
+        Ok(!rows.is_empty())
+    }
+
+    /// Notes that the run's pre-statements were run.
+    pub(crate) fn prepared(&self, client: &mut Client, run: &Run) -> Result<()> {
+        self.note(client, run, PREPARED)
+    }
+
+    /// Notes that the run has ended, and drops what is no more needed.
+    pub(crate) fn finished(&self, client: &mut Client, run: &Run) -> Result<()> {
+        self.note(client, run, FINISHED)?;
+        let id = sql::literal(&run.id);
+        let table = &self.table;
+        client.execute(&format!("DELETE FROM {table} WHERE run = {id} AND task <> {FINISHED}"))?;
+        client.execute(&format!(
+            "DELETE FROM {table} WHERE run <> {id} AND (at < now() - INTERVAL {ABANDONED} \
+             OR task = {FINISHED} AND at < now() - INTERVAL {REMEMBERED})"
+        ))?;
+        Ok(())
+    }
+
+    fn note(&self, client: &mut Client, run: &Run, task: i64) -> Result<()> {
+        let id = sql::literal(&run.id);
+        client
+            .execute(&format!(
+                "INSERT IGNORE INTO {} (run, task, epoch) VALUES ({id}, {task}, {})",
+                self.table, run.epoch
+            ))
+            .map(|_| ())
+    }
+
+    /// Takes a task over for `epoch`, and answers its newest mark.
+    ///
+    /// # Errors
+    /// `mysql.fenced` where a higher epoch has it, or the run has ended.
+    pub(crate) fn claim(
+        &self,
+        client: &mut Client,
+        run: &str,
+        task: u32,
+        epoch: u64,
+    ) -> Result<Option<Mark>> {
+        let (id, table) = (sql::literal(run), &self.table);
+        client.execute(&format!(
+            "INSERT IGNORE INTO {table} (run, task, epoch) VALUES ({id}, {task}, {epoch})"
+        ))?;
+        let claimed = client.execute(&format!(
+            "UPDATE {table} SET epoch = {epoch}, at = now() WHERE run = {id} AND task = {task} AND epoch <= {epoch}"
+        ))?;
+        // A run that ends takes its tasks' rows away behind its note, so whoever sees no note here, and has
+        // not the row when it commits, is fenced there.
+        if claimed.rows != 1 || self.has(client, run, FINISHED)? {
+            return Err(fenced().into());
+        }
+        let rows = client
+            .query(&format!("SELECT HEX(mark) FROM {table} WHERE run = {id} AND task = {task}"))?;
+        let mark = rows.first().filter(|row| row.first().is_some_and(Option::is_some));
+        Ok(mark.and_then(|row| sql::from_hex(text(row, 0))))
+    }
+
+    /// Sets a task's mark in the open transaction.
+    ///
+    /// # Errors
+    /// `mysql.fenced` where another epoch has the task, or the run has ended.
+    pub(crate) fn set(
+        &self,
+        client: &mut Client,
+        run: &str,
+        task: u32,
+        epoch: u64,
+        mark: &[u8],
+    ) -> Result<()> {
+        let run = sql::literal(run);
+        let mut bytes = Vec::new();
+        sql::hex(mark, &mut bytes);
+        let changed = client.execute(&format!(
+            "UPDATE {} SET mark = {}, at = now() WHERE run = {run} AND task = {task} AND epoch = {epoch}",
+            self.table,
+            String::from_utf8_lossy(&bytes)
+        ))?;
+        if changed.rows == 1 { Ok(()) } else { Err(fenced().into()) }
+    }
+}
+
+fn fenced() -> Fault {
+    Fault::external("mysql.fenced", "a newer attempt has taken this task over")
+        .hint("another process works on the same run; let it, or end it and resume")
+}
+
+fn ended() -> Fault {
+    Fault::external("mysql.fenced", "this run has ended at the destination")
+        .hint("another process has finished it; start a new run")
+}

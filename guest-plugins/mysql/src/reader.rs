@@ -1,0 +1,360 @@
+//! The reader: a table, in shares, or a query, each streamed by one prepared statement.
+//!
+//! Each share is one statement, and so of one moment; sessions of this server cannot share a snapshot,
+//! so rows that are written during a run may be seen by some shares and not by others. A share of a
+//! primary key of one column is read in its order, and a broken read goes on behind the last key.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_schema::{Schema, SchemaRef};
+use sdk::{
+    Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
+    Split, Splits, Step,
+};
+
+use crate::catalog::{self, Column, Table};
+use crate::client::{ANSWER_WAIT, Client, RowStep, STATEMENT_WAIT};
+use crate::decode::Decoder;
+use crate::error::lost;
+use crate::settings::{Connection, ReaderParameter, Selection};
+use crate::splits::{Key, Share, Shares};
+use crate::sql;
+use crate::types::{Definition, Kind, field};
+
+/// A batch at most: large blocks are slow to allocate in a guest.
+const BATCH_BYTES: u64 = 512 << 10;
+/// Undecodable records of one answer at most.
+const UNDECODABLE_MAX: usize = 1000;
+/// A query that is waited for so long is lost: sorting a large one takes hours.
+const SILENCE_MAX: Duration = Duration::from_secs(12 * 3600);
+const SPLIT_PLACE: &str = "/parameter/splitPk";
+
+/// A session with the source.
+pub struct MysqlReader {
+    connection: Connection,
+    parameter: ReaderParameter,
+    client: Rc<RefCell<Client>>,
+    /// Looked up once a session.
+    source: Option<Rc<Source>>,
+    /// The cursor that was opened last is in the middle of its rows.
+    streaming: Rc<RefCell<bool>>,
+}
+
+/// What is read.
+pub(crate) struct Source {
+    table: Option<Table>,
+    primary_key: Vec<String>,
+    key: Option<Key>,
+    filter: Option<String>,
+    /// Entries of the select list, or the user's query.
+    inner: String,
+    columns: Vec<Definition>,
+}
+
+impl Source {
+    pub(crate) fn look(
+        client: &mut Client,
+        parameter: &ReaderParameter,
+    ) -> crate::error::Result<Self> {
+        match parameter.selection()? {
+            Selection::Query(query) => {
+                let columns =
+                    client.describe(&query).map_err(|error| error.at("/parameter/querySql"))?;
+                if columns.is_empty() {
+                    let message = "the statement of \"querySql\" answers no rows";
+                    return Err(Fault::user("parameter.invalid", message)
+                        .at("/parameter/querySql")
+                        .into());
+                }
+                Ok(Self {
+                    table: None,
+                    primary_key: Vec::new(),
+                    key: None,
+                    filter: None,
+                    inner: query,
+                    columns: readable(columns, parameter.zero_is_null()),
+                })
+            }
+            Selection::Table { table, columns, filter, split_by } => {
+                let table = catalog::table(client, &table)?;
+                let all = catalog::columns(client, &table)?;
+                let (list, names) = select_list(&all, &columns);
+                let inner = list.join(", ");
+                let statement = format!("SELECT {inner} FROM {}", table.sql());
+                let mut columns =
+                    client.describe(&statement).map_err(|error| error.at("/parameter/column"))?;
+                for (column, name) in columns.iter_mut().zip(names) {
+                    column.name = name.unwrap_or_else(|| column.name.clone());
+                }
+                let primary = catalog::primary_key(client, &table)?;
+                let key = key(&all, &primary, &table, split_by.as_deref())?;
+                let columns = readable(columns, parameter.zero_is_null());
+                let read = |name: &String| columns.iter().any(|column| column.name == *name);
+                let primary_key = if primary.iter().all(read) { primary } else { Vec::new() };
+                Ok(Self { table: Some(table), primary_key, key, filter, inner, columns })
+            }
+        }
+    }
+
+    pub(crate) fn dataset(&self) -> Dataset {
+        let path = match &self.table {
+            Some(table) => vec![table.database.clone(), table.name.clone()],
+            None => vec!["query".to_owned()],
+        };
+        dataset(path, &self.columns, self.primary_key.clone())
+    }
+
+    /// Reads no row, but needs the rights that reading needs, and finds what is wrong with the user's
+    /// own condition, before anything is done to a destination.
+    pub(crate) fn try_read(&self, client: &mut Client) -> crate::error::Result<()> {
+        let Some(table) = &self.table else { return Ok(()) };
+        let statement = format!("SELECT {} FROM {}", self.inner, table.sql());
+        client
+            .query(&format!("{statement} LIMIT 0"))
+            .map_err(|error| error.at("/parameter/table"))?;
+        if let Some(filter) = &self.filter {
+            client
+                .query(&format!("{statement} WHERE ({filter}\n) LIMIT 0"))
+                .map_err(|error| error.at("/parameter/where"))?;
+        }
+        Ok(())
+    }
+
+    /// The statement that reads a share.
+    fn select(&self, share: &Share) -> Result<String> {
+        let Some(table) = &self.table else { return Ok(self.inner.clone()) };
+        let order = share.order();
+        let text = order.map_or_else(String::new, |key| format!(", {}", key.text()));
+        // The line break ends a comment that the condition may end with.
+        let filter = self.filter.as_ref().map(|filter| format!("({filter}\n)"));
+        let conditions: Vec<String> = filter.into_iter().chain(share.condition()?).collect();
+        let condition = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", conditions.join(" AND ")),
+        };
+        let order =
+            order.map_or_else(String::new, |key| format!(" ORDER BY {}", sql::ident(&key.column)));
+        Ok(format!("SELECT {}{text} FROM {}{condition}{order}", self.inner, table.sql()))
+    }
+}
+
+/// The dataset of a table or query.
+pub(crate) fn dataset(
+    path: Vec<String>,
+    columns: &[Definition],
+    primary_key: Vec<String>,
+) -> Dataset {
+    let fields: Vec<_> =
+        columns.iter().map(|column| field(&column.name, column.kind, column.nullable)).collect();
+    Dataset { path, schema: Arc::new(Schema::new(fields)), primary_key, metadata: Vec::new() }
+}
+
+/// The column that the table is split by: the one that the user names, or the first of the primary key.
+fn key(
+    all: &[Column],
+    primary: &[String],
+    table: &Table,
+    split_by: Option<&str>,
+) -> Result<Option<Key>> {
+    let column = match split_by {
+        Some(name) => {
+            let column = catalog::column(all, name, table, SPLIT_PLACE)?;
+            if !column.is_key() {
+                let message =
+                    format!("a table can't be split by a column of type {}", column.sql_type);
+                return Err(Fault::user("mysql.split_column", message)
+                    .hint("integers, decimals, dates and texts can be split by")
+                    .at(SPLIT_PLACE));
+            }
+            Some(column)
+        }
+        None => {
+            let first = primary.first().and_then(|name| all.iter().find(|c| c.name == *name));
+            first.filter(|column| column.is_key())
+        }
+    };
+    Ok(column.map(|column| Key::new(column, primary == [column.name.as_str()])))
+}
+
+/// Each entry of `column` in SQL, and the name of its field where the server has none that tells.
+fn select_list(all: &[Column], wanted: &[String]) -> (Vec<String>, Vec<Option<String>>) {
+    let mut list = Vec::new();
+    for entry in wanted {
+        if entry.trim() == "*" {
+            list.extend(all.iter().map(|column| (sql::ident(&column.name), None)));
+        } else if let Some(column) = catalog::find_column(all, entry) {
+            list.push((sql::ident(&column.name), None));
+        } else {
+            // The line break ends a comment that the expression may end with.
+            list.push((format!("{entry}\n"), Some(entry.trim().to_owned())));
+        }
+    }
+    list.into_iter().unzip()
+}
+
+/// Columns with names of their own: the second `a` becomes `a_2`. A date that may become NULL may be it.
+fn readable(mut columns: Vec<Definition>, zero_is_null: bool) -> Vec<Definition> {
+    for index in 0..columns.len() {
+        let taken = |name: &str| columns[..index].iter().any(|column| column.name == name);
+        let name = columns[index].name.clone();
+        let mut number = 2;
+        let mut free = name.clone();
+        while taken(&free) {
+            free = format!("{name}_{number}");
+            number += 1;
+        }
+        let column = &mut columns[index];
+        column.name = free;
+        let is_date = matches!(column.kind, Kind::Date | Kind::DateTime | Kind::Timestamp);
+        column.nullable |= zero_is_null && is_date;
+    }
+    columns
+}
+
+impl MysqlReader {
+    fn source(&mut self) -> Result<Rc<Source>> {
+        if let Some(source) = &self.source {
+            return Ok(source.clone());
+        }
+        let source = Rc::new(Source::look(&mut self.client.borrow_mut(), &self.parameter)?);
+        self.source = Some(source.clone());
+        Ok(source)
+    }
+
+    /// A cursor that was dropped in the middle left rows on the way: log in anew.
+    fn clean(&mut self) -> Result<()> {
+        if *self.streaming.borrow() {
+            let client = Client::connect(&self.connection, self.parameter.session())?;
+            self.client = Rc::new(RefCell::new(client));
+            self.streaming = Rc::default();
+        }
+        Ok(())
+    }
+}
+
+impl Reader for MysqlReader {
+    type Cursor = MysqlCursor;
+
+    fn connect(configuration: &Configuration) -> Result<Self> {
+        let connection = Connection::read(configuration)?;
+        let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
+        parameter.selection()?;
+        let client = Client::connect(&connection, parameter.session())?;
+        Ok(Self {
+            connection,
+            parameter,
+            client: Rc::new(RefCell::new(client)),
+            source: None,
+            streaming: Rc::default(),
+        })
+    }
+
+    fn plan(&mut self, parallelism: u32, _since: &[Position]) -> Result<Plan> {
+        self.client.borrow_mut().allow(STATEMENT_WAIT);
+        let wanted = parallelism.max(1).saturating_mul(self.parameter.split_factor());
+        let source = self.source()?;
+        source.try_read(&mut self.client.borrow_mut())?;
+        let start = Shares::new(source.table.as_ref(), source.key.clone(), wanted).encode();
+        Ok(Plan { datasets: vec![source.dataset()], bounded: true, start })
+    }
+
+    fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
+        self.client.borrow_mut().allow(ANSWER_WAIT);
+        self.clean()?;
+        let source = self.source()?;
+        Shares::decode(at)?.take(&mut self.client.borrow_mut(), source.table.as_ref(), limit)
+    }
+
+    fn open(
+        &mut self,
+        split: Split,
+        start: Option<Position>,
+        datasets: Vec<Dataset>,
+    ) -> Result<MysqlCursor> {
+        let mut share = Share::decode(&split.token)?;
+        if let Some(start) = start {
+            share = share.behind(String::from_utf8_lossy(&start).into_owned());
+        }
+        self.client.borrow_mut().allow(ANSWER_WAIT);
+        self.clean()?;
+        let source = self.source()?;
+        let planned = datasets.first().map(|dataset| dataset.schema.clone());
+        let now = source.dataset().schema;
+        if !planned.is_some_and(|planned| same_columns(&planned, &now)) {
+            let message = "the columns are not those of the plan any more";
+            return Err(Fault::external("mysql.table_changed", message)
+                .hint("the table was altered since the run began; start a new run"));
+        }
+        self.client.borrow_mut().stream(&source.select(&share)?, &source.inner)?;
+        *self.streaming.borrow_mut() = true;
+        let kinds = source.columns.iter().map(|column| column.kind).collect();
+        let has_key = share.order().is_some();
+        let zero_is_null = self.parameter.zero_is_null();
+        Ok(MysqlCursor {
+            client: self.client.clone(),
+            streaming: self.streaming.clone(),
+            decoder: Decoder::new(now, kinds, has_key, zero_is_null, split.label),
+            silent: Duration::ZERO,
+            ended: false,
+        })
+    }
+}
+
+fn same_columns(a: &SchemaRef, b: &SchemaRef) -> bool {
+    let columns = |schema: &SchemaRef| -> Vec<_> {
+        schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect()
+    };
+    columns(a) == columns(b)
+}
+
+/// Reads one share.
+pub struct MysqlCursor {
+    client: Rc<RefCell<Client>>,
+    streaming: Rc<RefCell<bool>>,
+    decoder: Decoder,
+    /// Waited for since the last row; the time between calls is the host's.
+    silent: Duration,
+    ended: bool,
+}
+
+impl Cursor for MysqlCursor {
+    fn next(&mut self, budget: Budget) -> Result<Step> {
+        let wait = Duration::from_millis(u64::from(budget.wait_ms)).min(ANSWER_WAIT);
+        let begun = Instant::now();
+        let deadline = begun + wait;
+        let rows_max = budget.rows.max(1) as usize;
+        let bytes_max = budget.bytes.clamp(1, BATCH_BYTES);
+        let client = self.client.clone();
+        let client = &mut client.borrow_mut();
+        client.allow(ANSWER_WAIT);
+        while !self.ended
+            && self.decoder.rows() < rows_max
+            && self.decoder.bytes() < bytes_max
+            && self.decoder.undecodable() < UNDECODABLE_MAX
+        {
+            match client.next_row(deadline)? {
+                RowStep::Row(range) => self.decoder.feed(client.bytes(range))?,
+                RowStep::Done => {
+                    self.ended = true;
+                    *self.streaming.borrow_mut() = false;
+                }
+                RowStep::Idle => break,
+            }
+        }
+        if self.decoder.rows() > 0 || self.decoder.undecodable() > 0 {
+            self.silent = Duration::ZERO;
+            let (batch, undecodable) = self.decoder.batch()?;
+            let batches = if batch.num_rows() > 0 { vec![Batch::inserts(batch)] } else { vec![] };
+            let position = self.decoder.last_key().map(|key| key.as_bytes().to_vec());
+            return Ok(Step::Rows(Rows { batches, undecodable, position, ..Rows::default() }));
+        }
+        self.silent += begun.elapsed();
+        if !self.ended && self.silent > SILENCE_MAX {
+            return Err(lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
+        }
+        Ok(if self.ended { Step::Ended(None) } else { Step::Idle })
+    }
+}

@@ -1,0 +1,165 @@
+//! What the writer knows about its table: columns, and the statements that reach it.
+
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+use sdk::{Dataset, Fault};
+
+use crate::catalog::{self, Column, Table};
+use crate::client::Client;
+use crate::error::Result;
+use crate::settings::{WriteMode, WriterParameter};
+use crate::sql;
+use crate::types::{self, field};
+
+/// The table with the columns that are written.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) table: Table,
+    pub(crate) columns: Vec<Column>,
+    primary_key: Vec<String>,
+}
+
+impl Target {
+    /// # Errors
+    /// `mysql.table_not_found`, `mysql.column_not_found`, `mysql.column_generated`.
+    pub(crate) fn look(client: &mut Client, parameter: &WriterParameter) -> Result<Self> {
+        let table = catalog::table(client, &parameter.table()?)?;
+        let all = catalog::columns(client, &table)?;
+        let mut columns: Vec<Column> = Vec::new();
+        for name in parameter.columns() {
+            if name.trim() == "*" {
+                columns.extend(all.iter().filter(|column| !column.generated).cloned());
+                continue;
+            }
+            let column = catalog::column(&all, &name, &table, "/parameter/column")?;
+            if column.generated {
+                let message = format!("the server computes the column \"{name}\"");
+                return Err(Fault::user("mysql.column_generated", message)
+                    .hint("leave it out of \"column\"")
+                    .at("/parameter/column")
+                    .into());
+            }
+            if columns.iter().any(|other| other.name == column.name) {
+                let message = format!("the column \"{name}\" is named twice");
+                return Err(Fault::user("parameter.invalid", message)
+                    .at("/parameter/column")
+                    .into());
+            }
+            columns.push(column.clone());
+        }
+        let primary_key = catalog::primary_key(client, &table)?;
+        Ok(Self { table, columns, primary_key })
+    }
+
+    /// # Errors
+    /// `mysql.column_count` where other fields come in than are written.
+    pub(crate) fn fits(&self, incoming: &Dataset) -> Result<(), Fault> {
+        let (fields, columns) = (incoming.schema.fields().len(), self.columns.len());
+        if fields == columns {
+            return Ok(());
+        }
+        let message = format!("{fields} fields come in, but {columns} columns are written");
+        Err(Fault::user("mysql.column_count", message)
+            .hint("name one column for each incoming field in \"column\"")
+            .at("/parameter/column"))
+    }
+
+    pub(crate) fn dataset(&self) -> Dataset {
+        let fields: Vec<_> = self
+            .columns
+            .iter()
+            .map(|column| field(&column.name, column.kind, column.nullable))
+            .collect();
+        let written = |name: &String| self.columns.iter().any(|column| column.name == *name);
+        let is_whole = self.primary_key.iter().all(written);
+        Dataset {
+            path: vec![self.table.database.clone(), self.table.name.clone()],
+            schema: Arc::new(Schema::new(fields)),
+            primary_key: if is_whole { self.primary_key.clone() } else { Vec::new() },
+            metadata: Vec::new(),
+        }
+    }
+
+    /// What stands before the rows of an INSERT, and what behind them.
+    ///
+    /// # Errors
+    /// `mysql.column_not_found` for a column to update that is not written.
+    pub(crate) fn insert(&self, parameter: &WriterParameter) -> Result<(String, String), Fault> {
+        let names: Vec<String> = self.columns.iter().map(|c| sql::ident(&c.name)).collect();
+        let mode = parameter.write_mode();
+        let word = if mode == WriteMode::Replace { "REPLACE" } else { "INSERT" };
+        let head = format!("{word} INTO {} ({}) VALUES ", self.table.sql(), names.join(", "));
+        if mode != WriteMode::Update {
+            return Ok((head, String::new()));
+        }
+        let named = parameter.update_columns();
+        let updated: Vec<String> = match named {
+            [] => names,
+            [all] if all.trim() == "*" => names,
+            named => named
+                .iter()
+                .map(|name| {
+                    let place = "/parameter/updateColumn";
+                    let column = catalog::column(&self.columns, name, &self.table, place)?;
+                    Ok(sql::ident(&column.name))
+                })
+                .collect::<Result<_, Fault>>()?,
+        };
+        let taken = |name: &String| match parameter.skips_null() {
+            true => format!("{name} = COALESCE(VALUES({name}), {name})"),
+            false => format!("{name} = VALUES({name})"),
+        };
+        let list: Vec<String> = updated.iter().map(taken).collect();
+        Ok((head, format!(" ON DUPLICATE KEY UPDATE {}", list.join(", "))))
+    }
+}
+
+/// The table that is to be created for `incoming`, and the statement for it.
+///
+/// # Errors
+/// `mysql.type_unmappable` for a field that no type of the server holds.
+pub(crate) fn create(
+    client: &mut Client,
+    parameter: &WriterParameter,
+    incoming: &Dataset,
+) -> Result<(Target, String)> {
+    let (database, name) = catalog::place(client, &parameter.table()?)?;
+    let table = Table { database, name, is_transactional: true, rows: 0 };
+    let names = parameter.columns();
+    let is_named = !names.iter().any(|name| name.trim() == "*");
+    let (mut columns, mut texts, mut key) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, field) in incoming.schema.fields().iter().enumerate() {
+        let written = names.get(index).filter(|_| is_named);
+        let column = written
+            .and_then(|name| sql::split_name(name)?.pop())
+            .unwrap_or_else(|| field.name().clone());
+        let is_key = incoming.primary_key.contains(field.name());
+        let sql_type = types::sql_type(field, is_key).ok_or_else(|| {
+            let (name, kind) = (field.name(), field.data_type());
+            let message = format!("no type of the server holds the field \"{name}\" ({kind})");
+            Fault::user("mysql.type_unmappable", message).hint("create the table yourself")
+        })?;
+        let null = if is_key { "NOT NULL" } else { "NULL" };
+        texts.push(format!("{} {sql_type} {null}", sql::ident(&column)));
+        if is_key {
+            key.push(column.clone());
+        }
+        // As the catalog will tell it.
+        let mut made = Column::new(&column, &sql_type, !is_key);
+        made.fraction = sql_type.contains("(6)").then_some(6);
+        columns.push(made);
+    }
+    let target = Target { table, columns, primary_key: key };
+    target.fits(incoming)?;
+    if !target.primary_key.is_empty() {
+        let names: Vec<String> = target.primary_key.iter().map(|name| sql::ident(name)).collect();
+        texts.push(format!("PRIMARY KEY ({})", names.join(", ")));
+    }
+    let statement = format!(
+        "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        target.table.sql(),
+        texts.join(", ")
+    );
+    Ok((target, statement))
+}

@@ -1,0 +1,483 @@
+//! The writer: INSERTs of many rows, in the transaction of their mark.
+//!
+//! Rows and mark are committed together; each batch stands behind a savepoint, so that a refused row
+//! costs its batch and no more. Nothing is cut in silence: sessions are strict, what the server would
+//! still change is found before it is sent, and its warnings are read. `prepare` and `finish` run the
+//! user's statements once a run, noted in the mark table; DDL commits by itself here, so a run that is
+//! killed among them may repeat them. Where the engine knows no transactions (MyISAM), rows are written
+//! one by one, and a redone task may write rows twice: the mode is then at-least-once.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use sdk::{
+    Answer, Batch, Closed, CommitMode, Configuration, Dataset, Fault, Mark, Outcome, Prepared,
+    Remark, Result, Run, Sink, Task, Wishes, Writer,
+};
+
+use crate::catalog::{self, text};
+use crate::client::{ANSWER_WAIT, Client, Done, STATEMENT_WAIT};
+use crate::encode::{self, Line, Style};
+use crate::error::{Error, ServerError};
+use crate::marks::Marks;
+use crate::note;
+use crate::settings::{Connection, WriteMode, WriterParameter};
+use crate::target::{self, Target};
+
+/// A batch that makes an INSERT worth its way.
+const BATCH_BYTES: u64 = 512 << 10;
+/// A statement at most, where the server takes as much: longer ones bring nothing.
+const STATEMENT_BYTES: usize = 1 << 20;
+/// A transaction of this size keeps the cost of commits small and a redone part short.
+const COMMIT_BYTES: u64 = 32 << 20;
+const COMMIT_WAIT: Duration = Duration::from_secs(5);
+/// Warnings that say that a value is not what was sent.
+const CHANGES: [u16; 7] = [1048, 1264, 1265, 1292, 1366, 1406, 1411];
+
+/// A session with the destination.
+pub struct MysqlWriter {
+    parameter: Rc<WriterParameter>,
+    client: Rc<RefCell<Client>>,
+    /// Looked up once a session: the table, and its marks.
+    place: Option<(Target, Option<Marks>)>,
+}
+
+impl MysqlWriter {
+    /// The table that is to be created, where it is absent and wanted, and the statement for it.
+    fn absent(
+        &self,
+        client: &mut Client,
+        incoming: &Dataset,
+    ) -> crate::error::Result<Option<(Target, String)>> {
+        if !self.parameter.creates_table()
+            || catalog::find_table(client, &self.parameter.table()?)?.is_some()
+        {
+            return Ok(None);
+        }
+        target::create(client, &self.parameter, incoming).map(Some)
+    }
+
+    /// The run's own statements.
+    fn statements(&self, client: &mut Client, list: &[String], place: &str) -> Result<()> {
+        let table = self.parameter.table()?;
+        for (index, statement) in list.iter().enumerate() {
+            let statement = statement.replace("@table", &table);
+            client.execute(&statement).map_err(|error| error.at(&format!("{place}/{index}")))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a fault of the destination may be gone when preSql was run.
+    fn may_be_made_by_pre_sql(&self, fault: &Fault) -> bool {
+        const MADE: [&str; 3] =
+            ["mysql.table_not_found", "mysql.column_not_found", "mysql.column_count"];
+        !self.parameter.pre_sql().is_empty() && MADE.contains(&fault.code.as_str())
+    }
+
+    fn database(&self, client: &mut Client) -> crate::error::Result<String> {
+        Ok(catalog::place(client, &self.parameter.table()?)?.0)
+    }
+
+    fn look(&self, client: &mut Client, incoming: &Dataset) -> crate::error::Result<Target> {
+        let target = Target::look(client, &self.parameter)?;
+        target.fits(incoming)?;
+        target.insert(&self.parameter)?;
+        Ok(target)
+    }
+}
+
+fn single(mut datasets: Vec<Dataset>) -> Result<Dataset> {
+    match datasets.len() {
+        1 => Ok(datasets.remove(0)),
+        count => Err(Fault::user(
+            "mysql.dataset_count",
+            format!("{count} datasets come in, but a step writes one table"),
+        )),
+    }
+}
+
+fn prepared(dataset: Dataset, transactional: bool) -> Prepared {
+    Prepared {
+        datasets: vec![dataset],
+        commit_mode: match transactional {
+            true => CommitMode::Transactional,
+            false => CommitMode::AtLeastOnce,
+        },
+        wishes: Wishes {
+            batch_rows: 0,
+            batch_bytes: BATCH_BYTES,
+            commit_bytes: COMMIT_BYTES,
+            commit_ms: COMMIT_WAIT.as_millis() as u32,
+            sort_by: Vec::new(),
+        },
+    }
+}
+
+/// Runs `work` in a transaction that is committed where it succeeds.
+fn whole<T>(client: &mut Client, work: impl FnOnce(&mut Client) -> Result<T>) -> Result<T> {
+    client.execute("START TRANSACTION")?;
+    match work(client) {
+        Ok(answer) => {
+            client.execute("COMMIT")?;
+            Ok(answer)
+        }
+        Err(fault) => {
+            // Where the connection is gone, the server rolls back by itself.
+            let _ = client.execute("ROLLBACK");
+            Err(fault)
+        }
+    }
+}
+
+impl Writer for MysqlWriter {
+    type Sink = MysqlSink;
+
+    fn connect(configuration: &Configuration) -> Result<Self> {
+        let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
+        parameter.table()?;
+        let client = Client::connect(&Connection::read(configuration)?, parameter.session())?;
+        let client = Rc::new(RefCell::new(client));
+        Ok(Self { parameter: Rc::new(parameter), client, place: None })
+    }
+
+    fn prepare(&mut self, run: &Run, datasets: Vec<Dataset>) -> Result<Prepared> {
+        let incoming = single(datasets)?;
+        let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
+        let database = self.database(client)?;
+        let marks = Marks::ensure(client, &database)?;
+        let is_prepared = match &marks {
+            Some(marks) => marks.is_prepared(client, run)?,
+            None => false,
+        };
+        if marks.is_none() {
+            note::warn(
+                "the table _airlock_commit can't be created: a redone task may write rows twice",
+            );
+        }
+        if !is_prepared {
+            if let Some((_, statement)) = self.absent(client, &incoming)? {
+                note::info(&format!("creates the table: {statement}"));
+                client.execute(&statement)?;
+            }
+            whole(client, |client| {
+                self.statements(client, self.parameter.pre_sql(), "/parameter/preSql")?;
+                Ok(marks.as_ref().map_or(Ok(()), |marks| marks.prepared(client, run))?)
+            })?;
+        }
+        let target = self.look(client, &incoming)?;
+        if !target.table.is_transactional {
+            note::warn(&format!(
+                "the engine of \"{}\" knows no transactions: a redone task may write rows twice",
+                target.table.title()
+            ));
+        }
+        Ok(prepared(target.dataset(), marks.is_some() && target.table.is_transactional))
+    }
+
+    /// A table that is yet to be created is judged as it would be. What preSql may still make is not
+    /// missed: `prepare` looks again.
+    fn preview(&mut self, datasets: Vec<Dataset>) -> Result<Prepared> {
+        let incoming = single(datasets)?;
+        let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
+        let database = self.database(client)?;
+        let is_marked = Marks::possible(client, &database)?;
+        let target = match self.absent(client, &incoming)? {
+            Some((target, _)) => Ok(target),
+            None => self.look(client, &incoming).map_err(Fault::from),
+        };
+        match target {
+            Ok(target) => {
+                Ok(prepared(target.dataset(), is_marked && target.table.is_transactional))
+            }
+            Err(fault) if self.may_be_made_by_pre_sql(&fault) => {
+                note::warn(&format!(
+                    "{}; preSql is not run for a plan and may make it, so columns and types are judged once it was run",
+                    fault.message
+                ));
+                Ok(prepared(incoming, is_marked))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn open(&mut self, task: Task, datasets: Vec<Dataset>) -> Result<MysqlSink> {
+        let incoming = single(datasets)?;
+        let client = &mut self.client.borrow_mut();
+        client.allow(ANSWER_WAIT);
+        if client.in_transaction() {
+            client.execute("ROLLBACK")?;
+        }
+        let (target, marks) = match &self.place {
+            Some(place) => place.clone(),
+            None => {
+                let target = Target::look(client, &self.parameter)?;
+                let marks = Marks::find(client, &target.table.database)?;
+                self.place = Some((target.clone(), marks.clone()));
+                (target, marks)
+            }
+        };
+        target.fits(&incoming)?;
+        let (head, tail) = target.insert(&self.parameter)?;
+        // A mark that is of another transaction than its rows says too much of them.
+        let marks = marks.filter(|_| target.table.is_transactional);
+        let committed = match &marks {
+            Some(marks) => marks.claim(client, &task.run, task.index, task.epoch)?,
+            None => None,
+        };
+        let overhead = head.len() + tail.len() + 64;
+        let style = Style {
+            empty_as_null: self.parameter.empty_as_null(),
+            skips_null: self.parameter.skips_null()
+                && self.parameter.write_mode() != WriteMode::Update,
+            row_bytes: client.packet_max.saturating_sub(overhead),
+        };
+        Ok(MysqlSink {
+            statement_bytes: style.row_bytes.min(STATEMENT_BYTES),
+            statement_rows: match target.table.is_transactional {
+                true => self.parameter.batch_rows(),
+                false => 1,
+            },
+            style,
+            head,
+            tail,
+            target,
+            marks,
+            client: self.client.clone(),
+            task,
+            committed,
+            pending: None,
+            written: 0,
+            uncommitted_bytes: 0,
+            last_commit: Instant::now(),
+        })
+    }
+
+    fn finish(&mut self, run: &Run, outcome: Outcome, _receipts: Vec<Vec<u8>>) -> Result<()> {
+        let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
+        if client.in_transaction() {
+            client.execute("ROLLBACK")?;
+        }
+        let database = self.database(client)?;
+        let marks = Marks::find(client, &database)?;
+        if let Some(marks) = &marks
+            && marks.is_finished(client, run)?
+        {
+            return Ok(());
+        }
+        whole(client, |client| {
+            if outcome == Outcome::Succeeded {
+                self.statements(client, self.parameter.post_sql(), "/parameter/postSql")?;
+            }
+            Ok(marks.as_ref().map_or(Ok(()), |marks| marks.finished(client, run))?)
+        })
+    }
+}
+
+/// Writes one task.
+pub struct MysqlSink {
+    client: Rc<RefCell<Client>>,
+    target: Target,
+    head: String,
+    tail: String,
+    style: Style,
+    statement_bytes: usize,
+    statement_rows: usize,
+    marks: Option<Marks>,
+    task: Task,
+    committed: Option<Mark>,
+    /// The mark of rows that are in the open transaction.
+    pending: Option<Mark>,
+    /// Calls of `write`.
+    written: u64,
+    uncommitted_bytes: u64,
+    last_commit: Instant,
+}
+
+/// Rows of a statement that the server refused, or whose values it changed.
+struct Refused {
+    error: ServerError,
+    /// They are in the table as the server changed them.
+    loaded: bool,
+}
+
+impl Sink for MysqlSink {
+    fn committed(&mut self) -> Option<Mark> {
+        self.committed.clone()
+    }
+
+    fn write(&mut self, batch: Batch) -> Result<Answer> {
+        refuse_changes(&batch)?;
+        let number = self.written;
+        self.written += 1;
+        let (lines, refusals) = encode::encode(&batch.rows, &self.target.columns, self.style)?;
+        let mut remarks: Vec<Remark> = refusals
+            .iter()
+            .map(|refusal| Remark {
+                batch: number,
+                row: refusal.row,
+                column: refusal.column,
+                loaded: false,
+                code: refusal.misfit.0.to_owned(),
+                message: refusal.misfit.1.to_owned(),
+            })
+            .collect();
+        let mut answer = Answer { taken: self.written, ..Answer::default() };
+        self.client.borrow_mut().allow(ANSWER_WAIT);
+        if self.target.table.is_transactional && !lines.is_empty() {
+            self.save()?;
+        }
+        for chunk in self.chunks(&lines) {
+            let Some(refused) = self.insert(chunk)? else { continue };
+            remarks.extend(self.named_row(&refused, number, chunk));
+            if self.target.table.is_transactional {
+                self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
+                answer.undone = Some(refused.error.fault());
+                answer.taken = number;
+                break;
+            }
+        }
+        if answer.undone.is_none() {
+            self.uncommitted_bytes +=
+                lines.iter().map(|line| line.values.len() as u64).sum::<u64>();
+        }
+        Ok(Answer { remarks, ..answer })
+    }
+
+    fn commit(&mut self, mark: Mark, now: bool) -> Result<Answer> {
+        self.pending = Some(mark);
+        let due = now
+            || self.uncommitted_bytes >= COMMIT_BYTES
+            || self.last_commit.elapsed() >= COMMIT_WAIT;
+        if due {
+            self.commit_pending()?;
+        }
+        let durable = if due { self.committed.clone() } else { None };
+        Ok(Answer { durable, taken: self.written, ..Answer::default() })
+    }
+
+    fn close(&mut self, mark: Mark) -> Result<Closed> {
+        let answer = self.commit(mark, true)?;
+        Ok(Closed { answer, receipt: Vec::new() })
+    }
+}
+
+impl MysqlSink {
+    /// Rows by statement.
+    fn chunks<'a>(&self, lines: &'a [Line]) -> Vec<&'a [Line]> {
+        let (mut chunks, mut start, mut bytes) = (Vec::new(), 0, 0);
+        for (index, line) in lines.iter().enumerate() {
+            let is_full = bytes + line.values.len() + 1 > self.statement_bytes
+                || index - start >= self.statement_rows;
+            if is_full && index > start {
+                chunks.push(&lines[start..index]);
+                (start, bytes) = (index, 0);
+            }
+            bytes += line.values.len() + 1;
+        }
+        if start < lines.len() {
+            chunks.push(&lines[start..]);
+        }
+        chunks
+    }
+
+    /// What a batch goes back to.
+    fn save(&mut self) -> crate::error::Result<()> {
+        let client = &mut self.client.borrow_mut();
+        if !client.in_transaction() {
+            client.execute("START TRANSACTION")?;
+        }
+        // One of the same name takes the place of the last.
+        client.execute("SAVEPOINT airlock").map(|_| ())
+    }
+
+    /// Writes the rows of one statement.
+    fn insert(&mut self, lines: &[Line]) -> crate::error::Result<Option<Refused>> {
+        let mut statement = self.head.clone().into_bytes();
+        for (index, line) in lines.iter().enumerate() {
+            if index > 0 {
+                statement.push(b',');
+            }
+            statement.extend_from_slice(&line.values);
+        }
+        statement.extend_from_slice(self.tail.as_bytes());
+        let client = &mut self.client.borrow_mut();
+        match client.execute_bytes(&statement) {
+            Ok(Done { warnings: 0, .. }) => Ok(None),
+            Ok(_) => {
+                let change = change(client)?;
+                let loaded = !self.target.table.is_transactional;
+                Ok(change.map(|error| Refused { error, loaded }))
+            }
+            Err(Error::Server(error)) if error.refuses_rows() => {
+                Ok(Some(Refused { error, loaded: false }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The row that is meant, where the server says so, or there was but one.
+    fn named_row(&self, refused: &Refused, batch: u64, lines: &[Line]) -> Option<Remark> {
+        let error = &refused.error;
+        let line = match lines {
+            [only] => only,
+            lines => lines.get(error.row()?.checked_sub(1)?)?,
+        };
+        let columns = &self.target.columns;
+        let column = error.column().and_then(|name| columns.iter().position(|c| c.name == name));
+        Some(Remark {
+            batch,
+            row: line.row,
+            column: column.map(|index| index as u32),
+            loaded: refused.loaded,
+            code: error.refusal_code().to_owned(),
+            message: error.text(),
+        })
+    }
+
+    /// Commits rows and mark together.
+    fn commit_pending(&mut self) -> Result<()> {
+        let Some(mark) = self.pending.take() else { return Ok(()) };
+        let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
+        if !client.in_transaction() {
+            client.execute("START TRANSACTION")?;
+        }
+        if let Some(marks) = &self.marks {
+            let Task { run, index, epoch, .. } = &self.task;
+            if let Err(error) = marks.set(client, run, *index, *epoch, &mark) {
+                let _ = client.execute("ROLLBACK");
+                return Err(error.into());
+            }
+        }
+        client.execute("COMMIT")?;
+        self.committed = Some(mark);
+        self.uncommitted_bytes = 0;
+        self.last_commit = Instant::now();
+        Ok(())
+    }
+}
+
+/// The first of the last statement's warnings by which a value is not what was sent.
+fn change(client: &mut Client) -> crate::error::Result<Option<ServerError>> {
+    let rows = client.query("SHOW WARNINGS")?;
+    let warnings = rows.iter().map(|row| ServerError {
+        number: text(row, 1).parse().unwrap_or(0),
+        message: text(row, 2).to_owned(),
+    });
+    Ok(warnings.into_iter().find(|warning| CHANGES.contains(&warning.number)))
+}
+
+/// Updates and deletes, and values that were not sent, need a writer that follows changes.
+fn refuse_changes(batch: &Batch) -> Result<()> {
+    let operations = batch.operations.as_deref().unwrap_or_default();
+    let absent = batch.absent.iter().flatten().any(|bits| *bits != 0);
+    if absent || operations.iter().any(|operation| *operation != 0) {
+        let message = "this writer takes new rows only, no updates or deletes";
+        return Err(Fault::user("mysql.changes_unsupported", message));
+    }
+    Ok(())
+}

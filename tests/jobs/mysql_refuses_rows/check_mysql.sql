@@ -1,0 +1,1 @@
+select count(*), sum(id), sum(n) from guarded;

@@ -1,0 +1,1 @@
+select * from target order by id;

@@ -1,0 +1,2 @@
+create table items (id bigint primary key, name text not null, price numeric(12,4), seen timestamp, made timestamptz, data bytea, flag boolean, day date);
+insert into items select n, 'item ' || n, n / 7.0, timestamp '2020-01-01' + n * interval '1 second', timestamptz '2020-01-01 00:00:00Z' + n * interval '1 second', decode(lpad(to_hex(n), 4, '0'), 'hex'), n % 2 = 1, date '2020-01-01' + n from generate_series(1, 3000) n;
