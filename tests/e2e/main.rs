@@ -19,6 +19,8 @@ mod documents;
 mod explain;
 /// The first things a newcomer does, and the shape of a summary.
 mod first;
+/// MySQL and MariaDB: what is wrong, and what breaks.
+mod mysql;
 /// Servers, disks and permissions that fail.
 mod outside;
 /// Plug-ins that are not built in, and those that ask for too much.

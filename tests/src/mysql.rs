@@ -213,6 +213,14 @@ impl MysqlDatabase {
         self.server.client(&self.name, text)
     }
 
+    /// Leaves jobs no more than these rights.
+    pub fn grant(&self, rights: &str) {
+        let on = format!("on {}.*", self.name);
+        self.sql(&format!(
+            "revoke all {on} from '{USER}'@'%'; grant {rights} {on} to '{USER}'@'%'"
+        ));
+    }
+
     pub fn port(&self) -> u16 {
         self.server.port
     }

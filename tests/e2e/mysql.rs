@@ -1,0 +1,88 @@
+use serde_json::json;
+use tests::{Document, Env, MysqlDatabase, MysqlServer, Stopped, document, tree};
+
+/// A job that writes 20,000 rows into `people` of a database with that table.
+fn to_people(server: &'static MysqlServer) -> (Env, MysqlDatabase) {
+    let database = server.database();
+    database.sql("create table people (id bigint primary key, name varchar(20))");
+    let mut env = Env::new();
+    database.admit(&mut env);
+    let rows: String = (0..20_000).map(|row| format!("{row},row {row}\n")).collect();
+    env.write("rows.csv", format!("id,name\n{rows}"));
+    let writer = ("mysql", json!({"datasource": "my", "table": "people"}));
+    env.write_json("job.json", Document::new(document::csv("rows.csv"), writer).json());
+    (env, database)
+}
+
+#[test]
+fn a_server_that_restarts_costs_a_pause() {
+    let server = MysqlServer::own();
+    let (env, database) = to_people(server);
+    let program = env.program(&tree::stops(), &["run", "job.json", "-o", "json"]);
+    let stopped = Stopped::at(program, "writer.write:1:after", env.root()).unwrap();
+    server.kill();
+    let running = stopped.go();
+    server.start_again();
+    let output = running.wait().expect(0);
+    assert!(output.json()["retries"].as_u64().unwrap() > 0, "{output}");
+    assert_eq!(
+        database.sql("select count(*), sum(id), count(distinct id) from people"),
+        "20000\t199990000\t20000\n"
+    );
+}
+
+#[test]
+fn what_is_wrong_has_a_code_of_its_own() {
+    let (mut env, database) = to_people(MysqlServer::shared());
+    let reader = |table: &str, column: &str| {
+        let reader = json!({"datasource": "my", "table": table, "column": [column]});
+        Document::new(("mysql", reader), document::out("csv"))
+    };
+    let writer = |table: &str| {
+        let writer = json!({"datasource": "my", "table": table});
+        Document::new(document::csv("rows.csv"), ("mysql", writer))
+    };
+    let code = |env: &Env, document: Document, exit: i32| {
+        env.write_json("job.json", document.json());
+        env.airlock(&["run", "job.json", "-o", "json"]).run().expect(exit).error_code()
+    };
+    assert_eq!(code(&env, reader("peopel", "id"), 3), "mysql.table_not_found");
+    assert_eq!(code(&env, reader("people", "nmae"), 3), "mysql.column_not_found");
+    assert_eq!(code(&env, reader("people", "id +"), 2), "mysql.syntax_error");
+    assert_eq!(code(&env, writer("mysql.user"), 3), "mysql.table_not_found");
+    database.sql("create table short (id tinyint, name varchar(3))");
+    assert_eq!(code(&env, writer("short"), 4), "run.dirty_limit");
+    // Reading alone does not let it write.
+    database.grant("select");
+    assert_eq!(code(&env, writer("people"), 3), "mysql.permission_denied");
+    env.set("MYSQLPASSWORD", "wrong");
+    assert_eq!(code(&env, reader("people", "id"), 3), "mysql.authentication_failed");
+}
+
+#[test]
+fn a_broken_split_goes_on_behind_its_last_key() {
+    let (env, database) = to_people(MysqlServer::shared());
+    database.sql(
+        "create table wide (id bigint primary key, name text);
+         create table target like wide;
+         insert into wide select seq, repeat(char(97 + seq % 26), 2500) from seq_1_to_30000;
+         analyze table wide",
+    );
+    let reader = json!({"datasource": "my", "table": "wide", "splitFactor": 1});
+    let writer = json!({"datasource": "my", "table": "target"});
+    env.write_json("job.json", Document::new(("mysql", reader), ("mysql", writer)).json());
+    for stop in ["writer.commit:1:before", "writer.commit:1:after"] {
+        database.sql("truncate target");
+        let program = env.program(&tree::stops(), &["run", "job.json", "-o", "json"]);
+        Stopped::at(program, stop, env.root()).unwrap().kill();
+        let before: u64 = database.sql("select count(*) from target").trim().parse().unwrap();
+        assert!(before < 30_000, "{stop}");
+        assert_eq!(before > 0, stop.ends_with("after"), "{stop}");
+        env.airlock(&["run", "job.json", "--resume", "-o", "json"]).run().expect(0);
+        assert_eq!(
+            database.sql("select count(*), sum(t.id) from target t join wide using (id, name)"),
+            "30000\t450015000\n",
+            "{stop}"
+        );
+    }
+}
