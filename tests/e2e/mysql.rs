@@ -86,3 +86,31 @@ fn a_broken_split_goes_on_behind_its_last_key() {
         );
     }
 }
+
+#[test]
+fn tables_without_transactions_and_large_rows() {
+    let (env, database) = to_people(MysqlServer::shared());
+    database.sql(
+        r"set sql_mode = '';
+          create table source (id int primary key, text longtext) engine = myisam;
+          create table target (id int primary key, text longtext) engine = myisam;
+          insert into target values (2, 'there'), (7, 'goes');
+          insert into source values (1, 'it''s a \\'), (2, 'double'), (3, repeat('x', 17 << 20)), (4, '\0')",
+    );
+    let reader = json!({"datasource": "my", "table": "source"});
+    let writer = json!({
+        "datasource": "my",
+        "table": "target",
+        "preSql": ["delete from @table where id = 7", "alter table @table comment 'x'"],
+        "session": ["set session sql_mode = 'NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'"],
+    });
+    let job = Document::new(("mysql", reader), ("mysql", writer)).tolerating(1);
+    env.write_json("job.json", job.json());
+    let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0);
+    assert_eq!(output.json()["commit_mode"], "at-least-once", "{output}");
+    assert_eq!(output.json()["dirty"][0]["code"], "mysql.unique_violation", "{output}");
+    assert_eq!(
+        database.sql("select id, length(text), left(hex(text), 20) from target order by id"),
+        "1\t8\t697427732061205C\n2\t5\t7468657265\n3\t17825792\t78787878787878787878\n4\t1\t00\n"
+    );
+}

@@ -100,6 +100,7 @@ impl MysqlServer {
         let mut child = command(Path::new(SERVER), self.owner)
             .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"])
             .args(["--innodb-flush-log-at-trx-commit=2", "--pid-file=server.pid"])
+            .arg("--max-allowed-packet=64M")
             .arg(format!("--datadir={}", self.data().display()))
             .arg(format!("--socket={}", self.folder.join("s.sock").display()))
             .arg(format!("--port={}", self.port))

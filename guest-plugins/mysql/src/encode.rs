@@ -139,10 +139,10 @@ fn value(array: &dyn Array, column: &Column, row: usize, out: &mut Vec<u8>) -> R
             let bytes = array.as_binary::<i32>().value(row);
             match column.length {
                 Some(most) if bytes.len() as u64 > most => return Err(TOO_LONG),
-                Some(width) if column.sql_type.starts_with("binary") => {
-                    if (bytes.len() as u64) < width {
-                        return Err(PADDED);
-                    }
+                Some(width)
+                    if column.sql_type.starts_with("binary") && (bytes.len() as u64) < width =>
+                {
+                    return Err(PADDED);
                 }
                 _ => {}
             }

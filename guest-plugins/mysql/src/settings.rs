@@ -39,10 +39,21 @@ pub(crate) struct Connection {
     #[serde(default)]
     #[schemars(extend("writeOnly" = true))]
     password: Option<String>,
-    /// Options of a JDBC driver, taken for compatibility; sessions are UTF-8 and in UTC.
+    /// Encryption of the connection, which is not there yet: only the mode `disable` is taken.
     #[serde(default)]
-    #[expect(dead_code, reason = "accepted from data sources of DataX")]
+    ssl: Option<Ssl>,
+    /// Options of a JDBC driver, taken for compatibility; sessions are UTF-8 and in UTC. Those that ask
+    /// for encryption are refused.
+    #[serde(default)]
     properties: BTreeMap<String, String>,
+}
+
+/// Encryption of the connection.
+#[derive(Deserialize, JsonSchema)]
+struct Ssl {
+    /// How much is asked of the server.
+    #[serde(default)]
+    mode: Option<String>,
 }
 
 /// Where to log in.
@@ -72,6 +83,12 @@ impl Connection {
                 );
             }
         }
+        if let Some(place) = self.asks_for_encryption() {
+            let message = "connections to this type of server can't be encrypted yet";
+            return Err(Fault::user("connection.invalid", message)
+                .hint("go through a tunnel that encrypts, and leave the setting out")
+                .at(place));
+        }
         if self.port == 0 {
             return Err(Fault::user("connection.invalid", "the port is not between 1 and 65535")
                 .at("/connection/port"));
@@ -83,6 +100,21 @@ impl Connection {
             username: &self.username,
             password: self.password.as_deref().unwrap_or_default(),
         })
+    }
+
+    /// Where encryption is asked for: nobody who does is to get a connection without.
+    fn asks_for_encryption(&self) -> Option<String> {
+        if self.ssl.as_ref().is_some_and(|ssl| ssl.mode.as_deref() != Some("disable")) {
+            return Some("/connection/ssl".to_owned());
+        }
+        let asks = |name: &str, value: &str| match name.to_ascii_lowercase().as_str() {
+            "usessl" | "requiressl" => value.eq_ignore_ascii_case("true"),
+            "sslmode" => !["disabled", "preferred", "disable", "prefer"]
+                .contains(&value.to_ascii_lowercase().as_str()),
+            _ => false,
+        };
+        let found = self.properties.iter().find(|(name, value)| asks(name, value));
+        found.map(|(name, _)| format!("/connection/properties/{name}"))
     }
 }
 
@@ -314,5 +346,28 @@ fn single<'a>(texts: &'a [String], name: &str) -> Result<&'a str> {
         _ => Err(Fault::user("parameter.invalid", format!("\"{name}\" names more than one"))
             .hint("a step reads or writes one table; use a step for each")
             .at(format!("/parameter/{name}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encryption_that_is_asked_for_is_refused() {
+        let login = |more: &str| {
+            let text = format!(r#"{{"host": "h", "database": "d", "username": "u"{more}}}"#);
+            let connection: Connection = serde_json::from_str(&text).unwrap();
+            connection.login().map(|login| login.port).map_err(|fault| fault.place.unwrap())
+        };
+        assert_eq!(login(""), Ok(3306));
+        assert_eq!(login(r#", "ssl": {"mode": "disable"}"#), Ok(3306));
+        assert_eq!(
+            login(r#", "properties": {"useSSL": "false", "sslMode": "PREFERRED"}"#),
+            Ok(3306)
+        );
+        assert_eq!(login(r#", "ssl": {}"#), Err("/connection/ssl".into()));
+        let asked = r#", "properties": {"sslMode": "VERIFY_CA"}"#;
+        assert_eq!(login(asked), Err("/connection/properties/sslMode".into()));
     }
 }
