@@ -44,6 +44,7 @@ folders! {
     csv_to_parquet_typed
     csv_to_postgresql
     csv_zstd_to_parquet_gzip
+    dataworks_mysql_to_postgresql
     datax_columns_as_text
     datax_files
     datax_mysql

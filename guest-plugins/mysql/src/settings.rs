@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use sdk::parameters::{self, OneOrMany};
+use sdk::parameters::{self, Number, OneOrMany};
 use sdk::{Configuration, Fault, Result};
 use serde::Deserialize;
 
@@ -156,6 +156,14 @@ pub(crate) struct ReaderParameter {
     #[schemars(with = "u32")]
     #[expect(dead_code, reason = "accepted from documents of DataX")]
     fetch_size: Option<i64>,
+    /// Taken for compatibility; sessions are UTF-8.
+    #[serde(default)]
+    #[expect(dead_code, reason = "accepted from documents of DataWorks")]
+    encoding: Option<String>,
+    /// Taken for compatibility; each call has a limit of its own.
+    #[serde(default)]
+    #[expect(dead_code, reason = "accepted from documents of DataWorks")]
+    socket_timeout: Option<Number>,
     /// Statements that are run after each login.
     #[serde(default)]
     session: Option<OneOrMany<String>>,
@@ -248,6 +256,14 @@ pub(crate) struct WriterParameter {
     /// Empty texts become NULL.
     #[serde(default)]
     empty_as_null: bool,
+    /// Taken for compatibility; sessions are UTF-8.
+    #[serde(default)]
+    #[expect(dead_code, reason = "accepted from documents of DataWorks")]
+    encoding: Option<String>,
+    /// Taken for compatibility; each call has a limit of its own.
+    #[serde(default)]
+    #[expect(dead_code, reason = "accepted from documents of DataWorks")]
+    socket_timeout: Option<Number>,
     /// Statements that are run after each login.
     #[serde(default)]
     session: Option<OneOrMany<String>>,
