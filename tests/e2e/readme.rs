@@ -137,7 +137,11 @@ impl Tour {
         let notes = output.stderr.split_inclusive('\n').filter(|line| !is_progress(line));
         let text = notes.collect::<String>() + &output.stdout;
         let names = self.names();
-        names.iter().fold(text, |text, (toured, here)| text.replace(here.as_str(), toured))
+        // A name is a word of its own: the `t1` in the time of a run's number is none.
+        names.iter().fold(text, |text, (toured, here)| {
+            let word = regex::Regex::new(&format!(r"\b{}\b", regex::escape(here))).unwrap();
+            word.replace_all(&text, *toured).into_owned()
+        })
     }
 }
 
