@@ -27,8 +27,15 @@ fn input<'a>(
     Input { text, name: "job.json", parameters, clock, sources, plugins, secrets }
 }
 
-const PARAMETERS: [&str; 5] =
-    ["port=5432", "database=d", "password=s3cret-1", "user=u", "day=$[yyyymmdd]"];
+const PARAMETERS: [&str; 7] = [
+    "port=5432",
+    "database=d",
+    "mysql_port=3306",
+    "mysql_database=d",
+    "password=s3cret-1",
+    "user=u",
+    "day=$[yyyymmdd]",
+];
 
 fn with<T>(text: &str, sources: Option<&str>, act: impl FnOnce(&Input<'_>) -> T) -> T {
     let parameters = Parameters::from_arguments(PARAMETERS).expect("the parameters are valid");

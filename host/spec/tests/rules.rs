@@ -127,7 +127,7 @@ fn the_steps_of_a_script_mode_job() {
             (
                 "the type has the role",
                 "/steps/1",
-                json!({"stepType": "mysql", "category": "writer", "name": "Writer", "parameter": {"datasource": "shop"}}),
+                json!({"stepType": "feed", "category": "writer", "name": "Writer", "parameter": {}}),
                 "spec.no_role /steps/1/stepType",
             ),
             (
