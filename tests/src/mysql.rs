@@ -55,6 +55,7 @@ impl MysqlServer {
         Box::leak(Box::new(Self::start()))
     }
 
+    /// Its temporary files lie in its own folder: a server that starts deletes those of others.
     fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("airlock-mysql-").tempdir().unwrap().keep();
         let owner = owner();
@@ -74,6 +75,7 @@ impl MysqlServer {
         let mut server = Self { folder, owner, port: 0, process, keeper, input };
         let made = command(Path::new("/usr/bin/mariadb-install-db"), owner)
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+            .env("TMPDIR", &server.folder)
             .arg(format!("--datadir={}", server.data().display()))
             .output()
             .expect("the server's programs are installed by: cargo xtask test");
@@ -104,6 +106,7 @@ impl MysqlServer {
             .arg(format!("--datadir={}", self.data().display()))
             .arg(format!("--socket={}", self.folder.join("s.sock").display()))
             .arg(format!("--port={}", self.port))
+            .env("TMPDIR", &self.folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
