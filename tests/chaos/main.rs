@@ -5,11 +5,16 @@
 //! compares with a run that nothing disturbed. What a guest does inside of one call is met before one of
 //! its calls to the host, or by a lock that the test holds in the database.
 //!
+//! `sudden` kills the real binary at any time instead, and `restarts` the server.
+//!
 //! Each resumed run also shows that tasks that were done are not read again.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod chance;
 mod inside;
 mod points;
 mod random;
+mod restarts;
 mod scenario;
+mod sudden;

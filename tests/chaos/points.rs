@@ -59,6 +59,15 @@ points! {
         before_finish: "writer.finish:1:before", 4;
         between_finish_and_the_store: "writer.finish:1:after", 4;
     }
+    Lines {
+        between_close_and_the_store: "writer.close:2:after", 1;
+        between_finish_and_the_store: "writer.finish:1:after", 4;
+    }
+    Upsert {
+        in_the_middle_of_a_task: "writer.write:2:after", 0;
+        between_close_and_the_store: "writer.close:2:after", 1;
+        before_finish: "writer.finish:1:before", 4;
+    }
     Long {
         before_a_commit: "writer.commit:1:before", 0;
         between_a_commit_and_the_store: "store.checkpoint:1:before", 0;

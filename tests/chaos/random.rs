@@ -2,6 +2,7 @@
 
 use tests::{Stopped, soak};
 
+use crate::chance::Chance;
 use crate::scenario::{Scenario, Site};
 
 /// A number that says which points; printed where a test fails.
@@ -9,19 +10,6 @@ const SEED: u64 = 0x5eed;
 
 /// Runs that are drawn for each kill that is wanted.
 const DRAWS_MAX: u64 = 4;
-
-/// Splitmix64: all that is needed of chance here.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-}
 
 fn kills(scenario: Scenario) {
     let count = if soak() { 100 } else { 4 };
@@ -84,6 +72,16 @@ fn parquet_files() {
 #[test]
 fn rows_refused_by_the_destination() {
     kills(Scenario::Refused);
+}
+
+#[test]
+fn files_of_lines() {
+    kills(Scenario::Lines);
+}
+
+#[test]
+fn a_table_with_a_key() {
+    kills(Scenario::Upsert);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+use tests::postgres::USER;
 use tests::{Airlock, Database, Document, Env, Output, PgServer, Stopped, document, referee};
 
 /// What is moved.
@@ -23,6 +24,10 @@ pub(crate) enum Scenario {
     Long,
     /// The long file to CSV, which is durable up to the middle of a part.
     Text,
+    /// Several CSV files to JSON lines.
+    Lines,
+    /// CSV to PostgreSQL by key, in a schema where no marks can be kept: redone, a row replaces itself.
+    Upsert,
     /// A file so long that its task ends one Parquet file and begins another: what is begun of such a
     /// file has no footer, and can't be made durable before its end.
     Huge,
@@ -41,20 +46,28 @@ const LONG_CHARACTERS: usize = 4096;
 const HUGE_ROWS: u64 = 90_000;
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Table, Self::Parquet, Self::Refused, Self::Long, Self::Text, Self::Huge];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Table,
+        Self::Parquet,
+        Self::Refused,
+        Self::Long,
+        Self::Text,
+        Self::Lines,
+        Self::Upsert,
+        Self::Huge,
+    ];
 
     /// The tasks of a run on one lane.
     pub(crate) fn tasks(self) -> u64 {
         match self {
             Self::Table => 2,
-            Self::Parquet | Self::Refused => FILES,
+            Self::Parquet | Self::Refused | Self::Lines | Self::Upsert => FILES,
             Self::Long | Self::Text | Self::Huge => 1,
         }
     }
 
     fn has_database(self) -> bool {
-        matches!(self, Self::Table | Self::Refused | Self::Long)
+        matches!(self, Self::Table | Self::Refused | Self::Long | Self::Upsert)
     }
 
     fn document(self, lanes: u32) -> Document {
@@ -68,6 +81,12 @@ impl Scenario {
             Self::Refused => (rows_reader("none"), logged_table("guarded")),
             Self::Long => (rows_reader("gzip"), document::table("guarded")),
             Self::Text => (rows_reader("gzip"), document::out("csv")),
+            Self::Lines => (rows_reader("none"), document::out("jsonl")),
+            Self::Upsert => {
+                let (kind, mut parameter) = document::table("keyed");
+                parameter["writeMode"] = "upsert".into();
+                (rows_reader("none"), (kind, parameter))
+            }
             Self::Huge => {
                 let (kind, mut parameter) = document::out("parquet");
                 parameter["compress"] = "none".into();
@@ -79,7 +98,8 @@ impl Scenario {
 
     /// What a run that is never killed leaves behind.
     pub(crate) fn undisturbed(self, lanes: u32) -> &'static Undisturbed {
-        static ALL: [OnceLock<Undisturbed>; 12] = [const { OnceLock::new() }; 12];
+        static ALL: [OnceLock<Undisturbed>; Scenario::ALL.len() * 2] =
+            [const { OnceLock::new() }; Scenario::ALL.len() * 2];
         let index = self as usize * 2 + (lanes as usize - 1);
         ALL[index].get_or_init(|| {
             let site = Site::new(self, lanes);
@@ -152,6 +172,11 @@ impl Site {
                      insert into source select n, {LARGE} from generate_series(1, {LARGE_ROWS}) n;
                      analyze source"
                 )),
+                Scenario::Upsert => drop(database.sql(&format!(
+                    "create table keyed (id bigint primary key, n bigint check (n >= 0), label text);
+                     grant all on keyed, log to {USER};
+                     revoke create on schema public from {USER}, public"
+                ))),
                 // Without a key, so that a row that comes twice is there twice.
                 _ => database
                     .setup("create table guarded (id bigint, n bigint check (n >= 0), label text)"),
@@ -161,7 +186,7 @@ impl Site {
             Scenario::Table => {}
             Scenario::Long | Scenario::Text => write_packed(&env, LONG_ROWS),
             Scenario::Huge => write_packed(&env, HUGE_ROWS),
-            Scenario::Parquet | Scenario::Refused => {
+            Scenario::Parquet | Scenario::Refused | Scenario::Lines | Scenario::Upsert => {
                 for file in 0..FILES {
                     write_file(&env, file, ROWS, 0);
                 }
@@ -252,6 +277,19 @@ impl Site {
         (run["state"] == "succeeded").then_some(run)
     }
 
+    /// The real binary on the job.
+    pub(crate) fn airlock(&self, more: &[&str]) -> Airlock {
+        self.env
+            .airlock(&[&["run", "job.json", "-o", "json", "--bizdate", "20251031"], more].concat())
+    }
+
+    /// Compares sums and rows of a run that came to its end with one that was never killed.
+    pub(crate) fn check_result(&self, output: &Output, lanes: u32) {
+        let (summary, wanted) = (output.json(), self.scenario.undisturbed(lanes));
+        same(&wanted.sums, &sums(&summary));
+        same(&wanted.rows, &self.rows(&summary));
+    }
+
     /// Compares what a run left behind that was killed behind its end.
     pub(crate) fn check_rows(&self, run: &Value, lanes: u32) {
         same(&self.scenario.undisturbed(lanes).rows, &self.rows(run));
@@ -267,7 +305,8 @@ impl Site {
             + &match self.scenario {
                 Scenario::Table => sums("copy"),
                 Scenario::Refused | Scenario::Long => sums("guarded"),
-                Scenario::Parquet => referee::dump(&self.env.path("out")),
+                Scenario::Upsert => sums("keyed"),
+                Scenario::Parquet | Scenario::Lines => referee::dump(&self.env.path("out")),
                 Scenario::Text => referee::sums(&self.env.path("out/*.csv")),
                 Scenario::Huge => referee::sums(&self.env.path("out/*.parquet")),
             }

@@ -11,12 +11,15 @@
 //! * `case.json`, where something is not as usual: see [`case::Case`];
 //! * `expected.txt`, what comes out. `UPDATE_EXPECTED=1` writes it anew.
 //!
+//! `examples` runs documents as users bring them along.
+//!
 //! The folder `quickstart` is the first that a newcomer runs; `e2e` tests what it says.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod case;
 mod copies;
+mod examples;
 mod logins;
 
 /// A test for each folder, and a test that none is forgotten.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
 use crate::env::Env;
@@ -126,6 +127,7 @@ impl PgServer {
             .arg("-D")
             .arg(self.data())
             .args(self.settings().iter().map(|setting| format!("-c{setting}")))
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -139,7 +141,7 @@ impl PgServer {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        process.end();
+        process.end(Signal::KILL);
         false
     }
 
@@ -162,12 +164,17 @@ impl PgServer {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the server with SIGKILL.
+    /// Ends the server and all its sessions with SIGKILL, as a machine that loses its power.
     pub fn kill(&self) {
-        self.process().end();
+        self.process().end(Signal::KILL);
     }
 
-    /// Starts a killed server again, in its place and on its port.
+    /// Shuts the server down in good order: sessions are told and ended.
+    pub fn shut_down(&self) {
+        self.process().end(Signal::INT);
+    }
+
+    /// Starts a server that has ended again, in its place and on its port.
     pub fn start_again(&self) {
         let begun = Instant::now();
         // The sessions of a killed server end a moment after it; until then the folder is theirs.
@@ -233,9 +240,14 @@ impl PgServer {
 }
 
 impl Process {
-    fn end(&mut self) {
+    /// Signals the server, in case of SIGKILL its sessions too, and waits until it has ended.
+    fn end(&mut self, signal: Signal) {
         if let Some(mut server) = self.server.take() {
-            let _ = server.kill();
+            let pid = Pid::from_child(&server);
+            let _ = match signal {
+                Signal::KILL => kill_process_group(pid, signal),
+                _ => kill_process(pid, signal),
+            };
             let _ = server.wait();
         }
     }
