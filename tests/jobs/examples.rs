@@ -1,6 +1,6 @@
 //! Documents as users of DataWorks and DataX bring them along, in the folder `examples`: run unchanged
-//! but for addresses, and compared row by row. Where a plug-in is not there yet, PostgreSQL takes its
-//! place, with its own words for the same functions.
+//! but for addresses, and compared row by row. Where several tables are read, PostgreSQL takes the place of
+//! MySQL, with its own words for the same functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,13 +12,7 @@ use tests::{Database, Env, PgServer, tree};
 
 /// The examples that no test can run as they stand, and the plug-ins that they wait for. Where one of
 /// them comes, its example gets a test here.
-const WAITING: [(&str, &[&str]); 5] = [
-    ("dataworks_files_to_partition", &["odps", "oss"]),
-    ("dataworks_incremental", &["mysql"]),
-    ("dataworks_shards", &["mysql"]),
-    ("dataworks_tables", &["mysql"]),
-    ("datax_relational", &["mysqlreader"]),
-];
+const WAITING: [(&str, &[&str]); 1] = [("dataworks_files_to_partition", &["odps", "oss"])];
 
 fn text(name: &str) -> String {
     let file = tree::tests().join("examples").join(format!("{name}.json"));

@@ -84,6 +84,8 @@ folders! {
     postgresql_uuid_from_text
     postgresql_values_without_a_place
     postgresql_where_bizdate
+    sharded_missing_column
+    sharded_postgresql
     split_by_ctid
     split_by_hot_value
     split_by_icu_text

@@ -86,12 +86,32 @@ pub(crate) fn find_table(client: &mut Client, name: &str) -> Result<Option<Table
         let schema = schemas.as_ref().and_then(|all| all.iter().position(|s| s == text(row, 1)));
         (schema, names.iter().position(|n| n == text(row, 2)))
     };
-    Ok(rows.iter().min_by_key(|row| rank(row)).map(|row| Table {
+    Ok(rows.iter().min_by_key(|row| rank(row)).map(table_of))
+}
+
+/// The tables whose whole names match a regular expression of the server, by name: those that are
+/// visible without a schema.
+pub(crate) fn tables_like(client: &mut Client, pattern: &str) -> Result<Vec<Table>> {
+    let rows = client
+        .query(&format!(
+            "SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
+             AND pg_catalog.pg_table_is_visible(c.oid) AND n.nspname <> 'information_schema' \
+             AND n.nspname !~ '^pg_' AND c.relname ~ {} ORDER BY c.relname COLLATE \"C\"",
+            sql::literal(&format!("^(?:{pattern})$"))
+        ))
+        .map_err(|error| crate::reader::at(error, "/parameter/tablePattern"))?;
+    Ok(rows.iter().map(table_of).collect())
+}
+
+fn table_of(row: &TextRow) -> Table {
+    Table {
         oid: number(row, 0),
         schema: text(row, 1).to_owned(),
         name: text(row, 2).to_owned(),
         kind: text(row, 3).chars().next().unwrap_or('r'),
-    }))
+    }
 }
 
 /// The table that `name` means.

@@ -6,8 +6,8 @@ use crate::catalog;
 use crate::client::Client;
 use crate::reader::{Source, dataset};
 use crate::settings::{Connection, ReaderParameter, WriterParameter};
-use crate::sql;
 use crate::target::Target;
+use crate::{sql, tables};
 
 /// Entries of one answer at most.
 const ENTRIES_MAX: u32 = 10_000;
@@ -61,14 +61,26 @@ fn step_of(code: &str) -> usize {
     }
 }
 
+/// What a step reads.
+fn sources(client: &mut Client, parameter: &ReaderParameter) -> crate::error::Result<Vec<Source>> {
+    let missing = parameter.missing_column;
+    let Some(named) = parameter.several()? else {
+        return Ok(vec![Source::look(client, &parameter.selection()?, missing)?]);
+    };
+    let tables = tables::find(client, &named)?;
+    let selections = tables.iter().map(|table| parameter.table_selection(&table.sql()));
+    selections.map(|selection| Source::look(client, &selection, missing)).collect()
+}
+
 /// What the step's parameter names, where it names anything.
 fn look(client: &mut Client, configuration: &Configuration) -> Option<(&'static str, Result<()>)> {
     match configuration.side {
         Side::Reader => {
             let parameter: ReaderParameter = sdk::parameters::parameter(configuration).ok()?;
-            let selection = parameter.selection().ok()?;
-            let source = Source::look(client, &selection);
-            let read = source.and_then(|source| source.try_read(client));
+            parameter.judge().ok()?;
+            let sources = sources(client, &parameter);
+            let read = sources
+                .and_then(|sources| sources.iter().try_for_each(|source| source.try_read(client)));
             Some(("table", read.map_err(Fault::from)))
         }
         Side::Writer => {
@@ -130,7 +142,8 @@ pub(crate) fn discover(
         let datasets = match configuration.side {
             Side::Reader => {
                 let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
-                Source::look(client, &parameter.selection()?)?.dataset()
+                let sources = sources(client, &parameter)?;
+                return Ok(sources.iter().map(Source::dataset).collect());
             }
             Side::Writer => {
                 let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;

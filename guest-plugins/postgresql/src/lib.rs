@@ -11,6 +11,7 @@
 mod back;
 mod catalog;
 mod client;
+mod columns;
 mod cutting;
 mod decode;
 mod encode;
@@ -25,6 +26,7 @@ pub mod reader;
 mod settings;
 mod splits;
 mod sql;
+mod tables;
 mod target;
 mod text;
 mod tls;

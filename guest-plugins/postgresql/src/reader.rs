@@ -10,7 +10,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_array::{NullArray, RecordBatch};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
     Split, Splits, Step,
@@ -18,13 +19,15 @@ use sdk::{
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{ANSWER_WAIT, Client, CopyStep, STATEMENT_WAIT};
+use crate::columns::{Gaps, readable, select_list, without_gaps};
 use crate::cutting::{self, Whole};
 use crate::decode::Decoder;
 use crate::error::{Error, lost};
 use crate::note;
-use crate::settings::{Connection, ReaderParameter, Selection};
+use crate::settings::{Connection, MissingColumn, Named, ReaderParameter, Selection};
 use crate::splits::{self, Cut, Share, Shares, SplitBy};
 use crate::sql;
+use crate::tables::{self, Part, Walk};
 use crate::types::Kind;
 use crate::watermark::{self, Found};
 
@@ -46,8 +49,8 @@ pub struct PostgresReader {
     connection: Connection,
     parameter: ReaderParameter,
     client: Rc<RefCell<Client>>,
-    /// Looked up once a session.
-    source: Option<Rc<Source>>,
+    /// The one that was looked up last, and its table where the step reads several.
+    source: Option<(Option<String>, Rc<Source>)>,
     /// This session holds the snapshot of the run, in an open transaction.
     holds_snapshot: bool,
     /// The snapshot of the run is known to be gone, which was said.
@@ -65,10 +68,16 @@ pub(crate) struct Source {
     /// `SELECT … FROM …` without a condition, or the user's query.
     inner: String,
     columns: Vec<Column>,
+    /// Columns that are NULL.
+    gaps: Gaps,
 }
 
 impl Source {
-    pub(crate) fn look(client: &mut Client, selection: &Selection) -> crate::error::Result<Self> {
+    pub(crate) fn look(
+        client: &mut Client,
+        selection: &Selection,
+        missing: MissingColumn,
+    ) -> crate::error::Result<Self> {
         match selection {
             Selection::Query(query) => {
                 let columns = catalog::columns(client, query)
@@ -80,6 +89,7 @@ impl Source {
                     filter: None,
                     inner: query.clone(),
                     columns: readable(columns),
+                    gaps: Vec::new(),
                 })
             }
             Selection::Table { table, columns, filter, split_by } => {
@@ -87,7 +97,11 @@ impl Source {
                 let all = catalog::table_columns(client, &table)?;
                 let split_by =
                     split_by.as_ref().map(|name| SplitBy::of(name, &all, &table)).transpose()?;
-                let (list, names) = select_list(&all, columns);
+                let (columns, gaps) = match missing {
+                    MissingColumn::Error => (columns.clone(), Vec::new()),
+                    MissingColumn::Null => without_gaps(client, &table, &all, columns)?,
+                };
+                let (list, names) = select_list(&all, &columns);
                 let inner = format!("SELECT {} FROM {}", list.join(", "), table.sql());
                 let mut columns = catalog::columns(client, &inner)
                     .map_err(|error| at(error, "/parameter/column"))?;
@@ -104,6 +118,7 @@ impl Source {
                     filter: filter.clone(),
                     inner,
                     columns: readable(columns),
+                    gaps,
                 })
             }
         }
@@ -114,7 +129,33 @@ impl Source {
             Some(table) => vec![table.schema.clone(), table.name.clone()],
             None => vec!["query".to_owned()],
         };
-        dataset(path, &self.columns, self.primary_key.clone())
+        let mut dataset = dataset(path, &self.columns, self.primary_key.clone());
+        if !self.gaps.is_empty() {
+            let mut fields: Vec<_> = dataset.schema.fields().iter().cloned().collect();
+            for (place, name) in &self.gaps {
+                fields.insert(*place, Arc::new(Field::new(name, DataType::Null, true)));
+            }
+            dataset.schema = Arc::new(Schema::new(fields));
+        }
+        dataset
+    }
+
+    /// Of the columns that are read.
+    fn schema(&self) -> SchemaRef {
+        dataset(Vec::new(), &self.columns, Vec::new()).schema
+    }
+
+    /// The rows with NULL in the place of columns that the table has not.
+    fn fill(&self, rows: RecordBatch) -> Result<RecordBatch> {
+        if self.gaps.is_empty() {
+            return Ok(rows);
+        }
+        let mut columns = rows.columns().to_vec();
+        for (place, _) in &self.gaps {
+            columns.insert(*place, Arc::new(NullArray::new(rows.num_rows())));
+        }
+        RecordBatch::try_new(self.dataset().schema, columns)
+            .map_err(|error| Fault::plugin("postgresql.batch", error.to_string()))
     }
 
     /// Reads no row, but needs all the rights that reading needs, and finds what is wrong with the
@@ -212,43 +253,6 @@ pub(crate) fn dataset(path: Vec<String>, columns: &[Column], primary_key: Vec<St
     Dataset { path, schema: Arc::new(Schema::new(fields)), primary_key, metadata: Vec::new() }
 }
 
-/// Each entry of `column` in SQL, and the name of its field where the server has none that tells.
-fn select_list(all: &[Column], wanted: &[String]) -> (Vec<String>, Vec<Option<String>>) {
-    let mut list = Vec::new();
-    for entry in wanted {
-        if entry.trim() == "*" {
-            list.extend(all.iter().map(|column| (sql::ident(&column.name), None)));
-        } else if let Some(column) = catalog::find_column(all, entry) {
-            list.push((sql::ident(&column.name), None));
-        } else {
-            // The line break ends a comment that the expression may end with.
-            list.push((format!("{entry}\n"), Some(entry.trim().to_owned())));
-        }
-    }
-    list.into_iter().unzip()
-}
-
-/// Columns as they are read: with names of their own, and as text where arrays may have any shape.
-fn readable(columns: Vec<Column>) -> Vec<Column> {
-    unique(columns.into_iter().map(Column::for_reading).collect())
-}
-
-/// Columns with names of their own: the second `a` becomes `a_2`.
-fn unique(mut columns: Vec<Column>) -> Vec<Column> {
-    for index in 1..columns.len() {
-        let taken = |name: &str| columns[..index].iter().any(|column| column.name == name);
-        let name = columns[index].name.clone();
-        let mut number = 2;
-        let mut free = name.clone();
-        while taken(&free) {
-            free = format!("{name}_{number}");
-            number += 1;
-        }
-        columns[index].name = free;
-    }
-    columns
-}
-
 /// Where a statement of the user failed.
 pub(crate) fn at(error: Error, place: &str) -> Error {
     match error {
@@ -258,14 +262,54 @@ pub(crate) fn at(error: Error, place: &str) -> Error {
 }
 
 impl PostgresReader {
-    fn source(&mut self) -> Result<Rc<Source>> {
-        if let Some(source) = &self.source {
+    /// What is read; of `table`, where the step reads several.
+    fn source(&mut self, table: Option<&str>) -> Result<Rc<Source>> {
+        if let Some((known, source)) = &self.source
+            && known.as_deref() == table
+        {
             return Ok(source.clone());
         }
-        let selection = self.parameter.selection()?;
-        let source = Rc::new(Source::look(&mut self.client.borrow_mut(), &selection)?);
-        self.source = Some(source.clone());
+        let selection = match table {
+            Some(table) => self.parameter.table_selection(table),
+            None => self.parameter.selection()?,
+        };
+        let missing = self.parameter.missing_column;
+        let source = Source::look(&mut self.client.borrow_mut(), &selection, missing)?;
+        let source = Rc::new(source);
+        self.source = Some((table.map(str::to_owned), source.clone()));
         Ok(source)
+    }
+
+    /// Plans a step that reads several tables: they are looked at now and cut one after another, when
+    /// lanes ask for their shares.
+    fn plan_several(&mut self, named: &Named, wanted: u32) -> Result<Plan> {
+        let snapshot = self.export_snapshot()?;
+        let tables = tables::find(&mut self.client.borrow_mut(), named)?;
+        let mut found = Vec::with_capacity(tables.len());
+        for table in tables {
+            let source = self.source(Some(&table.sql())).and_then(|source| {
+                source.try_read(&mut self.client.borrow_mut())?;
+                Ok(source)
+            });
+            let source = source.map_err(|fault| of_table(fault, &table.title()))?;
+            found.push((table, source.dataset()));
+        }
+        let (walk, datasets) = Walk::plan(found, wanted, snapshot)?;
+        Ok(Plan { datasets, bounded: true, start: walk.encode() })
+    }
+
+    /// Cuts one of several tables.
+    fn cut(&mut self, table: &str, wanted: u32) -> Result<Shares> {
+        let source = self.source(Some(table))?;
+        let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
+        match &source.table {
+            Some(table) if wanted > 1 => Ok(source.shares(client, table, None, wanted)?),
+            Some(table) => {
+                Ok(Shares { rows: cutting::rows_estimate(client, table)?, ..Shares::whole() })
+            }
+            None => Ok(Shares::whole()),
+        }
     }
 
     /// Begins a transaction that others can share the snapshot of; where the server doesn't allow it,
@@ -328,8 +372,7 @@ impl Reader for PostgresReader {
     fn connect(configuration: &Configuration) -> Result<Self> {
         let connection = Connection::read(configuration)?;
         let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
-        parameter.selection()?;
-        parameter.watermark()?;
+        parameter.judge()?;
         let client = Client::connect(&connection, parameter.session())?;
         Ok(Self {
             connection,
@@ -345,11 +388,14 @@ impl Reader for PostgresReader {
     fn plan(&mut self, parallelism: u32, since: &[Position]) -> Result<Plan> {
         self.client.borrow_mut().allow(STATEMENT_WAIT);
         let wanted = parallelism.max(1).saturating_mul(self.parameter.split_factor());
+        if let Some(named) = self.parameter.several()? {
+            return self.plan_several(&named, wanted);
+        }
         let snapshot = match self.parameter.selection()? {
             Selection::Table { .. } => self.export_snapshot()?,
             Selection::Query(_) => None,
         };
-        let source = self.source()?;
+        let source = self.source(None)?;
         let client = &mut self.client.borrow_mut();
         source.try_read(client)?;
         let mut dataset = source.dataset();
@@ -375,7 +421,10 @@ impl Reader for PostgresReader {
     }
 
     fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
-        Ok(Shares::decode(at)?.take(limit))
+        match Walk::decode(at) {
+            Some(walk) => walk.next(limit, |table, wanted| self.cut(table, wanted)),
+            None => Ok(Shares::decode(at)?.take(limit)),
+        }
     }
 
     fn open(
@@ -384,15 +433,14 @@ impl Reader for PostgresReader {
         _start: Option<Position>,
         datasets: Vec<Dataset>,
     ) -> Result<PostgresCursor> {
-        let share = Share::decode(&split.token)?;
+        let Part { table, dataset, share } = Part::decode(&split.token)?;
         let deadline = Instant::now() + ANSWER_WAIT;
         self.client.borrow_mut().deadline = deadline;
         self.clean()?;
         self.client.borrow_mut().deadline = deadline;
-        let source = self.source()?;
-        let planned = datasets.first().map(|dataset| dataset.schema.clone());
-        let now = source.dataset().schema;
-        if !planned.is_some_and(|planned| same_columns(&planned, &now)) {
+        let source = self.source(table.as_deref())?;
+        let planned = datasets.get(dataset as usize).map(|dataset| dataset.schema.clone());
+        if !planned.is_some_and(|planned| same_columns(&planned, &source.dataset().schema)) {
             let message = "the columns are not those of the plan any more";
             return Err(Fault::external("postgresql.table_changed", message)
                 .hint("the table was altered since the run began; start a new run"));
@@ -407,12 +455,19 @@ impl Reader for PostgresReader {
             client: self.client.clone(),
             copying: self.copying.clone(),
             ends_transaction: share.snapshot.is_some() && !self.holds_snapshot,
-            decoder: Decoder::new(now, &kinds, split.label),
+            decoder: Decoder::new(source.schema(), &kinds, split.label),
+            source,
+            dataset,
             silent: Duration::ZERO,
             ended: false,
             bookmark: share.window.and_then(|window| window.bookmark).map(String::into_bytes),
         })
     }
+}
+
+/// A fault about one of several tables.
+fn of_table(fault: Fault, title: &str) -> Fault {
+    Fault { message: format!("table \"{title}\": {}", fault.message), ..fault }
 }
 
 fn same_columns(a: &SchemaRef, b: &SchemaRef) -> bool {
@@ -424,6 +479,8 @@ fn same_columns(a: &SchemaRef, b: &SchemaRef) -> bool {
 
 /// Reads one share.
 pub struct PostgresCursor {
+    source: Rc<Source>,
+    dataset: u32,
     client: Rc<RefCell<Client>>,
     copying: Rc<RefCell<bool>>,
     ends_transaction: bool,
@@ -458,8 +515,11 @@ impl Cursor for PostgresCursor {
         }
         if self.decoder.rows() > 0 || self.decoder.undecodable() > 0 {
             self.silent = Duration::ZERO;
-            let (batch, undecodable) = self.decoder.batch()?;
-            let batches = if batch.num_rows() > 0 { vec![Batch::inserts(batch)] } else { vec![] };
+            let (batch, mut undecodable) = self.decoder.batch()?;
+            undecodable.iter_mut().for_each(|record| record.dataset = Some(self.dataset));
+            let batch = self.source.fill(batch)?;
+            let batch = Batch { dataset: self.dataset, ..Batch::inserts(batch) };
+            let batches = if batch.rows.num_rows() > 0 { vec![batch] } else { vec![] };
             return Ok(Step::Rows(Rows { batches, undecodable, ..Rows::default() }));
         }
         self.silent += begun.elapsed();

@@ -7,7 +7,7 @@ use sdk::parameters::{self, OneOrMany};
 use sdk::{Configuration, Fault, Result};
 use serde::Deserialize;
 
-use crate::sql;
+use crate::{sql, tables};
 
 const PORT: u16 = 5432;
 const SPLIT_FACTOR: u32 = 5;
@@ -137,15 +137,26 @@ fn missing(what: &str) -> Fault {
 /// Parameters of the reader.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("anyOf" = [{"required": ["table"]}, {"required": ["querySql"]}]))]
+#[schemars(extend("anyOf" = [
+    {"required": ["table"]}, {"required": ["tablePattern"]}, {"required": ["querySql"]}
+]))]
 pub(crate) struct ReaderParameter {
     /// Name of the data source.
     #[serde(default)]
     #[expect(dead_code, reason = "the host has looked it up")]
     datasource: Option<String>,
-    /// The table, as `table` or `schema.table`.
+    /// The table, as `table` or `schema.table`, or several that have the same columns; `orders_[0-7]`
+    /// means each number, `orders_[00-31]` each with two digits.
     #[serde(default)]
     table: Option<OneOrMany<String>>,
+    /// Regular expression of PostgreSQL for whole names of tables, in place of `table`: those that match
+    /// when the run is planned.
+    #[serde(default)]
+    table_pattern: Option<String>,
+    /// What becomes of a column that some of the tables have, and others not: an `error`, or `null` is
+    /// read.
+    #[serde(default)]
+    pub(crate) missing_column: MissingColumn,
     /// Columns, constants and expressions in SQL; `["*"]` means all columns.
     #[serde(default)]
     column: Option<OneOrMany<String>>,
@@ -225,6 +236,25 @@ impl Watermark {
     }
 }
 
+/// What becomes of a column that some tables have, and others not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MissingColumn {
+    /// The run ends before it reads.
+    #[default]
+    Error,
+    /// NULL is read.
+    Null,
+}
+
+/// Several tables as a step names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    Listed(Vec<String>),
+    /// A regular expression for whole names.
+    Matching(String),
+}
+
 /// What is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
@@ -240,12 +270,60 @@ impl ReaderParameter {
             let query = single(query.as_slice(), "querySql")?;
             return Ok(Selection::Query(sql::without_semicolon(query).to_owned()));
         }
-        let table = single(list(self.table.as_ref()), "table")?.to_owned();
+        Ok(self.table_selection(single(list(self.table.as_ref()), "table")?))
+    }
+
+    /// What is read of one table.
+    pub(crate) fn table_selection(&self, table: &str) -> Selection {
+        let table = table.to_owned();
         let columns = columns_of(self.column.as_ref());
         let filter = self.filter.as_deref().map(sql::without_semicolon);
         let filter = filter.filter(|filter| !filter.is_empty()).map(str::to_owned);
         let split_by = self.split_pk.clone().filter(|name| !name.trim().is_empty());
-        Ok(Selection::Table { table, columns, filter, split_by })
+        Selection::Table { table, columns, filter, split_by }
+    }
+
+    /// The tables, where the step may read several; `None` for one table or a query.
+    ///
+    /// # Errors
+    /// `parameter.invalid` where `table` and `tablePattern` are both given, and for a bad range.
+    pub(crate) fn several(&self) -> Result<Option<Named>> {
+        if self.query_sql.is_some() {
+            return Ok(None);
+        }
+        let listed = list(self.table.as_ref());
+        let pattern = self.table_pattern.as_deref().filter(|pattern| !pattern.trim().is_empty());
+        let named = match (listed, pattern) {
+            ([], Some(pattern)) => Named::Matching(pattern.trim().to_owned()),
+            (_, Some(_)) => {
+                let message = "\"table\" and \"tablePattern\" are both given";
+                return Err(Fault::user("parameter.invalid", message)
+                    .hint("remove one of them")
+                    .at("/parameter/tablePattern"));
+            }
+            ([] | [_], None) if !listed.iter().any(|entry| tables::holds_range(entry)) => {
+                return Ok(None);
+            }
+            (_, None) => Named::Listed(tables::expand(listed)?),
+        };
+        if self.watermark.is_some() {
+            let message = "\"watermark\" goes with one table";
+            return Err(Fault::user("parameter.invalid", message)
+                .hint("use a job for each table, or read a view of them")
+                .at("/parameter/watermark"));
+        }
+        Ok(Some(named))
+    }
+
+    /// What a step that is not read yet must be.
+    ///
+    /// # Errors
+    /// `parameter.invalid`, of all that is judged without a server.
+    pub(crate) fn judge(&self) -> Result<()> {
+        if self.several()?.is_none() {
+            self.selection()?;
+        }
+        self.watermark().map(|_| ())
     }
 
     /// # Errors

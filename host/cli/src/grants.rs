@@ -10,6 +10,9 @@ use sandbox::Limits;
 
 use crate::arguments::GrantArguments;
 
+/// Sessions with other sources that a lane keeps at most.
+const RESTING_MAX: u64 = 7;
+
 /// The places that the arguments name.
 ///
 /// # Errors
@@ -74,18 +77,27 @@ pub(crate) fn judge(
     grant::judge(step.side, &step.source_type, requirements, named, &base)
 }
 
-/// Each lane has two instances, and planning has two more.
+/// How many sessions with other sources a lane may keep. Each lane has two instances, and planning has
+/// one more for each source and one for the destination; what is left is shared by the lanes.
 ///
 /// # Errors
 /// `limits.instances`, domain user.
-pub(crate) fn check_instances(limits: &Limits, concurrent: u32) -> Result<()> {
-    let needed = 2 * u64::from(concurrent) + 2;
+pub(crate) fn resting_sessions(limits: &Limits, concurrent: u32, sources: u64) -> Result<usize> {
+    let concurrent = u64::from(concurrent.max(1));
+    let needed = 2 * concurrent + sources + 1;
     if needed <= limits.instances {
-        return Ok(());
+        let share = (limits.instances - needed) / concurrent;
+        return Ok(share.min(sources.saturating_sub(1)).min(RESTING_MAX) as usize);
     }
     let limit = limits.instances;
-    let message =
-        format!("{concurrent} lanes need {needed} instances of plug-ins, the limit is {limit}");
+    let message = match sources {
+        1 => {
+            format!("{concurrent} lanes need {needed} instances of plug-ins, the limit is {limit}")
+        }
+        _ => format!(
+            "{concurrent} lanes and {sources} sources need {needed} instances of plug-ins, the limit is {limit}"
+        ),
+    };
     let hint = format!("lower \"concurrent\", or raise the limit: --limit instances={needed}");
     Err(Fault::user("limits.instances", message).hint(hint))
 }
@@ -127,9 +139,12 @@ mod tests {
     #[test]
     fn lanes_without_instances_are_refused_before_the_run() {
         let limits = Limits { instances: 10, ..Limits::default() };
-        assert!(check_instances(&limits, 4).is_ok());
-        let fault = check_instances(&limits, 5).unwrap_err();
+        assert_eq!(resting_sessions(&limits, 4, 1), Ok(0));
+        let fault = resting_sessions(&limits, 5, 1).unwrap_err();
         assert_eq!(fault.code, "limits.instances");
         assert!(fault.hint.unwrap().ends_with("--limit instances=12"));
+        assert_eq!(resting_sessions(&limits, 2, 3), Ok(1));
+        assert_eq!(resting_sessions(&limits, 1, 3), Ok(2));
+        assert!(resting_sessions(&limits, 2, 6).unwrap_err().message.contains("6 sources"));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::configuration::{Configuration, Side};
 use domain::fault::{Fault, Result};
 use domain::grant::{Grant, NamedPlace, Requirement};
-use engine::Engine;
+use engine::{Addresses, Engine};
 use sandbox::{GuestSource, Limits, Output, Reach, Sandbox};
 use spec::{Clock, Parameters};
 
@@ -240,10 +240,9 @@ pub(crate) async fn try_requirements(
 ) -> Result<(), Failure> {
     let locator = Locator::of_job(read);
     let mut faults = Vec::new();
-    for step in read.job.readers.iter().chain([&read.job.writer]) {
+    for (word, step) in locate::steps(&read.job) {
         let required = requirements(catalogue, &step.configuration).await;
-        let fault = required.err();
-        faults.extend(fault.map(|fault| locator.locate_in(step.configuration.side, fault)));
+        faults.extend(required.err().map(|fault| locator.locate_in(&word, fault)));
     }
     match faults.is_empty() {
         true => Ok(()),
@@ -265,6 +264,10 @@ async fn requirements(
 
 /// One end of a job, or a data source, with what it may reach.
 pub(crate) struct End {
+    /// What faults call it: `writer`, `reader of "orders"`.
+    pub(crate) word: String,
+    /// What people call the data source.
+    source: String,
     pub(crate) plugin: Plugin,
     pub(crate) configuration: Configuration,
     pub(crate) reach: Reach,
@@ -278,6 +281,8 @@ impl End {
     /// `grant.refused`, or what the plug-in says.
     pub(crate) async fn granted(
         catalogue: &Catalogue,
+        word: &str,
+        source: &str,
         configuration: &Configuration,
         named: &[NamedPlace],
         base: &Path,
@@ -285,7 +290,8 @@ impl End {
         let (plugin, requirements) = requirements(catalogue, configuration).await?;
         let grants = grants::judge(configuration, &requirements, named, base)?;
         let reach = Reach::new(&grants, base)?;
-        Ok(Self { plugin, configuration: configuration.clone(), reach, grants })
+        let (word, source) = (word.to_owned(), source.to_owned());
+        Ok(Self { word, source, plugin, configuration: configuration.clone(), reach, grants })
     }
 
     pub(crate) fn side(&self) -> Side {
@@ -293,7 +299,7 @@ impl End {
     }
 
     pub(crate) fn title(&self) -> String {
-        locate::title(self.side(), &self.configuration.source_type)
+        locate::title(&self.word, self.side(), &self.configuration.source_type)
     }
 
     pub(crate) fn source(&self) -> GuestSource {
@@ -304,11 +310,13 @@ impl End {
 /// A job whose plug-ins may reach what they require.
 pub(crate) struct GrantedJob {
     pub(crate) read: spec::Read,
-    /// One for each source.
-    pub(crate) readers: Vec<End>,
+    /// One for each source, with an end for each of its addresses.
+    pub(crate) readers: Vec<Vec<End>>,
     pub(crate) writer: End,
     pub(crate) locator: Locator,
     no_progress: Duration,
+    /// Sessions that a lane may keep beside the one that it reads.
+    resting_sessions: usize,
 }
 
 impl GrantedJob {
@@ -320,33 +328,42 @@ impl GrantedJob {
         base: &Path,
         allowed: &[NamedPlace],
     ) -> Result<Self, Failure> {
-        if let Err(fault) =
-            grants::check_instances(catalogue.limits(), read.job.settings.concurrent)
-        {
-            return Err(Failure { faults: vec![fault], warnings: read.warnings });
-        }
+        let sources = read.job.readers.len() as u64;
+        let concurrent = read.job.settings.concurrent;
+        let resting = grants::resting_sessions(catalogue.limits(), concurrent, sources);
+        let resting_sessions = match resting {
+            Ok(resting) => resting,
+            Err(fault) => return Err(Failure { faults: vec![fault], warnings: read.warnings }),
+        };
         let named = |places: &[NamedPlace]| [places, allowed].concat();
         let no_progress = catalogue.limits().no_progress;
         let locator = Locator::of_job(&read);
         let mut faults = Vec::new();
         let mut readers = Vec::new();
-        for (step, places) in read.job.readers.iter().zip(&read.places.readers) {
-            let end = End::granted(catalogue, &step.configuration, &named(places), base).await;
-            match end {
-                Ok(end) => readers.push(end),
-                Err(fault) => faults.push(locator.locate_in(Side::Reader, fault)),
+        let mut writer = None;
+        let places = read.places.readers.iter().chain([&read.places.writer]);
+        for ((word, step), places) in locate::steps(&read.job).into_iter().zip(places) {
+            let others = step.alternatives.iter().map(|other| (&other.title, &other.configuration));
+            let mut ends = Vec::new();
+            for (source, configuration) in
+                [(&step.source, &step.configuration)].into_iter().chain(others)
+            {
+                let places = named(places);
+                match End::granted(catalogue, &word, source, configuration, &places, base).await {
+                    Ok(end) => ends.push(end),
+                    Err(fault) => faults.push(locator.locate_in(&word, fault)),
+                }
+            }
+            match step.configuration.side {
+                Side::Reader => readers.push(ends),
+                Side::Writer => writer = ends.pop(),
             }
         }
-        let writer = &read.job.writer.configuration;
-        match End::granted(catalogue, writer, &named(&read.places.writer), base).await {
-            Ok(writer) if faults.is_empty() => {
-                Ok(Self { read, readers, writer, locator, no_progress })
+        match writer {
+            Some(writer) if faults.is_empty() => {
+                Ok(Self { read, readers, writer, locator, no_progress, resting_sessions })
             }
-            writer => {
-                let fault = writer.err().map(|fault| locator.locate_in(Side::Writer, fault));
-                faults.extend(fault);
-                Err(Failure { faults, warnings: read.warnings })
-            }
+            _ => Err(Failure { faults, warnings: read.warnings }),
         }
     }
 
@@ -356,7 +373,13 @@ impl GrantedJob {
             let word = end.side().word();
             end.grants.iter().map(|grant| (word, grant.clone())).collect::<Vec<_>>()
         };
-        self.readers.iter().chain([&self.writer]).flat_map(of).collect()
+        let mut grants: Vec<(&'static str, Grant)> = Vec::new();
+        for grant in self.readers.iter().flatten().chain([&self.writer]).flat_map(of) {
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        }
+        grants
     }
 }
 
@@ -366,12 +389,19 @@ impl GrantedJob {
         &self,
         ports: &P,
         store: P::Store,
-    ) -> Engine<P::Store, P::Source, P::Destination> {
-        let (reader, writer) = (&self.readers[0], &self.writer);
+    ) -> Engine<P::Store, Addresses<P::Source>, P::Destination> {
+        let writer = &self.writer;
         let component = &writer.plugin.component;
         let destination = component.destination(writer.configuration.clone(), writer.reach.clone());
+        let digest = |end: &End| end.plugin.component.digest().to_owned();
+        let address = |end: &End| (end.source.clone(), ports.source(end.source()));
+        let addresses =
+            |ends: &Vec<End>| Arc::new(Addresses::new(ends.iter().map(address).collect()));
         let settings = engine::Settings {
-            reader_digest: reader.plugin.component.digest().to_owned(),
+            // All sources are of one type.
+            reader_digest: self.readers.iter().flatten().map(digest).next().unwrap_or_default(),
+            source_names: locate::source_names(&self.read.job),
+            resting_sessions: self.resting_sessions,
             writer_digest: component.digest().to_owned(),
             transformers: self.read.job.transformers.clone(),
             no_progress: self.no_progress,
@@ -379,7 +409,7 @@ impl GrantedJob {
         };
         Engine {
             store: Arc::new(store),
-            source: Arc::new(ports.source(reader.source())),
+            sources: self.readers.iter().map(addresses).collect(),
             destination: Arc::new(ports.destination(destination)),
             settings,
             progress: Arc::default(),

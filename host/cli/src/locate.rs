@@ -4,7 +4,7 @@
 
 use domain::configuration::Side;
 use domain::fault::Fault;
-use domain::job::Step;
+use domain::job::{Job, Step};
 use spec::{Lines, Moved};
 
 /// Knows where a job's steps stand.
@@ -18,7 +18,9 @@ pub(crate) struct Locator {
 #[derive(Clone, Debug)]
 struct End {
     side: Side,
-    /// `reader "file"`.
+    /// As faults name it: `reader`, `reader of "orders"`.
+    word: String,
+    /// `reader "file"`, `reader "postgresql" of "orders"`.
     title: String,
     parameter_place: String,
     connection_place: String,
@@ -28,25 +30,26 @@ struct End {
 
 impl Locator {
     pub(crate) fn of_job(read: &spec::Read) -> Self {
-        let end = |step: &Step, moved: &[Moved]| End {
+        let moved = read.moved.readers.iter().chain([&read.moved.writer]);
+        let end = |((word, step), moved): ((String, &Step), &Vec<Moved>)| End {
             side: step.configuration.side,
-            title: title(step.configuration.side, &step.configuration.source_type),
+            title: title(&word, step.configuration.side, &step.configuration.source_type),
+            word,
             parameter_place: step.parameter_place.clone(),
             connection_place: step.connection_place.clone(),
-            moved: moved.to_vec(),
+            moved: moved.clone(),
         };
-        let (job, moved) = (&read.job, &read.moved);
-        let readers = job.readers.iter().zip(&moved.readers);
-        let mut ends: Vec<_> = readers.map(|(step, moved)| end(step, moved)).collect();
-        ends.push(end(&job.writer, &moved.writer));
+        let ends = steps(&read.job).into_iter().zip(moved).map(end).collect();
         Self { ends, lines: read.lines.clone() }
     }
 
     pub(crate) fn of_source(source: &spec::Source) -> Self {
         let configuration = &source.configuration;
+        let word = configuration.side.word().to_owned();
         let end = End {
             side: configuration.side,
-            title: title(configuration.side, &configuration.source_type),
+            title: title(&word, configuration.side, &configuration.source_type),
+            word,
             // A data source by itself has no step.
             parameter_place: source.connection_place.clone(),
             connection_place: source.connection_place.clone(),
@@ -57,9 +60,11 @@ impl Locator {
 
     /// Names the step and the line that a fault is about.
     pub(crate) fn locate(&self, mut fault: Fault) -> Fault {
-        let end = self.ends.iter().find(|end| is_about(&fault, end.side)).cloned();
+        let named = |end: &&End| fault.context.contains(&end.word);
+        let of_side = |end: &&End| is_about(&fault, end.side);
+        let end = self.ends.iter().find(named).or_else(|| self.ends.iter().find(of_side)).cloned();
         if let Some(end) = end {
-            for who in fault.context.iter_mut().filter(|who| *who == end.side.word()) {
+            for who in fault.context.iter_mut().filter(|who| **who == end.word) {
                 who.clone_from(&end.title);
             }
             fault.place = fault.place.map(|place| end.translate(place));
@@ -70,11 +75,13 @@ impl Locator {
         fault
     }
 
-    /// The same for a fault of one side that does not say so itself.
-    pub(crate) fn locate_in(&self, side: Side, fault: Fault) -> Fault {
-        self.locate(match is_about(&fault, side) {
+    /// The same for a fault of an end that does not say so itself.
+    pub(crate) fn locate_in(&self, word: &str, fault: Fault) -> Fault {
+        let one =
+            self.ends.iter().find(|end| end.word == word).filter(|end| end.word == end.side.word());
+        self.locate(match one.is_some_and(|end| is_about(&fault, end.side)) {
             true => fault,
-            false => fault.within(side.word()),
+            false => fault.within(word),
         })
     }
 }
@@ -112,8 +119,29 @@ fn is_about(fault: &Fault, side: Side) -> bool {
     fault.context.iter().any(named)
 }
 
-pub(crate) fn title(side: Side, source_type: &str) -> String {
-    format!("{} \"{source_type}\"", side.word())
+/// The word of an end with its plug-in: `reader "postgresql" of "orders"`.
+pub(crate) fn title(word: &str, side: Side, source_type: &str) -> String {
+    let rest = word.strip_prefix(side.word()).unwrap_or_default();
+    format!("{} \"{source_type}\"{rest}", side.word())
+}
+
+/// What people call the sources of a job; nothing where there is one.
+pub(crate) fn source_names(job: &Job) -> Vec<String> {
+    match job.readers.as_slice() {
+        [_] => Vec::new(),
+        readers => readers.iter().map(|reader| reader.source.clone()).collect(),
+    }
+}
+
+/// The readers and the writer, with what faults call them.
+pub(crate) fn steps(job: &Job) -> Vec<(String, &Step)> {
+    let settings =
+        engine::Settings { source_names: source_names(job), ..engine::Settings::default() };
+    let readers = (0..).zip(&job.readers);
+    let mut steps: Vec<_> =
+        readers.map(|(source, step)| (settings.reader_word(source), step)).collect();
+    steps.push((Side::Writer.word().to_owned(), &job.writer));
+    steps
 }
 
 #[cfg(test)]
@@ -123,7 +151,8 @@ mod tests {
     fn locator() -> Locator {
         let end = |side, parameter: &str, connection: &str| End {
             side,
-            title: title(side, "file"),
+            word: side.word().into(),
+            title: title(side.word(), side, "file"),
             parameter_place: parameter.into(),
             connection_place: connection.into(),
             moved: Vec::new(),
@@ -166,7 +195,7 @@ mod tests {
     fn the_plugin_is_named() {
         let located = locator().locate(Fault::user("x", "y").within("reader").within("task 1"));
         assert_eq!(located.context, ["reader \"file\"", "task 1"]);
-        let located = locator().locate_in(Side::Writer, Fault::user("x", "y").at("/parameter/a"));
+        let located = locator().locate_in("writer", Fault::user("x", "y").at("/parameter/a"));
         assert_eq!(located.context, ["writer \"file\""]);
         assert_eq!(located.place.as_deref(), Some("/steps/1/parameter/a"));
     }

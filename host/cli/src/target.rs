@@ -44,7 +44,7 @@ impl Target {
         let read = job::read(host, said, catalogue, &document, sources, &said.given)?;
         let warnings = read.warnings.clone();
         let job = GrantedJob::new(catalogue, read, &document.folder, &said.allowed).await?;
-        let ends = job.readers.into_iter().chain([job.writer]).collect();
+        let ends = job.readers.into_iter().flatten().chain([job.writer]).collect();
         Ok(Self { ends, locator: job.locator, warnings })
     }
 
@@ -66,11 +66,13 @@ impl Target {
         let locator = Locator::of_source(&source);
         let places = [source.places, said.allowed.clone()].concat();
         // Relative paths of a data source start beside its file.
-        let granted = End::granted(catalogue, &source.configuration, &places, &sources.folder);
+        let word = Side::Reader.word();
+        let configuration = &source.configuration;
+        let granted = End::granted(catalogue, word, &name, configuration, &places, &sources.folder);
         match granted.await {
             Ok(end) => Ok(Self { ends: vec![end], locator, warnings: source.warnings }),
             Err(fault) => {
-                let faults = vec![locator.locate_in(Side::Reader, fault)];
+                let faults = vec![locator.locate_in(word, fault)];
                 Err(Failure { faults, warnings: source.warnings })
             }
         }

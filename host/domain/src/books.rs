@@ -5,7 +5,7 @@
 use crate::fault::{Fault, Result};
 use crate::mark::Mark;
 use crate::port::{DirtyStage, Done, NewRun, RunRecord, TaskRecord};
-use crate::run::{self, Epoch, RunEvent, RunId, RunState, TaskIndex};
+use crate::run::{self, Epoch, RunEvent, RunId, RunState, SourceIndex, TaskIndex};
 
 impl RunRecord {
     /// A run of which nothing is known but what was asked for.
@@ -14,9 +14,8 @@ impl RunRecord {
             new,
             state: RunState::Recorded,
             epoch: 0,
-            plan: None,
+            sources: Vec::new(),
             prepared: None,
-            splits_next: None,
             fault: None,
             verified: None,
         }
@@ -103,6 +102,12 @@ pub fn no_such_run(run: &RunId) -> Fault {
 /// A task that was never added: a bug of the host.
 pub fn no_such_task(run: &RunId, task: TaskIndex) -> Fault {
     Fault::internal("store.no_such_task", format!("run \"{run}\" has no task {task}"))
+}
+
+/// Splits of a source that was never planned: a bug of the host.
+pub fn no_such_source(run: &RunId, source: SourceIndex) -> Fault {
+    let message = format!("run \"{run}\" has no plan of source {source}");
+    Fault::internal("store.no_such_source", message)
 }
 
 /// A second run with the id of the first: a bug of the host.

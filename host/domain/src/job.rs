@@ -36,6 +36,18 @@ pub struct Step {
     pub parameter_place: String,
     /// Where the connection stands: a pointer in the document or in the data sources' file.
     pub connection_place: String,
+    /// What people call its source: the data source's name, else the address of its connection.
+    pub source: String,
+    /// Other addresses of the same source, tried in this order where the ones before don't answer.
+    pub alternatives: Vec<Address>,
+}
+
+/// Another address of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Address {
+    /// As `source` of a step.
+    pub title: String,
+    pub configuration: Configuration,
 }
 
 /// A step between Reader and Writer: changes, drops or adds records on their way.
@@ -286,6 +298,7 @@ pub struct Settings {
     pub casts: Casts,
     /// Other rules for some columns, by their names at the destination.
     pub column_casts: BTreeMap<String, Casts>,
+    pub missing_column: MissingColumn,
     /// IANA or GMT name of the zone of texts and clocks that name none; UTC without it.
     pub time_zone: Option<String>,
 }
@@ -333,6 +346,16 @@ impl ErrorLimit {
             (None, None) => false,
         }
     }
+}
+
+/// What becomes of a column that some of a job's tables have, and others not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingColumn {
+    /// The job is refused.
+    #[default]
+    Error,
+    /// It is read as NULL, and the plan and the run say so.
+    Null,
 }
 
 /// Which casts a run, or a column of it, may make (invariant 9).

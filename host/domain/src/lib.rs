@@ -30,4 +30,4 @@ pub use configuration::{Configuration, Secret, Side};
 pub use dataset::{Dataset, FlatField};
 pub use fault::{Fault, FaultDomain, Result, Retry};
 pub use mark::{Counts, Mark, Position};
-pub use run::{Epoch, RunId, TaskIndex};
+pub use run::{Epoch, RunId, SourceIndex, TaskIndex};

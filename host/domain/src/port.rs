@@ -14,7 +14,7 @@ use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::fault::{Fault, Result};
 use crate::mark::{Counts, Mark, Position};
-use crate::run::{Epoch, RunEvent, RunId, RunState, TaskIndex};
+use crate::run::{Epoch, RunEvent, RunId, RunState, SourceIndex, TaskIndex};
 use crate::verify::{Sums, Verified};
 
 /// `Future` that may move between threads: what every port's call answers.
@@ -318,10 +318,12 @@ pub trait Store: Send + Sync + 'static {
         event: RunEvent,
         cause: Option<&Fault>,
     ) -> impl Answering<RunRecord>;
-    fn save_plan(&self, run: &RunId, plan: &Plan) -> impl Answering<()>;
+    /// Writes down the plans of all sources, in the job's order.
+    fn save_plans(&self, run: &RunId, plans: &[Plan]) -> impl Answering<()>;
     fn save_prepared(&self, run: &RunId, prepared: &Prepared) -> impl Answering<()>;
-    /// Adds splits as the next tasks, together with where the next call goes on (`next`, `last`).
-    fn add_splits(&self, run: &RunId, splits: &Splits) -> impl Answering<()>;
+    /// Adds splits of a source as the next tasks, together with where its next call goes on (`next`,
+    /// `last`).
+    fn add_splits(&self, run: &RunId, source: SourceIndex, splits: &Splits) -> impl Answering<()>;
     /// All tasks of the run, by index.
     fn tasks(&self, run: &RunId) -> impl Answering<Vec<TaskRecord>>;
     /// Raises the task's epoch and answers it with the stored mark.
@@ -403,19 +405,36 @@ pub struct RunRecord {
     pub state: RunState,
     /// The epoch of the newest attempt; 0 before the first.
     pub epoch: Epoch,
-    pub plan: Option<Plan>,
+    /// One for each source, in the job's order; none before they are planned.
+    pub sources: Vec<SourceRecord>,
     pub prepared: Option<Prepared>,
-    /// Where `splits` goes on, and whether the last has come; `None` before the first call.
-    pub splits_next: Option<(Vec<u8>, bool)>,
     /// The fault that stopped or broke the run last.
     pub fault: Option<Fault>,
     /// What came of reading back what it wrote.
     pub verified: Option<Verified>,
 }
 
+/// What a run has of one of its sources.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceRecord {
+    pub plan: Plan,
+    /// Where `splits` goes on: the plan's start before the first call.
+    pub next: Vec<u8>,
+    /// The last splits have come.
+    pub last: bool,
+}
+
+impl SourceRecord {
+    /// A source of which no splits have come.
+    pub fn new(plan: Plan) -> Self {
+        Self { next: plan.start.clone(), last: false, plan }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskRecord {
     pub index: TaskIndex,
+    pub source: SourceIndex,
     pub split: Split,
     pub epoch: Epoch,
     pub mark: Option<Mark>,

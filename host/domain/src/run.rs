@@ -21,6 +21,9 @@ pub type Epoch = u64;
 /// Counts the splits of a run, from 0.
 pub type TaskIndex = u32;
 
+/// Counts the sources of a run, which are the readers of its job, from 0.
+pub type SourceIndex = u32;
+
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunState {

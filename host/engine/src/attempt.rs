@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::port::{
-    Attempt, Budget, CommitMode, Destination, Dirty, Outcome, Plan, Prepared, Reader, RunRecord,
-    Source, Store, TaskRecord, Writer,
+    Attempt, Budget, CommitMode, Destination, Dirty, Outcome, Prepared, RunRecord, Source, Store,
+    TaskRecord, Writer,
 };
 use domain::run::{RunEvent, RunState};
 use domain::verify::Verified;
@@ -21,10 +21,11 @@ use crate::pool::Pool;
 use crate::processing::Processing;
 use crate::progress::{Progress, Stage};
 use crate::retry::Tries;
-use crate::session::{Kept, Reads};
+use crate::session::Resting;
 use crate::settings::Settings;
 use crate::sorting::Sorting;
 use crate::throttle::Throttle;
+use crate::union::Union;
 use crate::verify::Comparison;
 
 /// How long the other lanes may take to store what they told, where one of them broke the run.
@@ -41,14 +42,12 @@ const STOPPED: &str = "run.stopped";
 /// A job's two ends, and where its books are kept.
 pub struct Engine<S, R, W> {
     pub store: Arc<S>,
-    pub source: Arc<R>,
+    /// One for each reader of the job.
+    pub sources: Vec<Arc<R>>,
     pub destination: Arc<W>,
     pub settings: Settings,
     pub progress: Arc<Progress>,
 }
-
-/// The session that planned.
-type Planner<R> = Kept<Reads<<R as Source>::Session>>;
 
 /// How an attempt ended.
 #[derive(Clone, Debug)]
@@ -85,8 +84,9 @@ pub(crate) struct Context<S> {
     pub(crate) settings: Settings,
     pub(crate) progress: Arc<Progress>,
     pub(crate) attempt: Attempt,
-    /// The reader's.
-    pub(crate) datasets: Vec<Dataset>,
+    /// The readers', by source.
+    pub(crate) datasets: Vec<Vec<Dataset>>,
+    pub(crate) union: Union,
     pub(crate) prepared: Prepared,
     pub(crate) processing: Processing,
     pub(crate) mapping: Mapping,
@@ -160,7 +160,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let tasks = self.store.tasks(run).await.unwrap_or_default();
         let seen = self.progress.seen();
         let watermarks = record.as_ref().ok().map(watermarks).unwrap_or_default();
-        let casts = record.as_ref().ok().and_then(|record| self.casts(record));
+        let changes = record.as_ref().map(|record| self.changes(record)).unwrap_or_default();
         let mut verified = None;
         let (state, commit_mode) = match record {
             Ok(record) => {
@@ -201,7 +201,11 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             waited_writer: Duration::from_micros(seen.waited_writer_us),
             waited_throttle,
             watermarks,
-            notes: casts.into_iter().chain(self.notes(commit_mode, &tasks)).chain(paced).collect(),
+            notes: changes
+                .into_iter()
+                .chain(self.notes(commit_mode, &tasks))
+                .chain(paced)
+                .collect(),
             verified,
             fault,
         }
@@ -262,17 +266,18 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     async fn work(&self, record: RunRecord, alive: mpsc::Sender<()>) -> Result<RunRecord> {
         let run = record.new.id.clone();
         self.progress.enter(Stage::Planning);
-        let (plan, mut planner) = self.plan(&record).await?;
+        let (planned, mut planners) = self.plan(&record).await?;
         self.progress.enter(Stage::Preparing);
         let attempt = Attempt {
             run: run.clone(),
             epoch: record.epoch,
-            bounded: plan.bounded,
+            bounded: planned.iter().all(|source| source.plan.bounded),
             verify: record.new.verify.is_some(),
         };
-        let processing = Processing::new(&plan.datasets, &self.settings)?;
+        let union = self.union(&planned)?;
+        let processing = Processing::new(union.datasets(), &self.settings)?;
         let preparing = async {
-            let prepared = self.prepare(&record, &attempt, &plan).await?;
+            let prepared = self.prepare(&record, &attempt, &union).await?;
             let sides = (processing.datasets(), prepared.datasets.as_slice());
             let comparison = match &record.new.verify {
                 Some(wanted) => Some(self.comparison(&attempt, wanted, sides, &[]).await?),
@@ -280,10 +285,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             };
             Ok((comparison, prepared, self.store.tasks(&run).await?))
         };
-        let (comparison, prepared, tasks) = match &mut planner {
-            Some(planner) => planner.during(preparing).await?,
-            None => preparing.await?,
-        };
+        let (comparison, prepared, tasks) = planners.during(preparing).await?;
         let context = Arc::new(Context {
             store: self.store.clone(),
             settings: self.settings.clone(),
@@ -295,7 +297,8 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             broken: Broken::default(),
             budget: self.settings.budget(&prepared.wishes),
             throttle: Throttle::new(self.settings.rates.job),
-            datasets: plan.datasets,
+            datasets: planned.iter().map(|source| source.plan.datasets.clone()).collect(),
+            union,
             attempt,
             prepared,
             _alive: alive,
@@ -307,36 +310,12 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
                 (None, None) => {}
             }
         }
-        let next = record.splits_next.unwrap_or((plan.start, false));
-        let pool = Pool::new(context.clone(), self.source.clone(), planner, &tasks, next);
+        let origins = self.origins();
+        let pool = Pool::new(context.clone(), origins, planners, &tasks, &planned);
         self.progress.enter(Stage::Moving);
         self.run_lanes(&context, Arc::new(pool)).await?;
         self.add_up(&context).await?;
         self.store.happened(&run, RunEvent::TasksDone, None).await
-    }
-
-    /// The stored plan, or a new one and the session that made it.
-    async fn plan(&self, record: &RunRecord) -> Result<(Plan, Option<Planner<R>>)> {
-        if let Some(plan) = &record.plan {
-            return Ok((plan.clone(), None));
-        }
-        let mut tries = Tries::of_first_contact();
-        let (plan, mut planner) = loop {
-            match self.try_plan(&record.new.document).await {
-                Ok(made) => break made,
-                Err(fault) => self.wait(&mut tries, fault).await?,
-            }
-        };
-        planner.during(self.store.save_plan(&record.new.id, &plan)).await?;
-        Ok((plan, Some(planner)))
-    }
-
-    async fn try_plan(&self, document: &str) -> Result<(Plan, Planner<R>)> {
-        let within = |fault: Fault| fault.within("reader");
-        let since = self.store.bookmarks(document).await?;
-        let mut planner = self.source.connect().await.map_err(within)?;
-        let plan = planner.plan(self.settings.concurrent, &since).await.map_err(within)?;
-        Ok((plan, Kept::new(Reads(planner)).await?))
     }
 
     pub(crate) async fn wait(&self, tries: &mut Tries, fault: Fault) -> Result<()> {
@@ -351,14 +330,14 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         &self,
         record: &RunRecord,
         attempt: &Attempt,
-        plan: &Plan,
+        union: &Union,
     ) -> Result<Prepared> {
         if let Some(prepared) = &record.prepared {
             return Ok(prepared.clone());
         }
         let mut tries = Tries::of_first_contact();
         let prepared = loop {
-            match self.try_prepare(record, attempt, plan).await {
+            match self.try_prepare(record, attempt, union).await {
                 Ok(prepared) => break prepared,
                 Err(fault) => self.wait(&mut tries, fault).await?,
             }
@@ -372,10 +351,10 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         &self,
         record: &RunRecord,
         attempt: &Attempt,
-        plan: &Plan,
+        union: &Union,
     ) -> Result<Prepared> {
         let within = |fault: Fault| fault.within("writer");
-        let processing = Processing::new(&plan.datasets, &self.settings)?;
+        let processing = Processing::new(union.datasets(), &self.settings)?;
         let datasets = processing.datasets();
         let mut writer = self.destination.connect().await.map_err(within)?;
         let preview = writer.preview(datasets).await.map_err(within)?;
@@ -392,9 +371,11 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         for _ in 0..self.settings.concurrent.max(1) {
             let lane = Lane {
                 context: context.clone(),
-                source: self.source.clone(),
+                origins: self.origins(),
                 destination: self.destination.clone(),
+                source: 0,
                 reader: None,
+                resting: Resting::new(self.settings.resting_sessions),
                 writer: None,
                 throttle: Arc::new(Throttle::new(self.settings.rates.lane)),
                 counted: Counts::default(),
@@ -465,7 +446,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             let tasks = self.store.tasks(run).await?;
             let receipts = tasks.into_iter().filter_map(|task| task.done);
             let receipts: Vec<_> = receipts.map(|done| done.receipt).collect();
-            let bounded = record.plan.as_ref().is_none_or(|plan| plan.bounded);
+            let bounded = record.sources.iter().all(|source| source.plan.bounded);
             let verify = record.new.verify.is_some();
             let attempt = Attempt { run: run.clone(), epoch: record.epoch, bounded, verify };
             let mut tries = Tries::default();
@@ -491,11 +472,16 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         finishing.await
     }
 
-    /// The note about the casts of a run that was prepared.
-    fn casts(&self, record: &RunRecord) -> Option<String> {
-        let (plan, prepared) = (record.plan.as_ref()?, record.prepared.as_ref()?);
-        let processing = Processing::new(&plan.datasets, &self.settings).ok()?;
-        Mapping::unchecked(processing.datasets(), &prepared.datasets, &self.settings).ok()?.note()
+    /// The notes about missing columns and casts of a run that was prepared.
+    fn changes(&self, record: &RunRecord) -> Vec<String> {
+        let Ok(union) = self.union(&record.sources) else { return Vec::new() };
+        let casts = || {
+            let prepared = record.prepared.as_ref()?;
+            let processing = Processing::new(union.datasets(), &self.settings).ok()?;
+            let from = processing.datasets();
+            Mapping::unchecked(from, &prepared.datasets, &self.settings).ok()?.note()
+        };
+        union.notes().iter().cloned().chain(casts()).collect()
     }
 
     /// What the counts alone don't say.
@@ -519,7 +505,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
 }
 
 fn watermarks(record: &RunRecord) -> Vec<String> {
-    let datasets = record.plan.iter().flat_map(|plan| &plan.datasets);
+    let datasets = record.sources.iter().flat_map(|source| &source.plan.datasets);
     let pairs = datasets.flat_map(|dataset| &dataset.metadata);
     pairs.filter(|(key, _)| key == bookmark::METADATA).map(|(_, text)| text.clone()).collect()
 }

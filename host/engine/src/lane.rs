@@ -6,14 +6,14 @@ use domain::port::{
     Closed, CommitMode, Destination, Done, Reader, Source, Split, Store, TaskRecord, Writer,
 };
 use domain::verify::Sums;
-use domain::{Counts, Fault, Mark, Result, TaskIndex};
+use domain::{Counts, Fault, Mark, Result, SourceIndex, TaskIndex};
 use tokio::sync::{mpsc, watch};
 
 use crate::attempt::Context;
-use crate::pool::Pool;
+use crate::pool::{Pool, Taken};
 use crate::reading::Reading;
 use crate::retry::Tries;
-use crate::session::{self, Kept, Reads, Writes, until};
+use crate::session::{self, Kept, Origin, Reads, Resting, Writes, until};
 use crate::throttle::Throttle;
 use crate::unsettled::REFUSED_TOO_LATE;
 use crate::writing::Writing;
@@ -23,9 +23,13 @@ const CAREFUL_BITS: u32 = 6;
 
 pub(crate) struct Lane<S, R: Source, W: Destination> {
     pub(crate) context: Arc<Context<S>>,
-    pub(crate) source: Arc<R>,
+    pub(crate) origins: Vec<Origin<R>>,
     pub(crate) destination: Arc<W>,
+    /// The source of the task at work, and the session with it.
+    pub(crate) source: SourceIndex,
     pub(crate) reader: Option<Kept<Reads<R::Session>>>,
+    /// Sessions with other sources.
+    pub(crate) resting: Resting<R::Session>,
     pub(crate) writer: Option<Kept<Writes<W::Session>>>,
     pub(crate) throttle: Arc<Throttle>,
     /// What the try that failed last has counted.
@@ -41,13 +45,36 @@ pub(crate) struct Lane<S, R: Source, W: Destination> {
 impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     /// Works until the pool has no more tasks.
     pub(crate) async fn run(mut self, pool: Arc<Pool<S, R>>) -> Result<()> {
-        while let Some((index, split)) = self.while_idle(pool.take()).await? {
-            self.work(index, &split)
-                .await
-                .map_err(|fault| fault.within(format!("task {index} ({})", split.label)))?;
-            self.while_idle(pool.done(split.stage)).await?;
+        loop {
+            let kept: Vec<_> = self.resting.sources().chain([self.source]).collect();
+            let Some(Taken { index, source, split }) = self.while_idle(pool.take(&kept)).await?
+            else {
+                return Ok(());
+            };
+            self.turn_to(source);
+            self.work(index, &split).await.map_err(|fault| {
+                let title = self.context.settings.split_title(source, &split.label);
+                fault.within(format!("task {index} ({title})"))
+            })?;
+            self.while_idle(pool.done(source, split.stage)).await?;
         }
-        Ok(())
+    }
+
+    /// Lays the session with the source before aside.
+    fn turn_to(&mut self, source: SourceIndex) {
+        if source == self.source {
+            return;
+        }
+        if let Some(reader) = self.reader.take() {
+            self.resting.put(self.source, reader);
+        }
+        self.source = source;
+        self.reader = self.resting.take(source);
+    }
+
+    /// What faults call the reader.
+    fn who(&self) -> String {
+        self.context.settings.reader_word(self.source)
     }
 
     /// One task, again after each fault that says so, in new sessions.
@@ -133,12 +160,9 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     /// Opens the sessions that are missing.
     async fn connect(&mut self) -> Result<()> {
         if self.reader.is_none() {
-            let source = self.source.clone();
-            let connecting = async {
-                let session = source.connect().await.map_err(|fault| fault.within("reader"))?;
-                Kept::new(Reads(session)).await
-            };
-            self.reader = Some(self.while_idle(connecting).await?);
+            let missing = || Fault::internal("engine.source", "a task is of no source of the job");
+            let origin = self.origins.get(self.source as usize).cloned().ok_or_else(missing)?;
+            self.reader = Some(self.while_idle(origin.connect()).await?);
         }
         if self.writer.is_none() {
             let destination = self.destination.clone();
@@ -207,16 +231,18 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     async fn open_reader(&mut self, split: &Split, start: &Mark) -> Result<()> {
         let context = self.context.clone();
         let mut reader = self.reader.take().ok_or_else(|| self.lost())?;
+        let who = self.who();
+        let datasets = context.datasets.get(self.source as usize).map_or(&[][..], Vec::as_slice);
         let opening = async {
             let position = start.position.as_ref();
-            reader.session.0.open(split, position, &context.datasets).await?;
+            reader.session.0.open(split, position, datasets).await?;
             match position {
                 // A kill may have come between the store and the acknowledge.
                 Some(position) => reader.session.0.acknowledge(position).await,
                 None => Ok(()),
             }
         };
-        let opening = async { opening.await.map_err(|fault: Fault| fault.within("reader")) };
+        let opening = async { opening.await.map_err(|fault: Fault| fault.within(who)) };
         self.while_idle(opening).await?;
         self.reader = Some(reader);
         Ok(())
@@ -233,6 +259,8 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         budget.rows = (budget.rows >> (CAREFUL_BITS * self.careful).min(31)).max(1);
         let reading = Reading {
             context: context.clone(),
+            source: self.source,
+            split: context.settings.split_title(self.source, &task.split.label),
             reader,
             queue,
             durable,
@@ -246,7 +274,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let careful = self.careful > 0;
         let start = (start, sums);
         let writing = Writing::new(&context, &mut writer, task, start, acknowledge, careful);
-        let (written, counted) = writing.run(items).await;
+        let (written, counted) = self.resting.during(writing.run(items)).await;
         self.counted = counted;
         let written = match written {
             Ok(written) => written,
@@ -256,7 +284,8 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                 return Err(fault);
             }
         };
-        let joined = writer.during(async { Ok(reading.join().await) }).await;
+        let joining = writer.during(async { Ok(reading.join().await) });
+        let joined = self.resting.during(joining).await;
         // A session that could not be tended meanwhile is not kept.
         self.writer = joined.is_ok().then_some(writer);
         let read = joined.and_then(|read| read);
@@ -299,6 +328,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                     let lost = session::tend_or_lose(&mut self.writer).await;
                     self.lost = lost.or(self.lost.take());
                 }
+                () = until(self.resting.due()) => self.resting.tend().await,
                 fault = &mut stopping => return Err(fault),
                 answer = &mut call => return answer,
             }

@@ -5,7 +5,8 @@
 //! durable mark. It drives the ports of `domain` alone; it knows neither WebAssembly nor a database,
 //! so its tests run on scripted doubles and a simulated clock.
 //!
-//! What stands where: [`attempt`] is the run as a whole, `pool` hands out tasks, `lane` works on one
+//! What stands where: [`attempt`] is the run as a whole, `planning` plans its sources, `union` makes one
+//! dataset of theirs, `pool` hands out tasks, `lane` works on one
 //! after another, `reading` and `writing` are the two halves of a task, `throttle` holds up who reads
 //! too fast, `unsettled` keeps what a destination may still refuse, `parts` looks for the row to blame,
 //! `verify` reads back what was written,
@@ -14,11 +15,13 @@
 //!
 //! Begin with `attempt.rs`, then `lane.rs`; the order of invariant 1 is in `writing.rs`, in `settle`.
 
+mod addresses;
 mod attempt;
 mod dirty;
 mod lane;
 pub mod mapping;
 mod parts;
+mod planning;
 mod pool;
 mod preview;
 mod processing;
@@ -30,11 +33,13 @@ mod settings;
 mod sorting;
 mod throttle;
 mod told;
+mod union;
 mod unsettled;
 mod verify;
 mod writing;
 
+pub use addresses::Addresses;
 pub use attempt::{Engine, Summary};
-pub use preview::{Preview, Sample, sample};
+pub use preview::{Preview, PreviewedSource, Sample, sample};
 pub use progress::{Progress, Seen, Stage};
 pub use settings::Settings;

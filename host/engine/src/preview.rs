@@ -2,12 +2,14 @@
 
 use arrow_schema::SchemaRef;
 use domain::port::{Destination, Plan, Prepared, Reader, Source, Split, Step, Store, Writer};
-use domain::{Batch, Dataset, Result};
+use domain::{Batch, Dataset, Position, Result};
 
 use crate::attempt::Engine;
 use crate::mapping::{ColumnCast, Mapping};
 use crate::processing::Processing;
+use crate::session::Origin;
 use crate::settings::Settings;
+use crate::union::Union;
 
 /// Splits shown at most.
 const SPLITS_MAX: u32 = 100;
@@ -19,11 +21,11 @@ const SAMPLE_SPLITS_MAX: usize = 1000;
 /// A run that did not happen.
 #[derive(Clone, Debug)]
 pub struct Preview {
-    pub plan: Plan,
-    /// The first splits.
-    pub splits: Vec<Split>,
-    /// Whether `splits` are all.
-    pub splits_complete: bool,
+    pub sources: Vec<PreviewedSource>,
+    /// What the sources give together.
+    pub datasets: Vec<Dataset>,
+    /// For people: which columns are filled with NULL.
+    pub notes: Vec<String>,
     pub prepared: Prepared,
     /// For each dataset the fields behind each transformer.
     pub between: Vec<Vec<SchemaRef>>,
@@ -31,27 +33,51 @@ pub struct Preview {
     pub columns: Vec<Vec<ColumnCast>>,
 }
 
+/// What a source of the run would do.
+#[derive(Clone, Debug)]
+pub struct PreviewedSource {
+    /// What people call it; `None` where there is one source.
+    pub name: Option<String>,
+    pub plan: Plan,
+    /// The first splits.
+    pub splits: Vec<Split>,
+    /// Whether `splits` are all.
+    pub splits_complete: bool,
+}
+
 impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     /// Plans a run of a document and looks at the destination.
     pub async fn preview(&self, document: &str) -> Result<Preview> {
         let since = self.store.bookmarks(document).await?;
-        let within = |who: &'static str| move |fault: domain::Fault| fault.within(who);
-        let mut reader = self.source.connect().await.map_err(within("reader"))?;
-        let plan = reader.plan(self.settings.concurrent, &since).await.map_err(within("reader"))?;
-        let splits = reader.splits(&plan.start, SPLITS_MAX).await.map_err(within("reader"))?;
-        let processing = Processing::new(&plan.datasets, &self.settings)?;
+        let within = |fault: domain::Fault| fault.within("writer");
+        let mut sources = Vec::with_capacity(self.sources.len());
+        for (number, origin) in self.origins().iter().enumerate() {
+            let name = self.settings.source_names.get(number).cloned();
+            let previewed = self.preview_of(origin, name, &since).await;
+            sources.push(previewed.map_err(|fault| fault.within(&*origin.who))?);
+        }
+        let plans: Vec<_> = sources.iter().map(|source| &source.plan).collect();
+        let union = Union::new(&plans, &self.settings.source_names, self.settings.missing_column)?;
+        let processing = Processing::new(union.datasets(), &self.settings)?;
         let datasets = processing.datasets();
-        let mut writer = self.destination.connect().await.map_err(within("writer"))?;
-        let prepared = writer.preview(datasets).await.map_err(within("writer"))?;
+        let mut writer = self.destination.connect().await.map_err(within)?;
+        let prepared = writer.preview(datasets).await.map_err(within)?;
         let columns = Mapping::unchecked(datasets, &prepared.datasets, &self.settings)?.columns();
-        Ok(Preview {
-            plan,
-            splits: splits.splits,
-            splits_complete: splits.last,
-            prepared,
-            between: processing.schemas(),
-            columns,
-        })
+        let (datasets, notes) = (union.datasets().to_vec(), union.notes().to_vec());
+        let between = processing.schemas();
+        Ok(Preview { sources, datasets, notes, prepared, between, columns })
+    }
+
+    async fn preview_of(
+        &self,
+        origin: &Origin<R>,
+        name: Option<String>,
+        since: &[Position],
+    ) -> Result<PreviewedSource> {
+        let mut reader = origin.source.connect().await?;
+        let plan = reader.plan(self.settings.concurrent, since).await?;
+        let splits = reader.splits(&plan.start, SPLITS_MAX).await?;
+        Ok(PreviewedSource { name, plan, splits: splits.splits, splits_complete: splits.last })
     }
 }
 

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use domain::port::{Budget, Dirty, Reader, Rows, Step, Store};
 use domain::verify::Print;
-use domain::{Batch, Fault, Position, Result};
+use domain::{Batch, Dataset, Fault, Position, Result, SourceIndex};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::attempt::Context;
 use crate::dirty;
 use crate::processing::Processed;
-use crate::session::{Kept, Reads, until};
+use crate::session::{Kept, Reads, Session, until};
 use crate::throttle::Throttle;
 use crate::verify::Comparison;
 
+/// The metadata of a dataset that stands for several tables.
+const TABLES: &str = "tables";
 /// Steps in a row of a bounded plan that may bring neither a record nor a new position, though they say
 /// that there is something.
 const EMPTY_STEPS_MAX: u32 = 10_000;
@@ -43,6 +45,9 @@ pub(crate) struct Piece {
 
 pub(crate) struct Reading<S, R> {
     pub(crate) context: Arc<Context<S>>,
+    pub(crate) source: SourceIndex,
+    /// The split's title, which tells where a record came from.
+    pub(crate) split: String,
     pub(crate) reader: Kept<Reads<R>>,
     pub(crate) queue: mpsc::Sender<Item>,
     /// The newest position that is durable and stored.
@@ -57,10 +62,6 @@ pub(crate) struct Reading<S, R> {
     pub(crate) waits_since: Option<Instant>,
 }
 
-fn within(fault: Fault) -> Fault {
-    fault.within("reader")
-}
-
 impl<S: Store, R: Reader> Reading<S, R> {
     /// Reads the open cursor to its end, then acknowledges until the writing half is done. Answers the
     /// session for the next task.
@@ -73,7 +74,13 @@ impl<S: Store, R: Reader> Reading<S, R> {
                 self.reader.tend().await?;
             }
             let asked = Instant::now();
-            let step = self.reader.session.0.next(self.budget).await.map_err(within)?;
+            let step = self
+                .reader
+                .session
+                .0
+                .next(self.budget)
+                .await
+                .map_err(|fault| self.within(fault))?;
             self.look(&step)?;
             let taken = match step {
                 Step::Rows(rows) => self.send_all(rows).await?,
@@ -120,13 +127,13 @@ impl<S: Store, R: Reader> Reading<S, R> {
             return Ok(());
         }
         if since.elapsed() > self.context.settings.no_progress {
-            return Err(within(self.no_progress()));
+            return Err(self.within(self.no_progress()));
         }
         if self.empty_steps > EMPTY_STEPS_MAX {
             let message = format!(
                 "the reader answered {EMPTY_STEPS_MAX} times in a row without a record, a new position or the end"
             );
-            return Err(Fault::plugin("plugin.lie.idle", message).within("reader"));
+            return Err(Fault::plugin("plugin.lie.idle", message).within(self.reader.session.who()));
         }
         Ok(())
     }
@@ -216,9 +223,24 @@ impl<S: Store, R: Reader> Reading<S, R> {
     async fn acknowledge(&mut self) -> Result<()> {
         let position = self.durable.borrow_and_update().clone();
         match position {
-            Some(position) => self.reader.session.0.acknowledge(&position).await.map_err(within),
+            Some(position) => self
+                .reader
+                .session
+                .0
+                .acknowledge(&position)
+                .await
+                .map_err(|fault| self.within(fault)),
             None => Ok(()),
         }
+    }
+
+    fn within(&self, fault: Fault) -> Fault {
+        fault.within(self.reader.session.who())
+    }
+
+    /// Of the source that is read.
+    fn datasets(&self) -> &[Dataset] {
+        self.context.datasets.get(self.source as usize).map_or(&[], Vec::as_slice)
     }
 
     /// One piece a batch; the position stands behind the last.
@@ -237,7 +259,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
             for record in rows.undecodable {
                 last.records_read += 1;
                 last.bytes_read += record.data.len() as u64;
-                last.dirty.push(dirty::of_undecodable(record, &context.datasets, digest));
+                last.dirty.push(dirty::of_undecodable(record, self.datasets(), digest));
             }
         }
         Ok(pieces)
@@ -245,20 +267,26 @@ impl<S: Store, R: Reader> Reading<S, R> {
 
     fn piece(&self, batch: Batch) -> Result<Piece> {
         let context = &self.context;
-        let dataset = context.datasets.get(batch.dataset as usize);
-        let source = batch.rows.clone();
+        let dataset = self.datasets().get(batch.dataset as usize);
         let (records_read, bytes_read) = (batch.len() as u64, batch.value_bytes());
-        let processed = context.processing.apply(batch).map_err(within)?;
+        let batch = context.union.apply(self.source, &batch).map_err(|fault| self.within(fault))?;
+        let source = batch.rows.clone();
+        let processed = context.processing.apply(batch).map_err(|fault| self.within(fault))?;
         let Processed { batch, origins, mut dirty, filtered: records_filtered } = processed;
-        let mapped = context.mapping.apply(batch).map_err(within)?;
+        let mapped = context.mapping.apply(batch).map_err(|fault| self.within(fault))?;
         dirty.extend(mapped.dirty.into_iter().map(|(row, why)| (origins.of(row), why)));
         let sorted = context.sorting.sorted(mapped.batch)?;
         let comparison = context.comparison.as_ref();
         let print = |comparison: &Comparison| comparison.printer.print(&sorted.rows);
         let prints = comparison.map(print).unwrap_or_default();
         let digest = &context.settings.reader_digest;
+        let is_one_of_several = context.datasets.len() > 1
+            || dataset.is_some_and(|dataset| dataset.metadata.iter().any(|(key, _)| key == TABLES));
         let dirty = dirty.into_iter();
-        let dirty = dirty.map(|(row, why)| dirty::of_row(why, dataset, &source, row, digest));
+        let dirty = dirty.map(|(row, why)| Dirty {
+            origin: is_one_of_several.then(|| self.split.clone()),
+            ..dirty::of_row(why, dataset, &source, row, digest)
+        });
         Ok(Piece {
             dirty: dirty.collect(),
             batch: Some(sorted).filter(|batch| !batch.is_empty()),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::job::{Casts, ErrorLimit, Rates, Transformer};
+use domain::SourceIndex;
+use domain::job::{Casts, ErrorLimit, MissingColumn, Rates, Transformer};
 use domain::port::{Budget, Wishes};
 
 use crate::throttle;
@@ -20,6 +21,11 @@ pub struct Settings {
     pub column_casts: BTreeMap<String, Casts>,
     /// IANA or GMT name for the casts between texts and instants; without one a text without a zone is in UTC.
     pub time_zone: Option<String>,
+    /// What people call the sources, in the job's order; nothing where there is one.
+    pub source_names: Vec<String>,
+    pub missing_column: MissingColumn,
+    /// Sessions with sources that a lane keeps beside the one that it reads.
+    pub resting_sessions: usize,
     /// What changes records between Reader and mapping, in order.
     pub transformers: Vec<Transformer>,
     /// Digests of the plug-ins, kept with each dirty record.
@@ -64,6 +70,9 @@ impl Default for Settings {
             casts: Casts::Exact,
             column_casts: BTreeMap::new(),
             time_zone: None,
+            source_names: Vec::new(),
+            missing_column: MissingColumn::Error,
+            resting_sessions: 3,
             transformers: Vec::new(),
             reader_digest: String::new(),
             writer_digest: String::new(),
@@ -94,8 +103,25 @@ impl Settings {
             error_limit: job.error_limit,
             casts: job.casts,
             column_casts: job.column_casts.clone(),
+            missing_column: job.missing_column,
             time_zone: job.time_zone.clone(),
             ..Self::default()
+        }
+    }
+
+    /// What faults call a source: `reader`, with the source's name where there are several.
+    pub fn reader_word(&self, source: SourceIndex) -> String {
+        match self.source_names.get(source as usize) {
+            Some(name) => format!("reader of \"{name}\""),
+            None => "reader".to_owned(),
+        }
+    }
+
+    /// A split for people: its label, with the source's name where there are several.
+    pub fn split_title(&self, source: SourceIndex, label: &str) -> String {
+        match self.source_names.get(source as usize) {
+            Some(name) => format!("{name}: {label}"),
+            None => label.to_owned(),
         }
     }
 

@@ -31,7 +31,7 @@ async fn attempt(parts: Parts) -> Result<()> {
     let options = parts.options;
     let engine = Engine {
         store: parts.store,
-        source: parts.source,
+        sources: vec![parts.source],
         destination: parts.destination,
         settings: Settings {
             concurrent: options.lanes,

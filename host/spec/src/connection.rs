@@ -43,6 +43,9 @@ pub(crate) fn take(
         for property in entry(&list, notes)?.entries {
             match property.name.as_str() {
                 "table" | "querySql" if step.parameter.get(&property.name).is_some() => {
+                    if is_same_list(step.parameter.get(&property.name), &property.value) {
+                        continue;
+                    }
                     let message =
                         format!("\"{}\" is given twice, here and in \"parameter\"", property.name);
                     notes.faults.push(
@@ -101,14 +104,45 @@ pub(crate) struct Inline {
     pub(crate) properties: Properties,
 }
 
+/// Exports may say the same thing twice, as a text or as a list of it.
+fn is_same_list(written: Option<&Property>, value: &Value) -> bool {
+    let list = |value: &Value| match value {
+        Value::Array(items) => items.clone(),
+        value => vec![value.clone()],
+    };
+    written.is_some_and(|written| list(&written.value) == list(value))
+}
+
+/// What people call a connection that has no name: where it leads to. Never a secret.
+pub(crate) fn title(properties: &Properties) -> Option<String> {
+    let text = |name: &str| match &properties.get(name)?.value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let address = || {
+        let address = properties.get("address")?.value.get(0)?;
+        let host = address.get("host")?.as_str()?;
+        let port = address.get("port").map(|port| port.to_string().replace('"', ""));
+        Some(host.to_owned() + &port.map(|port| format!(":{port}")).unwrap_or_default())
+    };
+    let host = text("host").map(|host| match text("port") {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    });
+    let place = host.or_else(address).or_else(|| text("endpoint")).or_else(|| text("url"))?;
+    Some(match text("database") {
+        Some(database) => format!("{place}/{database}"),
+        None => place,
+    })
+}
+
 /// The single entry of `connection`.
 fn entry(list: &Property, notes: &mut Notes) -> Option<Properties> {
     let (value, spot) = match &list.value {
         Value::Array(entries) if entries.len() > 1 => {
-            let message = format!(
-                "\"connection\" has {} entries: several connections are not supported by this version",
-                entries.len()
-            );
+            let message =
+                format!("\"connection\" has {} entries, and a writer writes to one", entries.len());
             let hint = "use a job for each of them";
             notes
                 .faults

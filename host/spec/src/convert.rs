@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use domain::configuration::Side;
 use domain::description::SourceType;
 use domain::fault::Fault;
 use domain::job::{Casts, DocumentKind, ErrorLimit, Rate, Settings};
@@ -20,7 +21,7 @@ use crate::schema::Schema;
 use crate::settings::{self, MB};
 use crate::step::{self, Workbench};
 use crate::substitute::Substituted;
-use crate::{Input, Refused, Secrets, draft, parameter, transformer};
+use crate::{Input, Refused, Secrets, draft, parameter, sources, transformer};
 
 /// Stands for the `$` of a variable while the document is turned, so that a text which only looks
 /// like one stays a text. No document means this character.
@@ -56,7 +57,7 @@ pub fn convert(input: &Input<'_>, apart: bool) -> Result<Converted, Refused> {
     };
     let settings = settings::read(DocumentKind::DataX, &document, &mut notes);
     tell_defaults(&document, &mut notes);
-    let mut conversion = Conversion { bench, apart, sources: Map::new(), notes };
+    let mut conversion = Conversion { bench, apart, several: false, sources: Map::new(), notes };
     let steps = [draft.reader, draft.writer].map(|step| conversion.step(step?));
     let transformers = draft.transformers.into_iter();
     let transformers =
@@ -220,6 +221,8 @@ fn named(mut steps: Vec<Value>) -> Vec<Value> {
 struct Conversion<'a> {
     bench: Workbench<'a>,
     apart: bool,
+    /// The step at work has several connections.
+    several: bool,
     /// The data sources so far, by name.
     sources: Map<String, Value>,
     notes: Notes,
@@ -227,14 +230,51 @@ struct Conversion<'a> {
 
 impl Conversion<'_> {
     /// The step in script mode; `None` where something was wrong, which was told.
-    fn step(&mut self, mut draft: DraftStep) -> Option<Value> {
+    fn step(&mut self, draft: DraftStep) -> Option<Value> {
         let notes = &mut self.notes;
         let kind = self.bench.find(&draft.type_name, Some(&draft.type_spot), notes)?.clone();
         step::refuse_other_side(&draft, &kind, notes)?;
-        let role = step::role(&kind, draft.side, &draft.type_spot, notes)?;
-        let (connection, parameter) = step::schemas(&kind, role, notes)?;
+        let drafts = match draft.side {
+            Side::Reader => sources::entries(draft),
+            Side::Writer => vec![draft],
+        };
+        let several = drafts.len() > 1;
+        self.several = several;
+        let parts = drafts.into_iter().enumerate().map(|(index, mut draft)| {
+            let name = draft.name.clone();
+            if several {
+                // So that each has variables and a data source of its own.
+                draft.name = format!("{name}_{}", index + 1);
+            }
+            Some((name, draft.side, self.part(draft, &kind)?))
+        });
+        let parts: Vec<_> = parts.collect();
+        let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
+        let (name, side, first) = parts.first()?;
+        let parameter = match several {
+            false => first.whole(),
+            true => {
+                let entries = parts.iter().map(|(_, _, part)| Value::Object(part.entry()));
+                let mut parameter = first.shared();
+                parameter.insert("connection".to_owned(), entries.collect());
+                parameter
+            }
+        };
+        Some(json!({
+            "stepType": kind.name,
+            "category": side.word(),
+            "name": name,
+            "parameter": parameter,
+        }))
+    }
+
+    /// The parameters of a step with one connection.
+    fn part(&mut self, mut draft: DraftStep, kind: &SourceType) -> Option<Part> {
+        let notes = &mut self.notes;
+        let role = step::role(kind, draft.side, &draft.type_spot, notes)?;
+        let (connection, parameter) = step::schemas(kind, role, notes)?;
         let inline = connection::take(&mut draft, &connection, &parameter, notes)?;
-        if draft.side == domain::configuration::Side::Reader {
+        if draft.side == Side::Reader {
             let before = draft.parameter.entries.len();
             step::keep_texts(&mut draft.parameter, &parameter);
             if draft.parameter.entries.len() > before {
@@ -246,14 +286,12 @@ impl Conversion<'_> {
         for property in &draft.parameter.entries {
             refuse_secrets(&property.name, &property.value, &property.spot, &parameter, notes);
         }
-        let mut members = self.connection(inline, &draft, &kind, &connection)?;
-        members.extend(draft.parameter.entries.into_iter().map(|entry| (entry.name, entry.value)));
-        Some(json!({
-            "stepType": kind.name,
-            "category": draft.side.word(),
-            "name": draft.name,
-            "parameter": members,
-        }))
+        let members = self.connection(inline, &draft, kind, &connection)?;
+        let parameters = draft.parameter.entries.into_iter();
+        Some(Part {
+            members,
+            parameters: parameters.map(|entry| (entry.name, entry.value)).collect(),
+        })
     }
 
     /// The keys that say the connection in a step.
@@ -273,12 +311,20 @@ impl Conversion<'_> {
             properties.entries.iter().any(|entry| secrets.varies(&entry.name, &entry.value));
         let faults = self.notes.faults.len();
         let url = properties.get("jdbcUrl");
-        let has_fixed_url = url.is_some_and(|url| !holds_variable(&url.value));
+        let is_one = |url: &Value| url.as_array().is_none_or(|urls| urls.len() == 1);
+        let has_fixed_url =
+            url.is_some_and(|url| is_one(&url.value) && !holds_variable(&url.value));
         if has_fixed_url && schema.property_names().contains("host") {
             let notes = &mut self.notes;
             connection::take_apart(&mut properties, kind, schema, self.bench.plugins, notes);
         }
-        let apart = self.apart && !varies && !properties.entries.is_empty();
+        let has_urls = properties.get("jdbcUrl").is_some_and(|url| !is_one(&url.value));
+        let apart = self.apart && !varies && !has_urls && !properties.entries.is_empty();
+        if self.apart && has_urls {
+            let message =
+                "a data source has one address, and the connection several: it stays in the step";
+            note(&properties.spot, message, &mut self.notes);
+        }
         if self.apart && varies {
             let message = "the connection holds variables, which data sources do not know: it stays in the step";
             note(&properties.spot, message, &mut self.notes);
@@ -306,13 +352,42 @@ impl Conversion<'_> {
         draft: &DraftStep,
         kind: &SourceType,
     ) -> Map<String, Value> {
-        let name = format!("{}_{}", draft.side.word(), kind.name);
+        let number = draft.name.rsplit_once('_').map(|(_, number)| format!("_{number}"));
+        let number = number.filter(|_| self.several).unwrap_or_default();
+        let name = format!("{}_{}{number}", draft.side.word(), kind.name);
         let message = format!("the connection is data source \"{name}\"");
         note(&properties.spot, message, &mut self.notes);
         let source = json!({"type": kind.name, "properties": members(properties)});
         self.sources.insert(name.clone(), source);
         [("datasource".to_owned(), Value::from(name))].into_iter().collect()
     }
+}
+
+/// A step's connection and its parameters.
+struct Part {
+    members: Map<String, Value>,
+    parameters: Map<String, Value>,
+}
+
+impl Part {
+    fn whole(&self) -> Map<String, Value> {
+        self.members.clone().into_iter().chain(self.parameters.clone()).collect()
+    }
+
+    /// As one of several entries of `connection`.
+    fn entry(&self) -> Map<String, Value> {
+        let own = self.parameters.clone().into_iter().filter(|(name, _)| is_of_entry(name));
+        self.members.clone().into_iter().chain(own).collect()
+    }
+
+    /// What all entries share.
+    fn shared(&self) -> Map<String, Value> {
+        self.parameters.clone().into_iter().filter(|(name, _)| !is_of_entry(name)).collect()
+    }
+}
+
+fn is_of_entry(name: &str) -> bool {
+    matches!(name, "table" | "querySql")
 }
 
 fn members(properties: &Properties) -> Map<String, Value> {

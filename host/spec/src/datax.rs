@@ -100,5 +100,6 @@ fn read_step(
         type_name: type_name?.to_owned(),
         type_spot: spot.key("name"),
         parameter: parameter?,
+        is_one_of_several: false,
     })
 }

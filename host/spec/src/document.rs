@@ -1,7 +1,7 @@
 //! A parsed document, spots in it, and the faults that are told about them.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,10 +20,16 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// By file and line; those without a line come first.
+    /// By file and line, each once: what several sources share is looked at for each of them. Those
+    /// without a line come first.
     pub(crate) fn sort(&mut self) {
-        self.faults.sort_by(|a, b| a.line.cmp(&b.line));
-        self.warnings.sort_by(|a, b| a.line.cmp(&b.line));
+        for notes in [&mut self.faults, &mut self.warnings] {
+            let mut told = HashSet::new();
+            notes.retain(|fault| {
+                told.insert((fault.code.clone(), fault.message.clone(), fault.place.clone()))
+            });
+            notes.sort_by(|a, b| a.line.cmp(&b.line));
+        }
     }
 
     pub(crate) fn refused(mut self) -> Refused {

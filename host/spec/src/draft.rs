@@ -98,13 +98,15 @@ impl Properties {
 }
 
 /// One end of a job, as written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DraftStep {
     pub(crate) side: Side,
     pub(crate) name: String,
     pub(crate) type_name: String,
     pub(crate) type_spot: Spot,
     pub(crate) parameter: Properties,
+    /// Its step has several sources, and what stands beside `connection` is for all of them.
+    pub(crate) is_one_of_several: bool,
 }
 
 /// A step between the ends, as written.

@@ -28,6 +28,7 @@ mod places;
 pub mod schema;
 mod script;
 mod settings;
+mod sources;
 mod step;
 mod substitute;
 mod transformer;
@@ -197,44 +198,46 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
         plugins: input.plugins,
         secrets: input.secrets,
     };
-    let settings = settings::read(draft.kind, &document, &mut notes);
-    let reader = draft.reader.and_then(|step| bench.finish(step, &mut notes));
+    let mut settings = settings::read(draft.kind, &document, &mut notes);
+    let readers = draft.reader.and_then(|step| bench.finish_sources(step, &mut notes));
     let transformers = draft.transformers.into_iter();
     let transformers =
         transformers.filter_map(|step| transformer::finish(step, input.secrets, &mut notes));
     let transformers: Vec<Transformer> = transformers.collect();
     let writer = draft.writer.and_then(|step| bench.finish(step, &mut notes));
     let keeps_columns = !transformers.iter().any(|step| step.work.changes_columns());
-    if let (Some(reader), Some(writer), true) = (&reader, &writer, keeps_columns) {
-        step::check_columns(reader, writer, &mut notes);
+    if let (Some(readers), Some(writer), true) = (&readers, &writer, keeps_columns) {
+        step::check_columns(readers, writer, &mut notes);
     }
     unused_parameters(input.parameters, &substituted, &mut notes);
     let lines = Lines::new(sources.parsed().into_iter().chain([Rc::clone(&document)]));
     substituted.settle(&document, &mut notes);
-    let (Some(reader), Some(writer), true) = (reader, writer, notes.faults.is_empty()) else {
+    let (Some(readers), Some(writer), true) = (readers, writer, notes.faults.is_empty()) else {
         return Err(notes.refused());
     };
     notes.sort();
-    let secret_keys: BTreeSet<String> = reader.secrets.union(&writer.secrets).cloned().collect();
-    let secrets = Secrecy {
-        keys: &secret_keys,
-        texts: reader.secret_texts.union(&writer.secret_texts).cloned().collect(),
-    };
+    let ends = || readers.iter().chain([&writer]);
+    let secret_keys: BTreeSet<String> = ends().flat_map(|end| &end.secrets).cloned().collect();
+    let texts = ends().flat_map(|end| &end.secret_texts).cloned().collect();
+    let secrets = Secrecy { keys: &secret_keys, texts };
+    settings.missing_column = readers.first().map_or_else(Default::default, |it| it.missing_column);
+    let (mut moved, mut places) = (MovedProperties::default(), Places::default());
+    let mut steps = Vec::with_capacity(readers.len());
+    for reader in readers {
+        moved.readers.push(reader.moved);
+        places.readers.push(reader.places);
+        steps.push(reader.step);
+    }
+    (moved.writer, places.writer) = (writer.moved, writer.places);
     let secret_parameters = substituted.secret(&document, &secrets, &values);
     Ok(Read {
         text_blanked: blank_document(input.text, &secret_keys),
         parameters_used: substituted.used(&values, &secret_parameters),
         secret_parameters,
         secret_keys,
-        moved: MovedProperties { readers: vec![reader.moved], writer: writer.moved },
-        places: Places { readers: vec![reader.places], writer: writer.places },
-        job: Job {
-            kind: draft.kind,
-            readers: vec![reader.step],
-            transformers,
-            writer: writer.step,
-            settings,
-        },
+        moved,
+        places,
+        job: Job { kind: draft.kind, readers: steps, transformers, writer: writer.step, settings },
         warnings: notes.warnings,
         lines,
     })

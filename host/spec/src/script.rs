@@ -134,7 +134,14 @@ fn read_step(step: &Value, spot: &Spot, names: &mut Names, draft: &mut Draft, no
     let parameter = parameters(members, spot, notes);
     if let (Some(type_name), Some(parameter), None) = (type_name, parameter, slot.as_ref()) {
         let (type_name, type_spot) = (type_name.to_owned(), spot.key("stepType"));
-        *slot = Some(DraftStep { side, name, type_name, type_spot, parameter });
+        *slot = Some(DraftStep {
+            side,
+            name,
+            type_name,
+            type_spot,
+            parameter,
+            is_one_of_several: false,
+        });
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use domain::job::{Casts, DocumentKind, ErrorLimit, Rate, Rates, Settings};
+use domain::job::{Casts, DocumentKind, ErrorLimit, MissingColumn, Rate, Rates, Settings};
 use serde_json::{Map, Value};
 
 use crate::document::{Document, Notes, Spot, kind_of, object, unknown_keys};
@@ -169,6 +169,7 @@ pub(crate) fn read(kind: DocumentKind, document: &Rc<Document>, notes: &mut Note
         error_limit: error_limit(kind, &setting.section("errorLimit", notes), notes),
         casts,
         column_casts,
+        missing_column: MissingColumn::default(),
         time_zone: time_zone(&column, notes),
     }
 }
@@ -323,7 +324,7 @@ fn check_execution(setting: &Section<'_>, concurrent: u32, notes: &mut Notes) {
         ("locale", "what this program says is English"),
         ("keyVersion", "encrypted values are not read"),
     ] {
-        if setting.has(key) {
+        if setting.get(key).is_some_and(|value| value.as_str() != Some("")) {
             setting.no_effect(key, why, notes);
         }
     }

@@ -6,7 +6,7 @@ use domain::configuration::{Configuration, Secret, Side};
 use domain::description::{Role, SourceType};
 use domain::fault::{Fault, FaultDomain};
 use domain::grant::NamedPlace;
-use domain::job::{DocumentKind, Step};
+use domain::job::{Address, DocumentKind, MissingColumn, Step};
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::connection::{self, Inline};
 use crate::document::{Lazy, Lines, Notes, Spot};
 use crate::draft::{DraftStep, Properties};
 use crate::schema::{Finding, Schema};
-use crate::{Moved, Plugins, Secrets, Source, blank, nearest, places};
+use crate::{Moved, Plugins, Secrets, Source, blank, nearest, places, sources};
 
 /// Written by exports; nothing reads them, and nobody need be told.
 const PASSED_OVER: [&str; 7] = [
@@ -53,11 +53,47 @@ pub(crate) struct Finished {
     pub(crate) secrets: BTreeSet<String>,
     /// Texts of its connection that are secret.
     pub(crate) secret_texts: BTreeSet<String>,
+    pub(crate) missing_column: MissingColumn,
     /// The parameters that remain, for checks between the steps.
     parameter: Properties,
 }
 
+impl Finished {
+    /// Takes over another address of the same source.
+    fn add_address(&mut self, other: Self) {
+        let Step { source: title, configuration, .. } = other.step;
+        self.step.alternatives.push(Address { title, configuration });
+        for named in other.places {
+            if !self.places.iter().any(|known| known.place == named.place) {
+                self.places.push(named);
+            }
+        }
+        self.secret_texts.extend(other.secret_texts);
+    }
+}
+
 impl Workbench<'_> {
+    /// Checks a reader for each of its sources; `None` where something was wrong, which was told.
+    pub(crate) fn finish_sources(
+        &self,
+        draft: DraftStep,
+        notes: &mut Notes,
+    ) -> Option<Vec<Finished>> {
+        let mut finish = |drafts: Vec<DraftStep>| -> Option<Finished> {
+            // All of them, so that all that is wrong is told.
+            let finished: Vec<_> =
+                drafts.into_iter().map(|draft| self.finish(draft, notes)).collect();
+            let mut finished = finished.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
+            let mut first = finished.next()?;
+            finished.for_each(|other| first.add_address(other));
+            Some(first)
+        };
+        let finished: Vec<_> = sources::split(draft).into_iter().map(&mut finish).collect();
+        let mut finished = finished.into_iter().collect::<Option<Vec<_>>>()?;
+        sources::tell_apart(finished.iter_mut().map(|one| &mut one.step.source));
+        Some(finished)
+    }
+
     /// Checks a step against its plug-in; `None` where something was wrong, which was told.
     pub(crate) fn finish(&self, mut draft: DraftStep, notes: &mut Notes) -> Option<Finished> {
         let kind = self.find(&draft.type_name, Some(&draft.type_spot), notes)?;
@@ -70,9 +106,15 @@ impl Workbench<'_> {
             keep_texts(&mut draft.parameter, &parameter_schema);
         }
         let parameter_place = draft.parameter.spot.place();
+        let missing_column = match draft.side {
+            Side::Reader => sources::missing_column(&mut draft.parameter, &parameter_schema, notes),
+            Side::Writer => MissingColumn::default(),
+        };
         check(&parameter_schema, &mut draft.parameter, &BTreeSet::new(), notes);
         refuse_no_columns(&draft.parameter, notes);
-        tell_beside_query(&draft.parameter, notes);
+        if !draft.is_one_of_several {
+            tell_beside_query(&draft.parameter, notes);
+        }
         let connected =
             inline.and_then(|inline| self.connect(inline, kind, &connection_schema, notes));
         let connected = connected.filter(|_| notes.faults.len() == before)?;
@@ -95,6 +137,8 @@ impl Workbench<'_> {
             configuration,
             parameter_place,
             connection_place: connected.properties.spot.place(),
+            source: connected.title,
+            alternatives: Vec::new(),
         };
         Some(Finished {
             step,
@@ -102,6 +146,7 @@ impl Workbench<'_> {
             moved: moved.concat(),
             secrets: blank::secret_keys(kind),
             secret_texts: connected.secret_texts,
+            missing_column,
             parameter: draft.parameter,
         })
     }
@@ -197,7 +242,8 @@ impl Workbench<'_> {
             notes.faults.push(source.spot.fault("spec.source_type", message).hint(hint));
             return None;
         }
-        Some(self.finish_connection(properties, kind, schema, notes))
+        let connected = self.finish_connection(properties, kind, schema, notes);
+        Some(Connected { title: name.to_owned(), ..connected })
     }
 
     /// Takes apart, resolves secrets, checks, blanks.
@@ -222,7 +268,8 @@ impl Workbench<'_> {
         let mut secret_texts = BTreeSet::new();
         blank::secret_texts(&value, &blanked, &mut secret_texts);
         let (text, blanked) = (Secret::new(value.to_string()), blanked.to_string());
-        Connected { properties, text, blanked, secret_texts }
+        let title = connection::title(&properties).unwrap_or_else(|| kind.name.clone());
+        Connected { properties, text, blanked, secret_texts, title }
     }
 }
 
@@ -231,6 +278,8 @@ struct Connected {
     text: Secret,
     blanked: String,
     secret_texts: BTreeSet<String>,
+    /// What people call it.
+    title: String,
 }
 
 pub(crate) fn role<'k>(
@@ -334,7 +383,9 @@ fn refuse_user_in_url(properties: &Properties, notes: &mut Notes) {
 }
 
 /// Columns go by position: both sides have as many, where both say which.
-pub(crate) fn check_columns(reader: &Finished, writer: &Finished, notes: &mut Notes) {
+pub(crate) fn check_columns(readers: &[Finished], writer: &Finished, notes: &mut Notes) {
+    let table = readers.iter().find(|reader| !has_query(&reader.parameter));
+    let Some(reader) = table.or(readers.first()) else { return };
     let columns = |finished: &Finished| {
         let property = finished.parameter.get("column")?;
         let columns = property.value.as_array()?;

@@ -39,7 +39,7 @@ const PARAMETERS: [&str; 7] = [
 
 fn with<T>(text: &str, sources: Option<&str>, act: impl FnOnce(&Input<'_>) -> T) -> T {
     let parameters = Parameters::from_arguments(PARAMETERS).expect("the parameters are valid");
-    let names = ["READER_PASSWORD", "WRITER_PASSWORD"];
+    let names = ["READER_PASSWORD", "WRITER_PASSWORD", "READER_1_PASSWORD", "READER_2_PASSWORD"];
     let given = Given(BTreeMap::from(names.map(|name| (name.to_owned(), PASSWORD.to_owned()))));
     act(&input(text, &parameters, &fixture::clock(), &fixture::plugins(), &given, sources))
 }
@@ -56,20 +56,25 @@ fn job(text: &str, sources: Option<&str>) -> Job {
 
 /// What a job means: all but where it stands.
 fn meaning(job: &Job) -> Value {
-    let step = |step: &domain::job::Step| {
-        let configuration = &step.configuration;
+    let configured = |name: &str, configuration: &domain::Configuration| {
         let value = |text: &str| serde_json::from_str::<Value>(text).expect("the text is JSON");
         json!([
-            step.name,
+            name,
             configuration.source_type,
             value(configuration.connection.expose()),
             value(&configuration.connection_blanked),
             value(&configuration.parameter),
         ])
     };
+    let step = |step: &domain::job::Step| {
+        let others = step.alternatives.iter().map(|other| &other.configuration);
+        let all = std::iter::once(&step.configuration).chain(others);
+        all.map(|configuration| configured(&step.name, configuration)).collect::<Vec<_>>()
+    };
     let between = job.transformers.iter();
     let between = between.map(|step| (format!("{:?}", step.work), step.category.word()));
-    json!([step(&job.readers[0]), between.collect::<Vec<_>>(), step(&job.writer)])
+    let readers = job.readers.iter().map(step).collect::<Vec<_>>();
+    json!([readers, between.collect::<Vec<_>>(), step(&job.writer)])
 }
 
 /// Both ways of writing it mean what it meant.
@@ -241,4 +246,22 @@ fn what_cannot_be_turned_is_refused() {
         assert!(refused.faults.iter().any(|fault| fault.code == code), "{code}: {shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
     }
+}
+
+#[test]
+fn each_connection_of_a_reader_stays_one() {
+    let reader = json!({"name": "postgresqlreader", "parameter": {
+        "username": "u", "password": PASSWORD, "column": ["id"],
+        "connection": [
+            {"jdbcUrl": ["jdbc:postgresql://a/d"], "table": ["t_[0-3]"]},
+            {"jdbcUrl": ["jdbc:postgresql://b/d", "jdbc:postgresql://c/d"], "querySql": ["select 1"]},
+        ],
+    }});
+    let text = datax(reader, stream()[1].clone(), json!({"speed": {"channel": 1}}));
+    let [inline, apart] = means_the_same(&text);
+    assert!(inline.sources.is_none());
+    let document: Value = serde_json::from_str(&apart.document).unwrap();
+    let connection = &document["steps"][0]["parameter"]["connection"];
+    assert_eq!(connection[0], json!({"datasource": "reader_postgresql_1", "table": ["t_[0-3]"]}));
+    assert_eq!(connection[1]["jdbcUrl"][1], "jdbc:postgresql://c/d");
 }

@@ -185,7 +185,16 @@ fn datax_jobs_hold_with_their_own_defaults() {
         json!({"column": ["id", "'20251031'", "'20251031'"], "splitPk": "id", "table": ["orders"]})
     );
     let origin = "/job/content/0/reader/parameter/connection/0/jdbcUrl/0";
-    assert_eq!(read.places.readers[0], [usual("a.example", 5432, origin)]);
+    let other = "/job/content/0/reader/parameter/connection/0/jdbcUrl/1";
+    let places = [usual("a.example", 5432, origin), usual("b.example", 5432, other)];
+    assert_eq!(read.places.readers[0], places);
+    assert_eq!((reader.source.as_str(), reader.alternatives.len()), ("a.example/shop", 1));
+    let alternative = &reader.alternatives[0];
+    assert_eq!(alternative.title, "b.example/shop");
+    assert_eq!(
+        json_of(alternative.configuration.connection.expose()),
+        json!({"username": "etl", "password": "a\"b", "host": "b.example", "database": "shop"})
+    );
     assert_eq!(
         read.places.writer,
         [folder("/data/out", Access::Write, "/job/content/0/writer/parameter/path")]
@@ -193,12 +202,7 @@ fn datax_jobs_hold_with_their_own_defaults() {
     assert_eq!(read.job.writer.configuration.source_type, "file");
     assert_eq!(read.secret_parameters, ["pw"]);
     assert!(!read.text_blanked.contains("${pw}"));
-    assert_eq!(
-        warnings(&read),
-        [
-            "warning /job/content/0/reader/parameter/connection/0/jdbcUrl/1 (job.json:8): \"jdbcUrl\" has 2 entries; only the first is used [spec.no_effect]\n",
-        ]
-    );
+    assert_eq!(warnings(&read), Vec::<String>::new());
 }
 
 #[test]
@@ -479,4 +483,32 @@ fn parameters_stand_anywhere_and_unused_ones_are_told() {
             "warning /version (job.json:1): version \"1.0\" is read as \"2.0\" [spec.version]\n  hint: write \"2.0\"\n",
         ]
     );
+}
+
+#[test]
+fn each_entry_of_a_connection_is_a_source_of_its_own() {
+    let reader = json!({
+        "column": ["id"], "missingColumn": "NULL", "useSpecialSecret": true, "singleOrMulti": "multi",
+        "connection": [
+            {"datasource": "warehouse", "table": ["t_[0-3]"]},
+            {"datasource": "by_file", "querySql": ["select id from t"]},
+            {"datasource": "warehouse", "table": ["u"]},
+            {"jdbcUrl": "jdbc:postgresql://x:6000/d", "username": "u", "table": ["t"]},
+        ],
+    });
+    let writer = json!({"datasource": "warehouse", "table": "all", "column": ["id"]});
+    let read = holds(&script(reader, writer, json!({})), &[]);
+    let titles: Vec<_> = read.job.readers.iter().map(|reader| reader.source.as_str()).collect();
+    assert_eq!(titles, ["warehouse", "by_file", "warehouse (2)", "x:6000/d"]);
+    let parameters: Vec<_> =
+        read.job.readers.iter().map(|step| json_of(&step.configuration.parameter)).collect();
+    let shared = |parameter: &Value, key: &str| parameter[key].clone();
+    assert_eq!(shared(&parameters[0], "table"), json!(["t_[0-3]"]));
+    assert_eq!(shared(&parameters[1], "querySql"), json!(["select id from t"]));
+    assert!(parameters.iter().all(|parameter| parameter["column"] == json!(["id"])));
+    assert!(parameters.iter().all(|parameter| parameter.get("missingColumn").is_none()));
+    assert_eq!(read.job.settings.missing_column, domain::job::MissingColumn::Null);
+    let hosts: Vec<_> = read.places.readers.iter().map(Vec::len).collect();
+    assert_eq!(hosts, [1, 1, 1, 1], "each reaches its own server alone");
+    assert_eq!(warnings(&read), Vec::<String>::new());
 }

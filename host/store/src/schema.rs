@@ -23,7 +23,7 @@ const LOG_PAUSE: Duration = Duration::from_millis(20);
 
 /// Each entry brings a file from the format of its index to the next (`PRAGMA user_version`). Entries
 /// are never changed after a release, only added.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE run (
         id          TEXT PRIMARY KEY,
@@ -110,6 +110,26 @@ const MIGRATIONS: [&str; 3] = [
         sums     BLOB NOT NULL, -- Sums::encode
         PRIMARY KEY (run, task, sequence)
     ) STRICT;
+    ",
+    "
+    -- What a run has of each of its sources.
+    CREATE TABLE source (
+        run         TEXT NOT NULL REFERENCES run,
+        number      INTEGER NOT NULL,
+        plan        TEXT NOT NULL, -- JSON
+        plan_start  BLOB NOT NULL,
+        splits_next BLOB NOT NULL,
+        splits_last INTEGER NOT NULL,
+        PRIMARY KEY (run, number)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO source
+        SELECT id, 0, plan, plan_start, coalesce(splits_next, plan_start), coalesce(splits_last, 0)
+        FROM run WHERE plan IS NOT NULL;
+    ALTER TABLE run DROP COLUMN plan;
+    ALTER TABLE run DROP COLUMN plan_start;
+    ALTER TABLE run DROP COLUMN splits_next;
+    ALTER TABLE run DROP COLUMN splits_last;
+    ALTER TABLE task ADD COLUMN source INTEGER NOT NULL DEFAULT 0;
     ",
 ];
 

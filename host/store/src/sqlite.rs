@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use domain::port::{
-    Dirty, DirtyRecord, Done, NewRun, Plan, Prepared, RunRecord, Split, Splits, Store, TaskRecord,
+    Dirty, DirtyRecord, Done, NewRun, Plan, Prepared, RunRecord, SourceRecord, Split, Splits,
+    Store, TaskRecord,
 };
 use domain::run::{RunEvent, RunState};
 use domain::verify::{Sums, Verified};
-use domain::{Epoch, Fault, Mark, Position, Result, RunId, TaskIndex, books};
+use domain::{Epoch, Fault, Mark, Position, Result, RunId, SourceIndex, TaskIndex, books};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
 use crate::bookmarks;
@@ -103,18 +104,14 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn save_plan(&self, run: &RunId, plan: &Plan) -> Result<()> {
-        let (run, plan) = (run.clone(), plan.clone());
-        self.transact(move |books| match load_run(books, &run)?.plan {
-            Some(stored) if stored == plan => Ok(()),
-            Some(_) => Err(books::written_once(&run, "plan").into()),
-            None => {
-                let json = rows::to_json(&PlanRow::of(&plan)?)?;
-                books.execute(
-                    "UPDATE run SET plan = ?2, plan_start = ?3 WHERE id = ?1",
-                    params![run.0, json, plan.start],
-                )?;
-                Ok(())
+    async fn save_plans(&self, run: &RunId, plans: &[Plan]) -> Result<()> {
+        let (run, plans) = (run.clone(), plans.to_vec());
+        self.transact(move |books| {
+            let stored = load_run(books, &run)?.sources;
+            match stored.iter().map(|source| &source.plan).eq(&plans) {
+                true => Ok(()),
+                false if stored.is_empty() => insert_plans(books, &run, &plans),
+                false => Err(books::written_once(&run, "plan").into()),
             }
         })
         .await
@@ -135,9 +132,9 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn add_splits(&self, run: &RunId, splits: &Splits) -> Result<()> {
+    async fn add_splits(&self, run: &RunId, source: SourceIndex, splits: &Splits) -> Result<()> {
         let (run, splits) = (run.clone(), splits.clone());
-        self.transact(move |books| add_splits(books, &run, &splits)).await
+        self.transact(move |books| add_splits(books, &run, source, &splits)).await
     }
 
     async fn tasks(&self, run: &RunId) -> Result<Vec<TaskRecord>> {
@@ -304,20 +301,39 @@ fn insert_run(books: &Connection, record: &RunRecord) -> Result<(), Trouble> {
 }
 
 fn load_run(books: &Connection, run: &RunId) -> Result<RunRecord, Trouble> {
-    const SQL: &str = "SELECT id, document, text, parameters, created_ms, state, epoch, plan,
-            plan_start, prepared, splits_next, splits_last, fault, verify, verified
+    const SQL: &str =
+        "SELECT id, document, text, parameters, created_ms, state, epoch, prepared, fault, verify, verified
          FROM run WHERE id = ?1";
-    collect(books, SQL, params![run.0], run_record)?
-        .pop()
-        .ok_or_else(|| books::no_such_run(run).into())
+    const SOURCES: &str = "SELECT plan, plan_start, splits_next, splits_last FROM source
+         WHERE run = ?1 ORDER BY number";
+    let record = collect(books, SQL, params![run.0], run_record)?.pop();
+    let sources = collect(books, SOURCES, params![run.0], source_record)?;
+    Ok(RunRecord { sources, ..record.ok_or_else(|| books::no_such_run(run))? })
+}
+
+fn source_record(row: &Row<'_>) -> Result<SourceRecord, Trouble> {
+    let plan: String = row.get("plan")?;
+    Ok(SourceRecord {
+        plan: rows::from_json::<PlanRow>(&plan)?.back(row.get("plan_start")?)?,
+        next: row.get("splits_next")?,
+        last: row.get("splits_last")?,
+    })
+}
+
+fn insert_plans(books: &Connection, run: &RunId, plans: &[Plan]) -> Result<(), Trouble> {
+    let mut insert = books.prepare_cached(
+        "INSERT INTO source (run, number, plan, plan_start, splits_next, splits_last)
+         VALUES (?1, ?2, ?3, ?4, ?4, FALSE)",
+    )?;
+    for (number, plan) in (0_u32..).zip(plans) {
+        let json = rows::to_json(&PlanRow::of(plan)?)?;
+        insert.execute(params![run.0, number, json, plan.start])?;
+    }
+    Ok(())
 }
 
 fn run_record(row: &Row<'_>) -> Result<RunRecord, Trouble> {
-    let plan: Option<String> = row.get("plan")?;
-    let plan_start: Option<Vec<u8>> = row.get("plan_start")?;
     let prepared: Option<String> = row.get("prepared")?;
-    let next: Option<Vec<u8>> = row.get("splits_next")?;
-    let last: Option<bool> = row.get("splits_last")?;
     let verify: Option<String> = row.get("verify")?;
     let verified: Option<String> = row.get("verified")?;
     Ok(RunRecord {
@@ -331,11 +347,8 @@ fn run_record(row: &Row<'_>) -> Result<RunRecord, Trouble> {
         },
         state: state(row)?,
         epoch: rows::unsigned(row.get("epoch")?)?,
-        plan: plan
-            .map(|json| rows::from_json::<PlanRow>(&json)?.back(plan_start.unwrap_or_default()))
-            .transpose()?,
+        sources: Vec::new(),
         prepared: prepared.map(|json| rows::from_json::<PreparedRow>(&json)?.back()).transpose()?,
-        splits_next: next.zip(last),
         fault: fault(row)?,
         verified: verified.map(|json| rows::from_json::<VerifiedRow>(&json)?.back()).transpose()?,
     })
@@ -390,13 +403,19 @@ fn insert_event(
     Ok(())
 }
 
-fn add_splits(books: &Connection, run: &RunId, splits: &Splits) -> Result<(), Trouble> {
+fn add_splits(
+    books: &Connection,
+    run: &RunId,
+    source: SourceIndex,
+    splits: &Splits,
+) -> Result<(), Trouble> {
     let found = books.execute(
-        "UPDATE run SET splits_next = ?2, splits_last = ?3 WHERE id = ?1",
-        params![run.0, splits.next, splits.last],
+        "UPDATE source SET splits_next = ?3, splits_last = ?4 WHERE run = ?1 AND number = ?2",
+        params![run.0, source, splits.next, splits.last],
     )?;
     if found == 0 {
-        return Err(books::no_such_run(run).into());
+        load_run(books, run)?;
+        return Err(books::no_such_source(run, source).into());
     }
     let known: u32 =
         books.query_row("SELECT count(*) FROM task WHERE run = ?1", params![run.0], |row| {
@@ -404,13 +423,14 @@ fn add_splits(books: &Connection, run: &RunId, splits: &Splits) -> Result<(), Tr
         })?;
     let mut insert = books.prepare_cached(
         "INSERT INTO task
-             (run, number, token, label, stage, rows_estimate, bytes_estimate, epoch)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
+             (run, number, source, token, label, stage, rows_estimate, bytes_estimate, epoch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)",
     )?;
     for (number, split) in (known..).zip(&splits.splits) {
         insert.execute(params![
             run.0,
             number,
+            source,
             split.token,
             split.label,
             split.stage,
@@ -421,7 +441,8 @@ fn add_splits(books: &Connection, run: &RunId, splits: &Splits) -> Result<(), Tr
     Ok(())
 }
 
-const TASK_SQL: &str = "SELECT number, token, label, stage, rows_estimate, bytes_estimate, epoch,
+const TASK_SQL: &str =
+    "SELECT number, source, token, label, stage, rows_estimate, bytes_estimate, epoch,
         mark, counts, receipt, bookmark FROM task";
 
 fn load_task(books: &Connection, run: &RunId, task: TaskIndex) -> Result<TaskRecord, Trouble> {
@@ -450,6 +471,7 @@ fn task_record(row: &Row<'_>) -> Result<TaskRecord, Trouble> {
     };
     Ok(TaskRecord {
         index: row.get("number")?,
+        source: row.get("source")?,
         split: Split {
             token: row.get("token")?,
             label: row.get("label")?,

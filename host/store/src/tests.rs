@@ -6,7 +6,7 @@ use domain::port::{Dirty, DirtyRecord, DirtyStage, Store};
 use domain::run::RunEvent;
 use domain::{FaultDomain, RunId};
 use tempfile::TempDir;
-use testkit::conformance::{new_run, splits};
+use testkit::conformance::{new_run, plan, splits};
 
 use crate::{DirtyFilter, SqliteStore};
 
@@ -14,7 +14,8 @@ async fn with_a_task(folder: &TempDir) -> (SqliteStore, RunId) {
     let store = SqliteStore::open(folder.path()).unwrap();
     let new = new_run("r1", "/a", 1);
     store.record(&new).await.unwrap();
-    store.add_splits(&new.id, &splits(0..1, true)).await.unwrap();
+    store.save_plans(&new.id, &[plan()]).await.unwrap();
+    store.add_splits(&new.id, 0, &splits(0..1, true)).await.unwrap();
     store.claim(&new.id, 0).await.unwrap();
     (store, new.id)
 }

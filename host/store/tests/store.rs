@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use domain::port::{Dirty, DirtyRecord, DirtyStage, Done, Store};
+use domain::port::{Dirty, DirtyRecord, DirtyStage, Done, SourceRecord, Store};
 use domain::run::{RunEvent, RunState};
 use domain::{Counts, Fault, FaultDomain, Mark, RunId};
 use store::{DirtyFilter, RunLock, SqliteStore};
@@ -65,9 +65,9 @@ async fn what_was_written_is_there_after_reopening() {
         let store = SqliteStore::open(folder.path()).unwrap();
         store.record(&new_run("r1", "/a", 1)).await.unwrap();
         store.happened(&run_id(), RunEvent::Started, None).await.unwrap();
-        store.save_plan(&run_id(), &plan()).await.unwrap();
+        store.save_plans(&run_id(), &[plan()]).await.unwrap();
         store.save_prepared(&run_id(), &prepared()).await.unwrap();
-        store.add_splits(&run_id(), &splits(0..3, false)).await.unwrap();
+        store.add_splits(&run_id(), 0, &splits(0..3, false)).await.unwrap();
         store.claim(&run_id(), 1).await.unwrap();
         store.checkpoint(&run_id(), 1, 1, &end).await.unwrap();
         store.complete(&run_id(), 1, 1, &done).await.unwrap();
@@ -75,8 +75,8 @@ async fn what_was_written_is_there_after_reopening() {
     }
     let store = SqliteStore::open(folder.path()).unwrap();
     let record = store.load(&run_id()).await.unwrap();
-    assert_eq!((record.plan, record.prepared), (Some(plan()), Some(prepared())));
-    assert_eq!(record.splits_next, Some((vec![3], false)));
+    let source = SourceRecord { plan: plan(), next: vec![3], last: false };
+    assert_eq!((record.sources, record.prepared), (vec![source], Some(prepared())));
     assert_eq!((record.state, record.fault), (RunState::Interrupted, Some(fault.clone())));
     let tasks = store.tasks(&run_id()).await.unwrap();
     assert_eq!(tasks.len(), 3);
@@ -108,7 +108,8 @@ async fn lists_runs_and_dirty_records() {
     let runs = store.runs(2).await.unwrap();
     assert_eq!(runs.iter().map(|run| run.id.0.as_str()).collect::<Vec<_>>(), ["r2", "r3"]);
 
-    store.add_splits(&run_id(), &splits(0..2, true)).await.unwrap();
+    store.save_plans(&run_id(), &[plan()]).await.unwrap();
+    store.add_splits(&run_id(), 0, &splits(0..2, true)).await.unwrap();
     let raw = dirty("raw", DirtyRecord::Raw(vec![0xff, 0]));
     let named = dirty("named", DirtyRecord::Values(vec![("a".into(), None)]));
     for task in [1, 0] {
@@ -143,7 +144,8 @@ async fn counts_dirty_records_by_reason() {
     let folder = TempDir::new().unwrap();
     let store = SqliteStore::open(folder.path()).unwrap();
     store.record(&new_run("r1", "/a", 1)).await.unwrap();
-    store.add_splits(&run_id(), &splits(0..2, true)).await.unwrap();
+    store.save_plans(&run_id(), &[plan()]).await.unwrap();
+    store.add_splits(&run_id(), 0, &splits(0..2, true)).await.unwrap();
     let of = |code: &str, column: Option<&str>, message: &str| Dirty {
         column: column.map(str::to_owned),
         message: message.into(),
@@ -315,7 +317,8 @@ async fn what_was_answered_survives_a_kill() {
     {
         let store = SqliteStore::open(state).unwrap();
         store.record(&new_run("r1", "/a", 1)).await.unwrap();
-        store.add_splits(&run_id(), &splits(0..1, true)).await.unwrap();
+        store.save_plans(&run_id(), &[plan()]).await.unwrap();
+        store.add_splits(&run_id(), 0, &splits(0..1, true)).await.unwrap();
     }
     let mut victim = start_victim(state);
     let begun = Instant::now();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use arrow_schema::{DataType, Field, IntervalUnit, Schema, TimeUnit};
 use domain::port::{
-    CommitMode, Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, Split, Splits, Store,
-    Wishes,
+    CommitMode, Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, SourceRecord, Split,
+    Splits, Store, Wishes,
 };
 use domain::run::{RunEvent, RunState};
 use domain::verify::{Print, Sums, Verified};
@@ -124,7 +124,8 @@ async fn with_tasks<S: Store>(store: &S) -> RunId {
     let new = new_run("r1", "/job.json", 1);
     store.record(&new).await.expect("recorded");
     store.happened(&new.id, RunEvent::Started, None).await.expect("started");
-    store.add_splits(&new.id, &splits(0..2, true)).await.expect("added");
+    store.save_plans(&new.id, &[plan()]).await.expect("planned");
+    store.add_splits(&new.id, 0, &splits(0..2, true)).await.expect("added");
     new.id
 }
 
@@ -134,7 +135,7 @@ async fn records_a_run<S: Store>(store: &S) {
     let record = store.load(&new.id).await.expect("loaded");
     assert_eq!(record.new, new);
     assert_eq!((record.state, record.epoch), (RunState::Recorded, 0));
-    assert_eq!((&record.plan, &record.prepared, &record.splits_next), (&None, &None, &None));
+    assert_eq!((record.sources, record.prepared), (Vec::new(), None));
     assert_eq!(record.fault, None);
     assert_eq!(code(store.record(&new).await), "store.run_exists");
 }
@@ -180,36 +181,51 @@ async fn changes_states_by_the_step_alone<S: Store>(store: &S) {
 async fn writes_answers_once<S: Store>(store: &S) {
     let new = new_run("r1", "/a", 1);
     store.record(&new).await.expect("recorded");
+    let plans = [plan(), Plan { datasets: Vec::new(), ..plan() }];
+    let sources = plans.clone().map(SourceRecord::new).to_vec();
     for _ in 0..2 {
-        store.save_plan(&new.id, &plan()).await.expect("the same plan again");
+        store.save_plans(&new.id, &plans).await.expect("the same plans again");
         store.save_prepared(&new.id, &prepared()).await.expect("the same answer again");
     }
     let record = store.load(&new.id).await.expect("loaded");
-    assert_eq!((record.plan, record.prepared), (Some(plan()), Some(prepared())));
-    let other = Plan { bounded: false, ..plan() };
-    assert_eq!(code(store.save_plan(&new.id, &other).await), "store.written_once");
+    assert_eq!((&record.sources, record.prepared), (&sources, Some(prepared())));
+    let other = [plan(), Plan { bounded: false, ..plan() }];
+    for other in [&other[..], &other[..1]] {
+        assert_eq!(code(store.save_plans(&new.id, other).await), "store.written_once");
+    }
     let other = Prepared { commit_mode: CommitMode::Staged, ..prepared() };
     assert_eq!(code(store.save_prepared(&new.id, &other).await), "store.written_once");
     let record = store.load(&new.id).await.expect("loaded");
-    assert_eq!((record.plan, record.prepared), (Some(plan()), Some(prepared())));
+    assert_eq!((record.sources, record.prepared), (sources, Some(prepared())));
 }
 
 async fn adds_tasks_in_order<S: Store>(store: &S) {
     let new = new_run("r1", "/a", 1);
     store.record(&new).await.expect("recorded");
     assert_eq!(store.tasks(&new.id).await, Ok(Vec::new()));
-    store.add_splits(&new.id, &splits(0..2, false)).await.expect("added");
-    let record = store.load(&new.id).await.expect("loaded");
-    assert_eq!(record.splits_next, Some((vec![2], false)));
-    store.add_splits(&new.id, &splits(2..2, false)).await.expect("none added");
-    store.add_splits(&new.id, &splits(2..5, true)).await.expect("added");
-    let record = store.load(&new.id).await.expect("loaded");
-    assert_eq!(record.splits_next, Some((vec![5], true)));
+    assert_eq!(
+        code(store.add_splits(&new.id, 0, &splits(0..2, false)).await),
+        "store.no_such_source"
+    );
+    store.save_plans(&new.id, &[plan(), plan()]).await.expect("planned");
+    let next = async || {
+        let record = store.load(&new.id).await.expect("loaded");
+        record.sources.into_iter().map(|one| (one.next, one.last)).collect::<Vec<_>>()
+    };
+    let start = (plan().start, false);
+    store.add_splits(&new.id, 1, &splits(0..2, false)).await.expect("added");
+    assert_eq!(next().await, [start.clone(), (vec![2], false)]);
+    store.add_splits(&new.id, 1, &splits(2..2, false)).await.expect("none added");
+    store.add_splits(&new.id, 1, &splits(2..5, true)).await.expect("added");
+    assert_eq!(next().await, [start, (vec![5], true)]);
+    store.add_splits(&new.id, 0, &splits(5..6, true)).await.expect("added");
+    assert_eq!(next().await, [(vec![6], true), (vec![5], true)]);
     let tasks = store.tasks(&new.id).await.expect("tasks");
-    let wanted = splits(0..5, true).splits;
+    let wanted = splits(0..6, true).splits;
     assert_eq!(tasks.len(), wanted.len());
     for (index, (task, split)) in tasks.iter().zip(wanted).enumerate() {
-        assert_eq!((task.index, &task.split), (index as u32, &split));
+        let source = u32::from(index < 5);
+        assert_eq!((task.index, task.source, &task.split), (index as u32, source, &split));
         assert_eq!((task.epoch, &task.mark, &task.done), (0, &None, &None));
     }
 }
@@ -308,7 +324,8 @@ async fn keeps_the_bookmarks_of_runs_that_succeed<S: Store>(store: &S) {
         let run = new_run(id, "/job.json", created_ms);
         store.record(&run).await.expect("recorded");
         store.happened(&run.id, RunEvent::Started, None).await.expect("started");
-        store.add_splits(&run.id, &splits(0..2, true)).await.expect("added");
+        store.save_plans(&run.id, &[plan()]).await.expect("planned");
+        store.add_splits(&run.id, 0, &splits(0..2, true)).await.expect("added");
         let epoch = store.claim(&run.id, 0).await.expect("claimed").epoch;
         let done = Done {
             counts: Counts::default(),
@@ -345,9 +362,9 @@ async fn knows_what_it_does_not_know<S: Store>(store: &S) {
     let missing = store.load(&nobody).await.expect_err("missing");
     assert_eq!((missing.code.as_str(), missing.domain.word()), ("store.no_such_run", "user"));
     assert_eq!(code(store.happened(&nobody, RunEvent::Started, None).await), "store.no_such_run");
-    assert_eq!(code(store.save_plan(&nobody, &plan()).await), "store.no_such_run");
+    assert_eq!(code(store.save_plans(&nobody, &[plan()]).await), "store.no_such_run");
     assert_eq!(code(store.save_prepared(&nobody, &prepared()).await), "store.no_such_run");
-    assert_eq!(code(store.add_splits(&nobody, &splits(0..1, true)).await), "store.no_such_run");
+    assert_eq!(code(store.add_splits(&nobody, 0, &splits(0..1, true)).await), "store.no_such_run");
     let run = with_tasks(store).await;
     assert_eq!(code(store.claim(&run, 2).await), "store.no_such_task");
 }

@@ -127,7 +127,7 @@ impl Reader for ScriptedReader {
         let number = self.number;
         self.call(Operation::ReaderPlan, what, |_, state| {
             state.source.planner = Some(number);
-            let planned = state.books.only().is_some_and(|book| book.record.plan.is_some());
+            let planned = state.books.only().is_some_and(|book| !book.record.sources.is_empty());
             state.ensure(!planned, || "a plan is made again, though one is stored".into());
             let datasets = vec![table::dataset(state.scenario.reading.amounts)];
             Ok(Plan { datasets, bounded: true, start: b"0".to_vec() })
@@ -206,8 +206,8 @@ fn lie(what: &str) -> Fault {
 }
 
 fn splits(state: &mut State, at: &[u8], limit: u32) -> Result<Splits> {
-    let stored = state.books.only().map(|book| match &book.record.splits_next {
-        Some((next, _)) => next.clone(),
+    let stored = state.books.only().map(|book| match book.record.sources.first() {
+        Some(source) => source.next.clone(),
         None => b"0".to_vec(),
     });
     state.ensure(stored.as_deref() == Some(at), || {

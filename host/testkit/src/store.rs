@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::port::{
-    Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, RunRecord, Splits, Store,
-    TaskRecord,
+    Dirty, DirtyRecord, DirtyStage, Done, NewRun, Plan, Prepared, RunRecord, SourceRecord, Splits,
+    Store, TaskRecord,
 };
 use domain::run::{RunEvent, RunState};
 use domain::verify::{Sums, Verified};
-use domain::{Bookmark, Epoch, Fault, Mark, Position, Result, RunId, TaskIndex, bookmark, books};
+use domain::{
+    Bookmark, Epoch, Fault, Mark, Position, Result, RunId, SourceIndex, TaskIndex, bookmark, books,
+};
 
 use crate::fault::Operation;
 use crate::planted::Planted;
@@ -187,7 +189,7 @@ impl Store for MemStore {
             .call(Operation::StoreLoad, run.to_string(), |state| {
                 let mut record = state.books.book(run)?.record.clone();
                 if state.is_planted(Planted::ForgetAnswers) {
-                    (record.plan, record.prepared) = (None, None);
+                    (record.sources, record.prepared) = (Vec::new(), None);
                 }
                 Ok(record)
             })
@@ -229,7 +231,7 @@ impl Store for MemStore {
                 book.record.happen(event, cause)?;
                 let mut record = book.record.clone();
                 if state.is_planted(Planted::ForgetAnswers) {
-                    (record.plan, record.prepared) = (None, None);
+                    (record.sources, record.prepared) = (Vec::new(), None);
                 }
                 if record.state == RunState::Succeeded {
                     state.books.renew_bookmarks(run)?;
@@ -239,13 +241,16 @@ impl Store for MemStore {
             .await
     }
 
-    async fn save_plan(&self, run: &RunId, plan: &Plan) -> Result<()> {
-        self.change(Operation::StoreSavePlan, run, String::new(), |book| match &book.record.plan {
-            Some(stored) if stored == plan => Ok(()),
-            Some(_) => Err(books::written_once(run, "plan")),
-            None => {
-                book.record.plan = Some(plan.clone());
-                Ok(())
+    async fn save_plans(&self, run: &RunId, plans: &[Plan]) -> Result<()> {
+        self.change(Operation::StoreSavePlan, run, String::new(), |book| {
+            let stored = &mut book.record.sources;
+            match stored.iter().map(|source| &source.plan).eq(plans) {
+                true => Ok(()),
+                false if stored.is_empty() => {
+                    *stored = plans.iter().cloned().map(SourceRecord::new).collect();
+                    Ok(())
+                }
+                false => Err(books::written_once(run, "plan")),
             }
         })
         .await
@@ -263,14 +268,17 @@ impl Store for MemStore {
         self.change(Operation::StoreSavePrepared, run, String::new(), save).await
     }
 
-    async fn add_splits(&self, run: &RunId, splits: &Splits) -> Result<()> {
+    async fn add_splits(&self, run: &RunId, source: SourceIndex, splits: &Splits) -> Result<()> {
         let what = format!("{}", splits.splits.len());
         let add = |book: &mut Book| {
-            book.record.splits_next = Some((splits.next.clone(), splits.last));
+            let planned = book.record.sources.get_mut(source as usize);
+            let planned = planned.ok_or_else(|| books::no_such_source(run, source))?;
+            (planned.next, planned.last) = (splits.next.clone(), splits.last);
             for split in &splits.splits {
                 let index = book.tasks.len() as TaskIndex;
                 let split = split.clone();
-                book.tasks.push(TaskRecord { index, split, epoch: 0, mark: None, done: None });
+                let task = TaskRecord { index, source, split, epoch: 0, mark: None, done: None };
+                book.tasks.push(task);
             }
             Ok(())
         };

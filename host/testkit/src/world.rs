@@ -286,7 +286,7 @@ impl State {
         };
         match record.state {
             RunState::Recorded | RunState::Interrupted => Phase::Starting,
-            RunState::Running if record.plan.is_none() => Phase::Planning,
+            RunState::Running if record.sources.is_empty() => Phase::Planning,
             RunState::Running if record.prepared.is_none() => Phase::Preparing,
             RunState::Running if self.attempt == 1 => Phase::Moving,
             RunState::Running => Phase::Resuming,

@@ -186,13 +186,13 @@ async fn begin(parts: &Parts) -> Result<Begun> {
     let attempt = Attempt { run: run.clone(), epoch, bounded: true, verify: false };
     let mut reader = source.connect().await?;
     let plan = reader.plan(1, &[]).await?;
-    store.save_plan(run, &plan).await?;
+    store.save_plans(run, std::slice::from_ref(&plan)).await?;
     let mut writer = destination.connect().await?;
     store.save_prepared(run, &writer.prepare(&attempt, &plan.datasets).await?).await?;
     let mut next = (plan.start, false);
     while !next.1 {
         let splits = reader.splits(&next.0, 10).await?;
-        store.add_splits(run, &splits).await?;
+        store.add_splits(run, 0, &splits).await?;
         next = (splits.next, splits.last);
     }
     let splits = store.tasks(run).await?.into_iter().map(|task| task.split).collect();

@@ -94,7 +94,8 @@ fn the_schemas_say_what_is_needed_and_what_numbers_may_be() {
     assert_eq!((&factor["minimum"], &factor["maximum"]), (&json!(1), &json!(100)));
     assert_eq!((&factor["type"], &factor["default"]), (&json!("integer"), &json!(5)));
     assert_eq!(read["properties"]["fetchSize"]["type"], "integer");
-    assert_eq!(read["anyOf"], json!([{"required": ["table"]}, {"required": ["querySql"]}]));
+    let one_of = ["table", "tablePattern", "querySql"].map(|key| json!({"required": [key]}));
+    assert_eq!(read["anyOf"], json!(one_of));
     let write = schema(parameters::schema::<WriterParameter>());
     assert_eq!(write["required"], json!(["table"]));
     assert_eq!(write["properties"]["createTable"]["type"], "boolean");
@@ -123,4 +124,25 @@ fn write_modes_and_keys_are_read() {
     assert_eq!(index(json!([])).unwrap(), None);
     assert!(index(json!([["a"], ["b"]])).is_err());
     assert!(writer(json!({"createTable": true})).creates_table());
+}
+
+#[test]
+fn several_tables_are_told_from_one() {
+    let several = |value: Value| reader(value).several();
+    let listed =
+        |names: &[&str]| Some(Named::Listed(names.iter().map(|name| (*name).to_owned()).collect()));
+    assert_eq!(several(json!({"table": "t"})).unwrap(), None);
+    assert_eq!(several(json!({"table": ["t"]})).unwrap(), None);
+    assert_eq!(several(json!({"table": ["a", "b"]})).unwrap(), listed(&["a", "b"]));
+    assert_eq!(several(json!({"table": "t_[08-10]"})).unwrap(), listed(&["t_08", "t_09", "t_10"]));
+    let pattern = json!({"tablePattern": "t_\\d+"});
+    assert_eq!(several(pattern).unwrap(), Some(Named::Matching("t_\\d+".into())));
+    assert_eq!(several(json!({"querySql": "select 1", "table": ["a", "b"]})).unwrap(), None);
+    for bad in [
+        json!({"table": ["a", "b"], "watermark": {"column": "id"}}),
+        json!({"table": "a", "tablePattern": "b"}),
+        json!({"table": "t_[2-1]"}),
+    ] {
+        assert_eq!(several(bad.clone()).unwrap_err().code, "parameter.invalid", "{bad}");
+    }
 }

@@ -250,7 +250,7 @@ fn what_the_document_gets_wrong_is_said() {
     assert_eq!(wrong.code, "postgresql.column_not_found");
     assert_eq!(wrong.place.as_deref(), Some("/parameter/splitPk"));
     assert_eq!(code(plan(json!({"table": "other.public.orders"}))), "parameter.invalid");
-    assert_eq!(code(plan(json!({"table": ["a", "b"]}))), "parameter.invalid");
+    assert_eq!(code(plan(json!({"table": ["orders", "b"]}))), "postgresql.table_not_found");
     assert_eq!(code(plan(json!({}))), "parameter.invalid");
     assert_eq!(code(db.read(json!({"querySql": "SELECT 1/0 AS x"}), 1)), "postgresql.row_refused");
 }

@@ -28,7 +28,7 @@ pub(crate) async fn check(host: &Host, arguments: &TargetArguments) -> Ending {
     let mut checked = Vec::new();
     // Each end is tried, whatever the other said.
     for end in &target.ends {
-        let locate = |fault| target.locator.locate_in(end.side(), fault);
+        let locate = |fault| target.locator.locate_in(&end.word, fault);
         let answer = end.plugin.component.check(&end.configuration, &end.reach).await;
         let (steps, fault) = match answer {
             Ok(steps) => (steps, None),

@@ -34,7 +34,7 @@ pub(crate) async fn discover(
     }
     let target = Target::open(host, &arguments.target).await?;
     let Some(end) = target.ends.first() else { return Ok(0) };
-    let locate = |fault| target.locator.locate_in(end.side(), fault);
+    let locate = |fault| target.locator.locate_in(&end.word, fault);
     if let Some(rows) = arguments.sample {
         let source = ports.source(end.source());
         let sample = engine::sample(&source, rows as usize).await.map_err(locate)?;

@@ -27,10 +27,12 @@ pub(crate) async fn plan(
         warnings: job.read.warnings.clone(),
     };
     let preview = engine.preview(&document.identity).await.map_err(failed)?;
+    let notes: Vec<_> = engine.sources.iter().filter_map(|source| source.note()).collect();
     let plan = Plan {
         preview: &preview,
         transformers: &job.read.job.transformers,
         grants: &job.grants(),
+        notes: &notes,
         clock: &clock_text(&said.given.clock, &host.zone()),
         warnings: job.read.warnings.iter().map(render::fault::json).collect(),
     };

@@ -236,6 +236,7 @@ async fn attempt<P: Ports>(
     if let Some(lost) = host.guest_output.lost() {
         ended.fault = Some(lost.clone());
     }
+    ended.notes.extend(engine.sources.iter().filter_map(|source| source.note()));
     let status = status(host, &ended);
     shown.end(status.word());
     let looked_at = ended.counts.records_dirty + ended.counts.records_changed > 0;

@@ -7,8 +7,8 @@ use domain::dataset::Dataset;
 use domain::grant::Grant;
 use domain::job::Transformer;
 use domain::port::Split;
-use engine::Preview;
 use engine::mapping::{Cast, ColumnCast};
+use engine::{Preview, PreviewedSource};
 use serde_json::{Value, json};
 
 use crate::human;
@@ -23,18 +23,24 @@ pub(crate) struct Plan<'a> {
     pub(crate) transformers: &'a [Transformer],
     pub(crate) grants: &'a [(&'static str, Grant)],
     pub(crate) clock: &'a str,
+    /// Beside those of the preview.
+    pub(crate) notes: &'a [String],
     pub(crate) warnings: Vec<Value>,
 }
 
 pub(crate) fn text(plan: &Plan<'_>) -> String {
     let preview = plan.preview;
     let mut text = format!("clock: {}\n", plan.clock);
-    for (index, from) in preview.plan.datasets.iter().enumerate() {
+    for (index, from) in preview.datasets.iter().enumerate() {
         let columns = preview.columns.get(index).map(Vec::as_slice).unwrap_or_default();
         text += &mapping_text(from, preview.prepared.datasets.get(index), columns);
         text += &steps_text(plan, index);
     }
-    text += &splits_text(preview);
+    text += &sources_text(&preview.sources);
+    text += &splits_text(&preview.sources);
+    for note in preview.notes.iter().chain(plan.notes) {
+        text += &format!("note: {note}\n");
+    }
     text += &format!("commit: {}\n", preview.prepared.commit_mode.word());
     for (index, (side, grant)) in plan.grants.iter().enumerate() {
         text += &format!("{} {side}: {grant}\n", if index == 0 { "grants:" } else { "       " });
@@ -106,19 +112,51 @@ fn cast_text(pair: &ColumnCast) -> String {
     }
 }
 
-fn splits_text(preview: &Preview) -> String {
-    let more = if preview.splits_complete { "" } else { ", and more as the run goes" };
-    let bounded = if preview.plan.bounded { "" } else { " (the source goes on for ever)" };
-    let splits = &preview.splits;
+/// The tables by source, where there are several.
+fn sources_text(sources: &[PreviewedSource]) -> String {
+    if let [source] = sources
+        && source.plan.datasets.len() <= 1
+    {
+        return String::new();
+    }
+    let tables = |dataset: &Dataset| {
+        let listed = dataset.metadata.iter().find(|(key, _)| key == "tables");
+        listed.map_or_else(|| dataset.title(), |(_, tables)| tables.clone())
+    };
+    let row = |source: &PreviewedSource| {
+        let tables: Vec<_> = source.plan.datasets.iter().map(tables).collect();
+        [source.name.clone().unwrap_or_default(), tables.join(", ")]
+    };
+    let rows: Vec<_> = sources.iter().map(row).collect();
+    format!("sources: {}\n{}", sources.len(), table::text(["source", "tables"], &rows))
+}
+
+/// The split's label, with the source's name where there are several.
+fn split_label(source: &PreviewedSource, split: &Split) -> String {
+    match &source.name {
+        Some(name) => format!("{name}: {}", split.label),
+        None => split.label.clone(),
+    }
+}
+
+fn splits_text(sources: &[PreviewedSource]) -> String {
+    let complete = sources.iter().all(|source| source.splits_complete);
+    let more = if complete { "" } else { ", and more as the run goes" };
+    let bounded = sources.iter().all(|source| source.plan.bounded);
+    let bounded = if bounded { "" } else { " (the source goes on for ever)" };
+    let splits: Vec<_> = sources
+        .iter()
+        .flat_map(|source| source.splits.iter().map(move |split| (source, split)))
+        .collect();
     let mut text = format!("splits: {}{more}{bounded}\n", splits.len());
     let estimate =
         |number: Option<u64>, show: fn(u64) -> String| number.map(show).unwrap_or_default();
     let rows: Vec<_> = splits
         .iter()
         .take(SHOWN_SPLITS)
-        .map(|split| {
+        .map(|(source, split)| {
             let rows = estimate(split.rows_estimate, human::count);
-            [split.label.clone(), rows, estimate(split.bytes_estimate, human::bytes)]
+            [split_label(source, split), rows, estimate(split.bytes_estimate, human::bytes)]
         })
         .collect();
     if !rows.is_empty() {
@@ -132,7 +170,8 @@ fn splits_text(preview: &Preview) -> String {
 
 pub(crate) fn json(plan: &Plan<'_>) -> Value {
     let preview = plan.preview;
-    let sides = preview.plan.datasets.iter().enumerate();
+    let sources = &preview.sources;
+    let sides = preview.datasets.iter().enumerate();
     let datasets = sides.map(|(index, from)| {
         let columns = preview.columns.get(index).map(Vec::as_slice).unwrap_or_default();
         json!({
@@ -146,12 +185,14 @@ pub(crate) fn json(plan: &Plan<'_>) -> Value {
     json!({
         "status": "succeeded",
         "clock": plan.clock,
-        "bounded": preview.plan.bounded,
+        "bounded": sources.iter().all(|source| source.plan.bounded),
+        "sources": sources.iter().map(source_json).collect::<Vec<_>>(),
         "datasets": datasets.collect::<Vec<_>>(),
-        "splits": preview.splits.iter().map(split_json).collect::<Vec<_>>(),
-        "splits_complete": preview.splits_complete,
+        "splits": sources.iter().flat_map(splits_json).collect::<Vec<_>>(),
+        "splits_complete": sources.iter().all(|source| source.splits_complete),
         "commit_mode": preview.prepared.commit_mode.word(),
         "grants": grants.collect::<Vec<_>>(),
+        "notes": preview.notes.iter().chain(plan.notes).collect::<Vec<_>>(),
         "warnings": plan.warnings,
         "error": null,
     })
@@ -166,8 +207,18 @@ fn pair_json(pair: &ColumnCast) -> Value {
     })
 }
 
-fn split_json(split: &Split) -> Value {
+fn source_json(source: &PreviewedSource) -> Value {
+    let datasets: Vec<_> = source.plan.datasets.iter().map(dataset::json).collect();
+    json!({"name": source.name, "datasets": datasets})
+}
+
+fn splits_json(source: &PreviewedSource) -> Vec<Value> {
+    source.splits.iter().map(|split| split_json(source, split)).collect()
+}
+
+fn split_json(source: &PreviewedSource, split: &Split) -> Value {
     json!({
+        "source": source.name,
         "label": split.label,
         "stage": split.stage,
         "rows_estimate": split.rows_estimate,

@@ -7,12 +7,12 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use domain::job::Casts;
 use domain::port::{
-    Attempt, Destination, Form, Plan, Prepared, ReadBack, RunRecord, Source, Store, TaskRecord,
-    Writer,
+    Attempt, Destination, Form, Prepared, ReadBack, RunRecord, Source, SourceRecord, Store,
+    TaskRecord, Writer,
 };
 use domain::run::RunEvent;
 use domain::verify::{Difference, DifferenceKind, Print, Sums, Verified};
-use domain::{Batch, Dataset, Fault, Result};
+use domain::{Batch, Dataset, Fault, Result, SourceIndex};
 
 use super::narrow::{Differences, Known};
 use super::prints::Printer;
@@ -24,6 +24,8 @@ use crate::mapping::Mapping;
 use crate::processing::Processing;
 use crate::progress::Stage;
 use crate::retry::Tries;
+use crate::session::Origin;
+use crate::union::Union;
 
 /// Rows of a side whose fingerprints are held at once.
 const ROWS_MAX: u64 = 1_000_000;
@@ -35,6 +37,8 @@ const FETCHED_MAX: usize = 1_000;
 
 /// One side of the comparison: how its batches become rows of the destination's types.
 struct Side {
+    /// Of a source of the run, which stands behind it.
+    union: Option<(Union, SourceIndex)>,
     processing: Option<Processing>,
     mapping: Mapping,
     printer: Printer,
@@ -43,6 +47,10 @@ struct Side {
 impl Side {
     /// The rows, and how many could not be brought to the destination's types.
     fn rows(&self, batch: Batch) -> Result<(RecordBatch, u64)> {
+        let batch = match &self.union {
+            Some((union, source)) => union.apply(*source, &batch)?,
+            None => batch,
+        };
         let batch = match &self.processing {
             Some(processing) => processing.apply(batch)?.batch,
             None => batch,
@@ -127,7 +135,7 @@ impl Gather for Fetching {
 struct Reading<'a, S, R, W: Destination> {
     engine: &'a Engine<S, R, W>,
     comparison: Comparison,
-    plan: &'a Plan,
+    sources: &'a [SourceRecord],
     prepared: &'a Prepared,
     tasks: &'a [TaskRecord],
     /// `None`: there is nothing to read.
@@ -172,7 +180,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     pub(crate) async fn verify(&self, record: &RunRecord) -> Result<()> {
         let run = &record.new.id;
         self.progress.enter(Stage::Verifying);
-        let (Some(plan), Some(prepared)) = (&record.plan, &record.prepared) else {
+        let (sources, Some(prepared)) = (&record.sources, &record.prepared) else {
             return Err(Fault::internal("verify.unplanned", "a run was published unplanned"));
         };
         let tasks = self.store.tasks(run).await?;
@@ -184,15 +192,15 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             return Err(Fault::internal("verify.sums", message));
         }
         let receipts: Vec<_> = done.map(|done| done.receipt.clone()).collect();
-        let (epoch, bounded) = (record.epoch, plan.bounded);
+        let (epoch, bounded) = (record.epoch, sources.iter().all(|source| source.plan.bounded));
         let attempt = Attempt { run: run.clone(), epoch, bounded, verify: true };
-        let processing = Processing::new(&plan.datasets, &self.settings)?;
+        let processing = Processing::new(self.union(sources)?.datasets(), &self.settings)?;
         let sides = (processing.datasets(), prepared.datasets.as_slice());
         let wanted = record.new.verify.as_deref().unwrap_or_default();
         let comparison = self.comparison(&attempt, wanted, sides, &receipts).await?;
         let back = comparison.parameter.as_deref();
         let back = back.map(|parameter| Arc::new(self.destination.back(parameter)));
-        let reading = Reading { engine: self, comparison, plan, prepared, tasks: &tasks, back };
+        let reading = Reading { engine: self, comparison, sources, prepared, tasks: &tasks, back };
         let verified = reading.compare(&sums).await?;
         self.store.save_verified(run, &verified).await?;
         if !verified.matches() {
@@ -268,16 +276,18 @@ impl<S: Store, R: Source, W: Destination> Reading<'_, S, R, W> {
         };
         let mapping = Mapping::new(datasets, &target, &settings)
             .map_err(|fault| Fault::plugin(IMPOSSIBLE, fault.message))?;
-        Ok(Arc::new(Side { processing: None, mapping, printer }))
+        Ok(Arc::new(Side { union: None, processing: None, mapping, printer }))
     }
 
-    fn source_side(&self) -> Result<Arc<Side>> {
+    fn source_side(&self, source: SourceIndex) -> Result<Arc<Side>> {
         let settings = &self.engine.settings;
-        let processing = Processing::new(&self.plan.datasets, settings)?;
+        let union = self.engine.union(self.sources)?;
+        let processing = Processing::new(union.datasets(), settings)?;
         let prepared = &self.prepared.datasets;
         let mapping = Mapping::new(processing.datasets(), prepared, settings)?;
         let printer = self.comparison.printer.clone();
-        Ok(Arc::new(Side { processing: Some(processing), mapping, printer }))
+        let union = Some((union, source));
+        Ok(Arc::new(Side { union, processing: Some(processing), mapping, printer }))
     }
 
     async fn sum_up(&self) -> Result<Summed> {
@@ -298,10 +308,11 @@ impl<S: Store, R: Source, W: Destination> Reading<'_, S, R, W> {
     ) -> Result<()> {
         let (settings, progress) = (&self.engine.settings, &self.engine.progress);
         let Some(source) = &self.back else { return Ok(()) };
-        let mut planned = scan::plan(&**source, settings, progress).await?;
+        let origin = Origin { source: source.clone(), who: "reader".into() };
+        let mut planned = scan::plan(&origin, settings, progress).await?;
         let gather = Arc::new(gather(self.back_side(&planned.datasets)?));
         let scan = Scan {
-            source: source.clone(),
+            origin,
             datasets: planned.datasets,
             splits: planned.splits,
             settings: settings.clone(),
@@ -313,17 +324,23 @@ impl<S: Store, R: Source, W: Destination> Reading<'_, S, R, W> {
     /// Reads the splits of the run's tasks again.
     async fn read_source<G: Gather>(
         &self,
-        gather: impl FnOnce(Arc<Side>) -> G,
-        done: impl FnMut(G::Part) -> Result<()>,
+        gather: impl Fn(Arc<Side>) -> G,
+        mut done: impl FnMut(G::Part) -> Result<()>,
     ) -> Result<()> {
-        let scan = Scan {
-            source: self.engine.source.clone(),
-            datasets: self.plan.datasets.clone(),
-            splits: self.tasks.iter().map(|task| task.split.clone()).collect(),
-            settings: self.engine.settings.clone(),
-            progress: self.engine.progress.clone(),
-        };
-        scan.run(Arc::new(gather(self.source_side()?)), done).await
+        for (number, (origin, source)) in
+            (0..).zip(self.engine.origins().into_iter().zip(self.sources))
+        {
+            let tasks = self.tasks.iter().filter(|task| task.source == number);
+            let scan = Scan {
+                origin,
+                datasets: source.plan.datasets.clone(),
+                splits: tasks.map(|task| task.split.clone()).collect(),
+                settings: self.engine.settings.clone(),
+                progress: self.engine.progress.clone(),
+            };
+            scan.run(Arc::new(gather(self.source_side(number)?)), &mut done).await?;
+        }
+        Ok(())
     }
 
     /// Looks at the keys of buckets that differ.
@@ -338,8 +355,7 @@ impl<S: Store, R: Source, W: Destination> Reading<'_, S, R, W> {
         let mut differences = Differences::default();
         let shares = rows.div_ceil(ROWS_MAX).max(1);
         for share in 0..shares.min(LOOKS_MAX) {
-            let buckets = differ.clone();
-            let picking = |side| Picking { side, buckets, share, shares };
+            let picking = |side| Picking { side, buckets: differ.clone(), share, shares };
             let mut source = Vec::new();
             let read = self.read_source(picking, |part| {
                 source.extend(part);
@@ -395,8 +411,7 @@ impl<S: Store, R: Source, W: Destination> Reading<'_, S, R, W> {
             }
             Ok(())
         };
-        let wanted = keys.clone();
-        let fetching = |side| Fetching { side, keys: wanted };
+        let fetching = |side| Fetching { side, keys: keys.clone() };
         self.read_source(fetching, |part| put(source, part)).await?;
         let fetching = |side| Fetching { side, keys };
         self.read_back(fetching, |part| put(back, part)).await.map_err(within_back)?;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::progress::Progress;
 use crate::retry::Tries;
-use crate::session::{Kept, Reads};
+use crate::session::{Kept, Origin, Reads};
 use crate::settings::Settings;
 
 /// Splits asked for at once.
@@ -32,7 +32,7 @@ pub(crate) trait Gather: Send + Sync + 'static {
 
 /// What is read.
 pub(crate) struct Scan<R> {
-    pub(crate) source: Arc<R>,
+    pub(crate) origin: Origin<R>,
     pub(crate) datasets: Vec<Dataset>,
     pub(crate) splits: Vec<Split>,
     pub(crate) settings: Settings,
@@ -48,21 +48,25 @@ pub(crate) struct Planned<S> {
 
 /// Plans a source as a whole, again after each fault that says so.
 pub(crate) async fn plan<R: Source>(
-    source: &R,
+    origin: &Origin<R>,
     settings: &Settings,
     progress: &Progress,
 ) -> Result<Planned<R::Session>> {
     let mut tries = Tries::default();
     loop {
-        match try_plan(source, settings).await {
+        match try_plan(origin, settings).await {
             Ok(planned) => return Ok(planned),
             Err(fault) => wait(&mut tries, fault, settings, progress).await?,
         }
     }
 }
 
-async fn try_plan<R: Source>(source: &R, settings: &Settings) -> Result<Planned<R::Session>> {
-    let mut session = source.connect().await?;
+async fn try_plan<R: Source>(
+    origin: &Origin<R>,
+    settings: &Settings,
+) -> Result<Planned<R::Session>> {
+    let mut planner = origin.connect().await?;
+    let session = &mut planner.session.0;
     let plan = session.plan(settings.concurrent, &[]).await?;
     let (mut splits, mut at, mut empty) = (Vec::new(), plan.start, 0);
     loop {
@@ -77,7 +81,6 @@ async fn try_plan<R: Source>(source: &R, settings: &Settings) -> Result<Planned<
         }
         at = more.next;
     }
-    let planner = Kept::new(Reads(session)).await?;
     Ok(Planned { datasets: plan.datasets, splits, planner })
 }
 
@@ -172,10 +175,7 @@ impl<R: Source, G: Gather> Shared<R, G> {
     ) -> Result<G::Part> {
         let kept = match session {
             Some(kept) => kept,
-            None => {
-                let connected = self.scan.source.connect().await?;
-                session.insert(Kept::new(Reads(connected)).await?)
-            }
+            None => session.insert(self.scan.origin.connect().await?),
         };
         kept.session.0.open(split, None, &self.scan.datasets).await?;
         let budget = self.scan.settings.budget(&Default::default());

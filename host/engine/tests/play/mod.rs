@@ -159,7 +159,7 @@ impl Play {
     ) -> Played {
         let engine = Engine {
             store: store.clone(),
-            source: Arc::new(PlaySource(self.clone())),
+            sources: vec![Arc::new(PlaySource(self.clone()))],
             destination: Arc::new(PlayDestination(self.clone())),
             settings,
             progress: Arc::new(Progress::default()),

@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use domain::port::{
     Answer, Attempt, Budget, Destination, Dirty, DirtyRecord, DirtyStage, Done, Outcome, Plan,
-    Prepared, Reader, Rows, RunRecord, Source, Step, Store, TaskRecord, Writer,
+    Prepared, Reader, Rows, RunRecord, Source, SourceRecord, Step, Store, TaskRecord, Writer,
 };
 use domain::run::{RunEvent, RunState};
 use domain::{Batch, Counts, Dataset, Fault, FaultDomain, Mark, Position, Result, RunId};
@@ -64,14 +64,15 @@ async fn finish(parts: &Parts, attempt: &Attempt, state: RunState) -> Result<()>
 async fn work(parts: &Parts, attempt: &Attempt, record: RunRecord) -> Result<()> {
     let Parts { store, source, destination, run, options } = parts;
     let mut planner = source.connect().await?;
-    let plan = match record.plan {
-        Some(plan) => plan,
+    let planned = match record.sources.into_iter().next() {
+        Some(planned) => planned,
         None => {
             let plan = planner.plan(options.lanes, &[]).await?;
-            store.save_plan(run, &plan).await?;
-            plan
+            store.save_plans(run, std::slice::from_ref(&plan)).await?;
+            SourceRecord::new(plan)
         }
     };
+    let SourceRecord { plan, mut next, mut last } = planned;
     let prepared = match record.prepared {
         Some(prepared) => prepared,
         None => {
@@ -80,11 +81,10 @@ async fn work(parts: &Parts, attempt: &Attempt, record: RunRecord) -> Result<()>
             prepared
         }
     };
-    let mut next = record.splits_next.unwrap_or((plan.start.clone(), false));
-    while !next.1 {
-        let splits = planner.splits(&next.0, 3).await?;
-        store.add_splits(run, &splits).await?;
-        next = (splits.next, splits.last);
+    while !last {
+        let splits = planner.splits(&next, 3).await?;
+        store.add_splits(run, 0, &splits).await?;
+        (next, last) = (splits.next, splits.last);
     }
     let mut tasks = store.tasks(run).await?;
     tasks.sort_by_key(|task| task.split.stage);

@@ -11,7 +11,7 @@ use domain::port::{
     Answer, Answering, Attempt, Budget, Closed, Destination, Dirty, Done, NewRun, Outcome, Plan,
     Prepared, ReadBack, Reader, RunRecord, Source, Split, Splits, Step, Store, TaskRecord, Writer,
 };
-use domain::run::{Epoch, RunEvent, RunId, TaskIndex};
+use domain::run::{Epoch, RunEvent, RunId, SourceIndex, TaskIndex};
 use domain::verify::{Sums, Verified};
 use store::SqliteStore;
 
@@ -187,16 +187,16 @@ impl<P: Store> Store for Stops<P> {
         self.points.around("store.happened", self.port.happened(run, event, cause))
     }
 
-    fn save_plan(&self, run: &RunId, plan: &Plan) -> impl Answering<()> {
-        self.points.around("store.save_plan", self.port.save_plan(run, plan))
+    fn save_plans(&self, run: &RunId, plans: &[Plan]) -> impl Answering<()> {
+        self.points.around("store.save_plans", self.port.save_plans(run, plans))
     }
 
     fn save_prepared(&self, run: &RunId, prepared: &Prepared) -> impl Answering<()> {
         self.points.around("store.save_prepared", self.port.save_prepared(run, prepared))
     }
 
-    fn add_splits(&self, run: &RunId, splits: &Splits) -> impl Answering<()> {
-        self.points.around("store.add_splits", self.port.add_splits(run, splits))
+    fn add_splits(&self, run: &RunId, source: SourceIndex, splits: &Splits) -> impl Answering<()> {
+        self.points.around("store.add_splits", self.port.add_splits(run, source, splits))
     }
 
     fn tasks(&self, run: &RunId) -> impl Answering<Vec<TaskRecord>> {

@@ -27,10 +27,16 @@ fn preview() -> Preview {
         rows_estimate: None,
         bytes_estimate: Some(2048),
     };
-    Preview {
-        plan: port::Plan { datasets: vec![from], bounded: true, start: vec![] },
+    let source = PreviewedSource {
+        name: None,
+        plan: port::Plan { datasets: vec![from.clone()], bounded: true, start: vec![] },
         splits: vec![split; 12],
         splits_complete: false,
+    };
+    Preview {
+        sources: vec![source],
+        datasets: vec![from],
+        notes: vec![],
         prepared: Prepared {
             datasets: vec![to],
             commit_mode: CommitMode::Staged,
@@ -44,8 +50,14 @@ fn preview() -> Preview {
 #[test]
 fn a_plan_marks_lossy_casts() {
     let preview = preview();
-    let plan =
-        Plan { preview: &preview, transformers: &[], grants: &[], clock: "now", warnings: vec![] };
+    let plan = Plan {
+        preview: &preview,
+        transformers: &[],
+        grants: &[],
+        clock: "now",
+        notes: &[],
+        warnings: vec![],
+    };
     let text = text(&plan);
     let (head, tail) = text.split_at(text.find("  split").unwrap());
     assert_eq!(
@@ -63,4 +75,34 @@ splits: 12, and more as the run goes
     let pair = &object["datasets"][0]["columns"][0];
     assert_eq!((&pair["cast"], &pair["allowed"]), (&json!("lossy"), &json!(false)));
     assert_eq!(object["splits"].as_array().unwrap().len(), 12);
+}
+
+#[test]
+fn a_plan_lists_tables_by_source() {
+    let mut preview = preview();
+    preview.sources[0].name = Some("a".into());
+    preview.sources.push(preview.sources[0].clone());
+    preview.sources[1].name = Some("b".into());
+    let tables = ("tables".to_owned(), "orders_1, orders_2".to_owned());
+    preview.sources[1].plan.datasets[0].metadata.push(tables);
+    let notes = ["b answers".to_owned()];
+    let plan = Plan {
+        preview: &preview,
+        transformers: &[],
+        grants: &[],
+        clock: "now",
+        notes: &notes,
+        warnings: vec![],
+    };
+    let text = text(&plan);
+    let listed = "sources: 2\n  source  tables\n  a       orders\n  b       orders_1, orders_2\n";
+    for part in [listed, "splits: 24, and more", "  a: orders-1.csv", "note: b answers\n"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let object = json(&plan);
+    assert_eq!(object["sources"][1]["name"], "b");
+    assert_eq!(
+        (&object["splits"][0]["source"], &object["splits"][23]["source"]),
+        (&json!("a"), &json!("b"))
+    );
 }
