@@ -140,5 +140,8 @@ fn write_changed(path: &Path, bytes: &[u8]) -> Result<(), String> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
-    fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
+    // A new file, and not the old one written over: a copy of a target folder by hard links shares it.
+    let fresh = path.with_extension("new");
+    let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
+    written.map_err(|error| format!("{}: {error}", path.display()))
 }

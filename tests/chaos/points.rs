@@ -59,6 +59,13 @@ points! {
         before_finish: "writer.finish:1:before", 4;
         between_finish_and_the_store: "writer.finish:1:after", 4;
     }
+    Swap {
+        between_prepare_and_the_store: "writer.prepare:1:after", 0;
+        in_the_middle_of_a_task: "writer.write:2:after", 0;
+        between_close_and_the_store: "writer.close:2:after", 1;
+        before_finish: "writer.finish:1:before", 4;
+        between_finish_and_the_store: "writer.finish:1:after", 4;
+    }
     Lines {
         between_close_and_the_store: "writer.close:2:after", 1;
         between_finish_and_the_store: "writer.finish:1:after", 4;
@@ -125,6 +132,9 @@ fn runs_that_are_never_killed_have_the_calls_that_are_killed_at() {
     }
     let table = &Scenario::Table.undisturbed(1).rows;
     assert!(table.ends_with("after 8192\nbefore 0\n"), "{table}");
+    let swapped = &Scenario::Swap.undisturbed(1).rows;
+    assert!(swapped.contains("7988|"), "{swapped}");
+    assert!(swapped.ends_with("after 7988\nbefore 3\n"), "{swapped}");
     let refused = &Scenario::Refused.undisturbed(1).rows;
     assert!(refused.ends_with("after 7988\nbefore 0\n"), "{refused}");
     assert_eq!(refused.lines().filter(|line| line.starts_with('{')).count(), 12, "{refused}");

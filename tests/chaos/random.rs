@@ -75,6 +75,11 @@ fn rows_refused_by_the_destination() {
 }
 
 #[test]
+fn rows_that_replace_others() {
+    kills(Scenario::Swap);
+}
+
+#[test]
 fn files_of_lines() {
     kills(Scenario::Lines);
 }

@@ -193,6 +193,7 @@ fn a_password_that_changed_meanwhile() {
     site.check(Part::Destination);
 }
 
+/// What was committed to the table is gone with it: the run must not go on as if it were there.
 #[test]
 fn a_table_that_is_dropped_in_the_middle() {
     let site = Site::new(PgServer::shared(), Part::Destination, 1);
@@ -200,4 +201,11 @@ fn a_table_that_is_dropped_in_the_middle() {
     site.database.sql("drop table copy");
     let output = stopped.go().wait().expect(3);
     assert_eq!(output.error_code(), "postgresql.table_not_found", "{output}");
+    site.database.setup("create table copy (n int, label text)");
+    let output = site.resume();
+    assert_eq!(
+        output.error_code(),
+        "postgresql.table_replaced",
+        "two tasks of its rows are gone: {output}"
+    );
 }

@@ -31,6 +31,8 @@ pub(crate) enum Scenario {
     /// A file so long that its task ends one Parquet file and begins another: what is begun of such a
     /// file has no footer, and can't be made durable before its end.
     Huge,
+    /// CSV to PostgreSQL, in the place of the rows that are there.
+    Swap,
 }
 
 /// Rows of the large table and the bytes of each: two tasks of 40 MiB.
@@ -46,7 +48,7 @@ const LONG_CHARACTERS: usize = 4096;
 const HUGE_ROWS: u64 = 90_000;
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Table,
         Self::Parquet,
         Self::Refused,
@@ -55,19 +57,20 @@ impl Scenario {
         Self::Lines,
         Self::Upsert,
         Self::Huge,
+        Self::Swap,
     ];
 
     /// The tasks of a run on one lane.
     pub(crate) fn tasks(self) -> u64 {
         match self {
             Self::Table => 2,
-            Self::Parquet | Self::Refused | Self::Lines | Self::Upsert => FILES,
+            Self::Parquet | Self::Refused | Self::Lines | Self::Upsert | Self::Swap => FILES,
             Self::Long | Self::Text | Self::Huge => 1,
         }
     }
 
     fn has_database(self) -> bool {
-        matches!(self, Self::Table | Self::Refused | Self::Long | Self::Upsert)
+        matches!(self, Self::Table | Self::Refused | Self::Long | Self::Upsert | Self::Swap)
     }
 
     fn document(self, lanes: u32) -> Document {
@@ -85,6 +88,11 @@ impl Scenario {
             Self::Upsert => {
                 let (kind, mut parameter) = document::table("keyed");
                 parameter["writeMode"] = "upsert".into();
+                (rows_reader("none"), (kind, parameter))
+            }
+            Self::Swap => {
+                let (kind, mut parameter) = logged_table("guarded");
+                parameter["loadMode"] = "swap".into();
                 (rows_reader("none"), (kind, parameter))
             }
             Self::Huge => {
@@ -181,12 +189,16 @@ impl Site {
                 _ => database
                     .setup("create table guarded (id bigint, n bigint check (n >= 0), label text)"),
             }
+            if scenario == Scenario::Swap {
+                database
+                    .setup("insert into guarded select n, n, 'old' from generate_series(1, 3) n");
+            }
         }
         match scenario {
             Scenario::Table => {}
             Scenario::Long | Scenario::Text => write_packed(&env, LONG_ROWS),
             Scenario::Huge => write_packed(&env, HUGE_ROWS),
-            Scenario::Parquet | Scenario::Refused | Scenario::Lines | Scenario::Upsert => {
+            _ => {
                 for file in 0..FILES {
                     write_file(&env, file, ROWS, 0);
                 }
@@ -304,7 +316,7 @@ impl Site {
         dirty
             + &match self.scenario {
                 Scenario::Table => sums("copy"),
-                Scenario::Refused | Scenario::Long => sums("guarded"),
+                Scenario::Refused | Scenario::Long | Scenario::Swap => sums("guarded"),
                 Scenario::Upsert => sums("keyed"),
                 Scenario::Parquet | Scenario::Lines => referee::dump(&self.env.path("out")),
                 Scenario::Text => referee::sums(&self.env.path("out/*.csv")),

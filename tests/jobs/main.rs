@@ -98,6 +98,8 @@ folders! {
     steps_mask
     steps_replace_and_extract
     stream_to_stream
+    swap_partition
+    swap_table
     throttled
     upsert_ignores
     upsert_replaces

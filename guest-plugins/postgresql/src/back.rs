@@ -1,4 +1,5 @@
-//! How what a run wrote is read back: by the reader, limited to rows of the run's transactions.
+//! How what a run wrote is read back: by the reader, limited to rows of the run's transactions, or to what
+//! the run replaced.
 
 use arrow_schema::{DataType, Field, Fields};
 use sdk::{Back, Dataset, Form, ReadBack, Result};
@@ -38,19 +39,14 @@ pub(crate) fn read_back(
     if let Some(why) = hindrance(parameter, target) {
         return Ok(ReadBack::Impossible(why));
     }
-    let mut xids = Xids::default();
-    for receipt in receipts {
-        match Xids::decode(receipt) {
-            Some(of_task) => xids.merge(&of_task),
-            None => {
-                let why = "a task did not note its transactions";
-                return Ok(ReadBack::Impossible(why.into()));
-            }
-        }
-    }
-    let Some(condition) = xids.condition() else {
-        let why = "the run's transactions are too many, and scattered among others of the server";
-        return Ok(ReadBack::Impossible(why.into()));
+    // What a swap has put in the place of other rows is all that is there.
+    let condition = match target.and_then(|target| target.swap.as_ref()) {
+        Some(swap) => Ok(swap.condition()),
+        None => of_transactions(receipts),
+    };
+    let condition = match condition {
+        Ok(condition) => condition,
+        Err(why) => return Ok(ReadBack::Impossible(why.into())),
     };
     let fields = dataset.schema.fields();
     let names: Vec<_> = fields.iter().map(|field| field.name()).collect();
@@ -65,6 +61,17 @@ pub(crate) fn read_back(
     let upsert = target.and_then(|target| target.upsert.as_ref());
     let replaces_by = upsert.map(|upsert| upsert.keys.clone()).unwrap_or_default();
     Ok(ReadBack::By(Back { parameter: document.to_string(), forms, replaces_by }))
+}
+
+/// The condition in SQL for rows of the tasks' transactions, or why there is none.
+fn of_transactions(receipts: &[Vec<u8>]) -> std::result::Result<String, &'static str> {
+    let mut xids = Xids::default();
+    for receipt in receipts {
+        let of_task = Xids::decode(receipt).ok_or("a task did not note its transactions")?;
+        xids.merge(&of_task);
+    }
+    xids.condition()
+        .ok_or("the run's transactions are too many, and scattered among others of the server")
 }
 
 /// With emptyAsNull, what becomes of empty texts.

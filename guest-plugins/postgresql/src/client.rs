@@ -35,6 +35,11 @@ const QUERY_ROWS_MAX: usize = 100_000;
 /// A row of a query, as text.
 pub(crate) type TextRow = Vec<Option<String>>;
 
+/// Whether a query's answer is one value, and that is true.
+pub(crate) fn is_true(rows: &[TextRow]) -> bool {
+    rows.first().and_then(|row| row.first()?.as_deref()) == Some("t")
+}
+
 /// A column of a statement's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Described {

@@ -4,9 +4,10 @@
 //! connection is blocking and of this crate ([`client`] says why). What it is not: a reader of the
 //! write-ahead log, nor a runner of scripts.
 //!
-//! Begin with [`reader`] or [`writer`]. `splits` cuts tables into shares, `decode` and `encode` turn
-//! COPY into Arrow and back, `target` and `marks` are what the writer knows about its table, `catalog`
-//! asks the server, `settings` is what users may write.
+//! Begin with [`reader`], or with [`writer`] and its [`sink`]. `splits` cuts tables into shares, `decode`
+//! and `encode` turn COPY into Arrow and back, `target` and `marks` are what the writer knows about its
+//! table, `swap` puts rows in the place of others, `catalog` asks the server, `settings` is what users may
+//! write.
 
 mod back;
 mod catalog;
@@ -24,8 +25,10 @@ mod note;
 mod numeric;
 pub mod reader;
 mod settings;
+pub mod sink;
 mod splits;
 mod sql;
+mod swap;
 mod tables;
 mod target;
 mod text;

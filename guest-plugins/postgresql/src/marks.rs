@@ -2,11 +2,14 @@
 //!
 //! A row is changed in the same transaction as the rows that it speaks of, guarded by the epoch, so
 //! that of two processes that work on one task only the newer can commit. Two rows of a run have
-//! numbers of their own: [`PREPARED`] and [`FINISHED`] say that its statements were run.
+//! numbers of their own: [`PREPARED`] and [`FINISHED`] say that its statements were run. Whoever takes a
+//! task over or commits shares a lock on the first, which `finish` has for itself: what was not
+//! committed before it began is refused when it has ended.
 
 use sdk::{Fault, Mark, Run};
 
-use crate::client::Client;
+use crate::catalog::Table;
+use crate::client::{Client, is_true};
 use crate::error::{Error, Result};
 use crate::note;
 use crate::sql;
@@ -19,6 +22,8 @@ const PREPARED: i64 = -1;
 const FINISHED: i64 = -2;
 /// The row of a task's transactions: this minus the task's number.
 const XIDS: i64 = -3;
+/// The mark of a run that has ended because a newer one replaced what it was to replace.
+const SUPERSEDED: &[u8] = b"superseded";
 /// How long a finished run is remembered, so that a late repetition of `finish` does nothing.
 const REMEMBERED: &str = "30 days";
 /// After so long without a change, a run that never finished is resumed by nobody.
@@ -27,6 +32,7 @@ const ABANDONED: &str = "180 days";
 /// The mark table of a destination.
 #[derive(Clone, Debug)]
 pub(crate) struct Marks {
+    schema: String,
     /// Its name in quotes, with its schema.
     table: String,
 }
@@ -48,8 +54,7 @@ impl Marks {
              AND pg_catalog.has_table_privilege(oid, 'UPDATE') AND pg_catalog.has_table_privilege(oid, 'DELETE') \
              FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({name})"
         ))?;
-        let usable = rows.first().and_then(|row| row.first()?.as_deref()) == Some("t");
-        Ok(usable.then_some(Self { table }))
+        Ok(is_true(&rows).then_some(Self { schema: schema.to_owned(), table }))
     }
 
     /// The mark table in `schema`, created where it is absent; `None` where the role may not.
@@ -73,6 +78,11 @@ impl Marks {
         Self::find(client, schema)
     }
 
+    /// The schema that it lies in.
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+
     /// Whether [`Self::ensure`] would find or create the table.
     pub(crate) fn possible(client: &mut Client, schema: &str) -> Result<bool> {
         if Self::find(client, schema)?.is_some() {
@@ -83,7 +93,7 @@ impl Marks {
         let rows = client.query(&format!(
             "SELECT pg_catalog.has_schema_privilege({name}, 'CREATE') AND pg_catalog.to_regclass({table}) IS NULL"
         ))?;
-        Ok(rows.first().and_then(|row| row.first()?.as_deref()) == Some("t"))
+        Ok(is_true(&rows))
     }
 
     /// Notes, in the open transaction, that the run's pre-statements are being run.
@@ -99,18 +109,117 @@ impl Marks {
         if rows.is_empty() { Ok(Once::DoneBefore) } else { Err(ended().into()) }
     }
 
-    /// Notes, in the open transaction, that the run ends, and drops what is no more needed.
+    /// Notes, in the open transaction, which table the run's rows go to.
+    pub(crate) fn note_table(&self, client: &mut Client, run: &Run, table: &Table) -> Result<()> {
+        let statement = format!(
+            "UPDATE {} SET mark = {} WHERE run = {} AND task = {PREPARED}",
+            self.table,
+            sql::bytea(table.oid.to_string().as_bytes()),
+            sql::literal(&run.id)
+        );
+        client.execute(&statement).map(|_| ())
+    }
+
+    /// # Errors
+    /// `postgresql.table_replaced` where the run has begun with another table of this name: what it
+    /// committed there is gone.
+    pub(crate) fn check_table(&self, client: &mut Client, run: &str, table: &Table) -> Result<()> {
+        let rows = client.query(&format!(
+            "SELECT mark <> {} FROM {} WHERE run = {} AND task = {PREPARED}",
+            sql::bytea(table.oid.to_string().as_bytes()),
+            self.table,
+            sql::literal(run)
+        ))?;
+        if !is_true(&rows) {
+            return Ok(());
+        }
+        let message = format!(
+            "the table \"{}\" is not the one that this run began with: it was dropped and made anew, \
+             and the rows committed to it are gone",
+            table.title()
+        );
+        let hint = "start a new run";
+        Err(Fault::external("postgresql.table_replaced", message).hint(hint).into())
+    }
+
+    /// Notes, in the open transaction, that the run ends. Nobody else commits for it from here on.
+    ///
+    /// # Errors
+    /// `postgresql.fenced` where a newer attempt ends it, or a newer run has replaced the same rows.
     pub(crate) fn finish(&self, client: &mut Client, run: &Run) -> Result<Once> {
-        let once = self.once(client, run, FINISHED)?;
+        let id = sql::literal(&run.id);
+        let rows = client.query(&format!(
+            "SELECT epoch > {} FROM {} WHERE run = {id} AND task = {PREPARED} FOR UPDATE",
+            run.epoch, self.table
+        ))?;
+        if is_true(&rows) {
+            return Err(fenced().into());
+        }
         client.execute(&format!(
+            "UPDATE {} SET epoch = {} WHERE run = {id} AND task = {PREPARED}",
+            self.table, run.epoch
+        ))?;
+        let once = self.once(client, run, FINISHED)?;
+        let rows = client.query(&format!(
+            "SELECT mark = {} FROM {} WHERE run = {id} AND task = {FINISHED}",
+            sql::bytea(SUPERSEDED),
+            self.table
+        ))?;
+        if is_true(&rows) { Err(superseded().into()) } else { Ok(once) }
+    }
+
+    /// Drops what is no more needed when a run has ended.
+    pub(crate) fn clean(&self, client: &mut Client, run: &Run) -> Result<()> {
+        let statements = format!(
             "DELETE FROM {0} WHERE run = {1} AND task <> {FINISHED}; \
              DELETE FROM {0} WHERE task = {FINISHED} AND run <> {1} AND at < now() - interval '{REMEMBERED}'; \
              DELETE FROM {0} WHERE run IN \
                (SELECT run FROM {0} GROUP BY run HAVING max(at) < now() - interval '{ABANDONED}')",
             self.table,
             sql::literal(&run.id)
+        );
+        client.execute(&statements).map(|_| ())
+    }
+
+    /// Whether the run was prepared here and has not ended: it may be resumed.
+    pub(crate) fn is_unfinished(&self, client: &mut Client, run: &str) -> Result<bool> {
+        let run = sql::literal(run);
+        let rows = client.query(&format!(
+            "SELECT EXISTS (SELECT FROM {} WHERE run = {run} AND task = {PREPARED}) AND NOT {}",
+            self.table,
+            self.ended(&run)
         ))?;
-        Ok(once)
+        Ok(is_true(&rows))
+    }
+
+    /// # Errors
+    /// `postgresql.fenced` where the run has ended.
+    pub(crate) fn check_open(&self, client: &mut Client, run: &str) -> Result<()> {
+        if self.is_unfinished(client, run)? { Ok(()) } else { Err(ended().into()) }
+    }
+
+    /// Whether `run` was prepared before `than`.
+    pub(crate) fn is_older(&self, client: &mut Client, run: &str, than: &str) -> Result<bool> {
+        let rows = client.query(&format!(
+            "SELECT a.at < b.at FROM {0} a, {0} b WHERE a.run = {1} AND a.task = {PREPARED} \
+             AND b.run = {2} AND b.task = {PREPARED}",
+            self.table,
+            sql::literal(run),
+            sql::literal(than)
+        ))?;
+        Ok(is_true(&rows))
+    }
+
+    /// Ends an older run, which would only bring back what was replaced since.
+    pub(crate) fn supersede(&self, client: &mut Client, run: &str) -> Result<()> {
+        let statements = format!(
+            "INSERT INTO {0} (run, task, epoch, mark) VALUES ({1}, {FINISHED}, 0, {2}) ON CONFLICT DO NOTHING; \
+             DELETE FROM {0} WHERE run = {1} AND task <> {FINISHED}",
+            self.table,
+            sql::literal(run),
+            sql::bytea(SUPERSEDED)
+        );
+        client.execute(&statements).map(|_| ())
     }
 
     fn once(&self, client: &mut Client, run: &Run, task: i64) -> Result<Once> {
@@ -135,6 +244,18 @@ impl Marks {
         client.execute(&format!("DELETE FROM {} WHERE run = {run}", self.table)).map(|_| ())
     }
 
+    /// Waits, in the open transaction, for a `finish` that is at work, and holds back one that comes.
+    ///
+    /// # Errors
+    /// `postgresql.fenced` where the run has ended.
+    fn share(&self, client: &mut Client, run: &str) -> Result<()> {
+        let rows = client.query(&format!(
+            "SELECT true FROM {} WHERE run = {run} AND task = {PREPARED} FOR SHARE",
+            self.table
+        ))?;
+        if is_true(&rows) { Ok(()) } else { Err(ended().into()) }
+    }
+
     /// Takes a task over for `epoch`, and answers its newest mark.
     ///
     /// # Errors
@@ -147,17 +268,25 @@ impl Marks {
         epoch: u64,
     ) -> Result<Option<Mark>> {
         let run = sql::literal(run);
-        let ended = self.ended(&run);
-        client.execute(&format!(
-            "INSERT INTO {} (run, task, epoch) SELECT {run}, {task}, {epoch} WHERE NOT {ended} ON CONFLICT DO NOTHING",
-            self.table
-        ))?;
-        let rows = client.query(&format!(
-            "UPDATE {} SET epoch = {epoch}, at = now() WHERE run = {run} AND task = {task} AND epoch <= {epoch} \
-             AND NOT {ended} RETURNING mark",
-            self.table
-        ))?;
-        let row = rows.into_iter().next().ok_or_else(fenced)?;
+        client.execute("BEGIN")?;
+        let claimed = self.share(client, &run).and_then(|()| {
+            client.query(&format!(
+                "INSERT INTO {0} AS t (run, task, epoch) VALUES ({run}, {task}, {epoch}) \
+                 ON CONFLICT (run, task) DO UPDATE SET epoch = {epoch}, at = now() WHERE t.epoch <= {epoch} \
+                 RETURNING mark",
+                self.table
+            ))
+        });
+        let row = match claimed {
+            Ok(rows) => {
+                client.execute("COMMIT")?;
+                rows.into_iter().next().ok_or_else(fenced)?
+            }
+            Err(error) => {
+                let _ = client.execute("ROLLBACK");
+                return Err(error);
+            }
+        };
         Ok(row.into_iter().next().flatten().and_then(|text| sql::bytea_bytes(&text)))
     }
 
@@ -205,11 +334,11 @@ impl Marks {
         mark: &[u8],
     ) -> Result<()> {
         let run = sql::literal(run);
+        self.share(client, &run)?;
         let changed = client.execute(&format!(
-            "UPDATE {} SET mark = {}, at = now() WHERE run = {run} AND task = {task} AND epoch = {epoch} AND NOT {}",
+            "UPDATE {} SET mark = {}, at = now() WHERE run = {run} AND task = {task} AND epoch = {epoch}",
             self.table,
-            sql::bytea(mark),
-            self.ended(&run)
+            sql::bytea(mark)
         ))?;
         if changed == 1 { Ok(()) } else { Err(fenced().into()) }
     }
@@ -218,6 +347,11 @@ impl Marks {
 fn fenced() -> Fault {
     Fault::external("postgresql.fenced", "a newer attempt has taken this task over")
         .hint("another process works on the same run; let it, or end it and resume")
+}
+
+fn superseded() -> Fault {
+    let message = "a newer run has replaced the rows that this one was to replace";
+    Fault::external("postgresql.fenced", message).hint("start a new run where its rows are wanted")
 }
 
 fn ended() -> Fault {

@@ -371,6 +371,16 @@ pub(crate) struct WriterParameter {
     #[serde(default)]
     #[schemars(extend("default" = "insert"))]
     write_mode: Option<WriteMode>,
+    /// What becomes of rows that are there: `append` leaves them, `swap` replaces them all at once when
+    /// the run ends, and those who read the table see either the old rows or the new ones. With
+    /// `partition` only that partition is replaced, and `swap` is what is meant where nothing is said.
+    #[serde(default)]
+    #[schemars(extend("default" = "append"))]
+    load_mode: Option<LoadMode>,
+    /// The partition that the rows belong to, as `ds=20251031` or `ds=20251031,hour=5`. Columns that are
+    /// not written get these values; rows with others are refused.
+    #[serde(default)]
+    partition: Option<String>,
     /// What an upsert does with a row that is there: `update` the written columns, `replace` all
     /// (those not written get their default), or `ignore` the new row.
     #[serde(default)]
@@ -396,8 +406,8 @@ pub(crate) struct WriterParameter {
     /// Empty texts become NULL.
     #[serde(default)]
     empty_as_null: bool,
-    /// Schema of the table `_airlock_commit` that keeps how far a run has come; that of the table
-    /// where nothing is said.
+    /// Schema of the table `_airlock_commit` that keeps how far a run has come, and of the tables that
+    /// a swap stages rows in; that of the table where nothing is said.
     #[serde(default)]
     pub(crate) mark_schema: Option<String>,
     /// Statements that are run after each login.
@@ -419,6 +429,16 @@ pub(crate) enum WriteMode {
     Update,
     /// The same as upsert with the conflict mode replace.
     Replace,
+}
+
+/// What becomes of rows that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LoadMode {
+    /// They stay.
+    Append,
+    /// They are replaced, all at once, when the run ends.
+    Swap,
 }
 
 /// What an upsert does with a row whose key is there.
@@ -469,6 +489,44 @@ impl WriterParameter {
             }
             WriteMode::Replace => Some(ConflictMode::Replace),
         }
+    }
+
+    pub(crate) fn load_mode(&self) -> LoadMode {
+        let usual = if self.partition.is_some() { LoadMode::Swap } else { LoadMode::Append };
+        self.load_mode.unwrap_or(usual)
+    }
+
+    /// Columns and values of the partition.
+    ///
+    /// # Errors
+    /// `parameter.invalid` for a text that is no list of `column=value`, and for a partition that
+    /// nothing would replace.
+    pub(crate) fn partition(&self) -> Result<Vec<(String, String)>> {
+        let Some(text) = &self.partition else { return Ok(Vec::new()) };
+        let invalid = |message: String| {
+            Fault::user("parameter.invalid", message)
+                .hint("write column=value, such as ds=20251031; with commas between several")
+                .at("/parameter/partition")
+        };
+        if self.load_mode() == LoadMode::Append {
+            let message = "a partition is replaced, and \"loadMode\" says append".to_owned();
+            return Err(invalid(message).hint("leave \"loadMode\" out, or \"partition\""));
+        }
+        let mut partition: Vec<(String, String)> = Vec::new();
+        for part in text.split(',') {
+            let pair = part.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+            let Some((name, value)) =
+                pair.filter(|(name, value)| !name.is_empty() && !value.is_empty())
+            else {
+                return Err(invalid(format!("\"{text}\" names no partition")));
+            };
+            if partition.iter().any(|(other, _)| other == name) {
+                return Err(invalid(format!("the partition names \"{name}\" twice")));
+            }
+            let bare = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+            partition.push((name.to_owned(), bare.unwrap_or(value).to_owned()));
+        }
+        Ok(partition)
     }
 
     /// The named key of an upsert; `None` means the primary key.

@@ -12,6 +12,7 @@ use crate::encode::Form;
 use crate::error::Result;
 use crate::settings::{ConflictMode, WriterParameter};
 use crate::sql;
+use crate::swap::{Stage, Swap};
 use crate::types::{self, Kind, PgType};
 
 /// The temporary table through which an upsert goes, and its column that numbers the rows.
@@ -24,8 +25,16 @@ pub(crate) struct Target {
     pub(crate) table: Table,
     /// The written columns, in the order of the incoming fields.
     pub(crate) columns: Vec<Column>,
+    /// All columns of the table.
+    pub(crate) all: Vec<Column>,
+    /// Nobody named the written columns.
+    takes_all: bool,
     pub(crate) primary_key: Vec<String>,
     pub(crate) upsert: Option<Upsert>,
+    /// Where the rows take the place of others.
+    pub(crate) swap: Option<Swap>,
+    /// The table that takes the rows until then, once it is known.
+    pub(crate) stage: Option<Stage>,
 }
 
 /// How an upsert goes.
@@ -75,7 +84,9 @@ impl Target {
         if let Some(upsert) = &upsert {
             upsert.find_index(client, &table)?;
         }
-        Ok(Self { table, columns, primary_key, upsert })
+        let swap = Swap::look(client, parameter, &table, &all)?;
+        let takes_all = parameter.columns().iter().any(|name| name.trim() == "*");
+        Ok(Self { table, columns, all, takes_all, primary_key, upsert, swap, stage: None })
     }
 
     /// Takes over from the incoming fields what the table leaves open.
@@ -83,7 +94,13 @@ impl Target {
     /// # Errors
     /// `postgresql.column_count` where there are not as many fields as columns.
     pub(crate) fn adapt(&mut self, incoming: &Dataset) -> Result<(), Fault> {
-        let (fields, columns) = (incoming.schema.fields(), self.columns.len());
+        let fields = incoming.schema.fields();
+        let fixed = self.swap.iter().flat_map(Swap::partition_columns).collect::<Vec<_>>();
+        if self.takes_all && fields.len() + fixed.len() == self.columns.len() {
+            // The partition's columns don't come, and get its values.
+            self.columns.retain(|column| !fixed.contains(&column.name.as_str()));
+        }
+        let columns = self.columns.len();
         if fields.len() != columns {
             let names: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
             let message =
@@ -134,15 +151,21 @@ impl Target {
         Form::of(self.columns.iter().map(|column| &column.pg))
     }
 
+    /// The table that takes the rows for now.
+    fn sql(&self) -> String {
+        self.stage.as_ref().map_or_else(|| self.table.sql(), Stage::sql)
+    }
+
     fn names(&self) -> String {
         sql::idents(self.columns.iter().map(|column| column.name.as_str()))
     }
 
     /// The statement that takes the rows, and the relation that its errors name.
     pub(crate) fn copy(&self) -> (String, &str) {
-        let (table, relation) = match self.upsert {
-            Some(_) => (STAGE.to_owned(), "airlock_stage"),
-            None => (self.table.sql(), self.table.name.as_str()),
+        let (table, relation) = match (&self.upsert, &self.stage) {
+            (Some(_), _) => (STAGE.to_owned(), "airlock_stage"),
+            (None, Some(stage)) => (stage.sql(), stage.name.as_str()),
+            (None, None) => (self.table.sql(), self.table.name.as_str()),
         };
         let form = self.form().word();
         (format!("COPY {table} ({}) FROM STDIN (FORMAT {form})", self.names()), relation)
@@ -184,7 +207,7 @@ impl Target {
         format!(
             "INSERT INTO {} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {from}{latest} \
              ORDER BY {STAGE_ROW} ON CONFLICT{target} DO {action}; TRUNCATE {STAGE}",
-            self.table.sql()
+            self.sql()
         )
     }
 }
@@ -202,6 +225,8 @@ fn refuse_duplicates(columns: &[Column]) -> Result<(), Fault> {
 /// The decimal that holds every value of an incoming field.
 fn decimal_kind(data_type: &DataType) -> Option<Kind> {
     match data_type {
+        // As 0 and 1.
+        DataType::Boolean => Some(Kind::Numeric { precision: 1, scale: 0 }),
         DataType::Decimal128(precision, scale @ 0..)
         | DataType::Decimal256(precision, scale @ 0..) => {
             Some(Kind::Numeric { precision: *precision, scale: *scale })
@@ -353,6 +378,15 @@ pub(crate) fn create_table(
             key.push(sql::ident(&column));
         }
         columns.push(format!("{} {sql_type}", sql::ident(&column)));
+    }
+    for (name, _) in parameter.partition()? {
+        let column = column_name(&name);
+        if columns.iter().all(|other: &String| !other.starts_with(&sql::ident(&column))) {
+            let sql_type = parameter.pg_type.get(&column).map_or("text", String::as_str);
+            let sql_type =
+                canonical(client, &standard(sql_type))?.ok_or_else(|| unknown_type(sql_type))?;
+            columns.push(format!("{} {sql_type}", sql::ident(&column)));
+        }
     }
     if !key.is_empty() && key.len() == incoming.primary_key.len() {
         columns.push(format!("PRIMARY KEY ({})", key.join(", ")));

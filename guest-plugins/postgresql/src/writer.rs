@@ -1,4 +1,5 @@
-//! The writer: COPY into the table, or through a temporary table where rows meet others.
+//! The writer: COPY into the table, or through a temporary table where rows meet others, or into a staging
+//! table whose rows take the place of those that are there (see `swap`).
 //!
 //! Rows and mark are committed together; each batch is one COPY behind a savepoint, so that a refused
 //! row costs its batch and no more. `prepare` and `finish` run the user's statements once a run, in one
@@ -8,30 +9,24 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use sdk::{
-    Answer, Batch, Closed, CommitMode, Configuration, Dataset, Fault, Mark, Outcome, Prepared,
-    ReadBack, Remark, Result, Run, Sink, Task, Wishes, Writer,
+    CommitMode, Configuration, Dataset, Fault, Outcome, Prepared, ReadBack, Result, Run, Task,
+    Wishes, Writer,
 };
 
 use crate::back;
 use crate::catalog;
 use crate::client::{ANSWER_WAIT, Client, STATEMENT_WAIT};
-use crate::encode::{self, Form};
-use crate::error::{Error, ServerError};
 use crate::marks::{Marks, Once};
 use crate::note;
-use crate::settings::{Connection, WriterParameter};
+use crate::settings::{Connection, LoadMode, WriterParameter};
+use crate::sink::{COMMIT_BYTES, COMMIT_WAIT, PostgresSink};
+use crate::swap::{self, Stage};
 use crate::target::{self, Target};
-use crate::types::PgType;
-use crate::xids::Xids;
 
 /// A batch that makes a COPY worth its statements.
 const BATCH_BYTES: u64 = 512 << 10;
-/// A transaction of this size keeps the cost of commits small and a redone part short.
-const COMMIT_BYTES: u64 = 32 << 20;
-const COMMIT_WAIT: Duration = Duration::from_secs(5);
 /// A lock is waited for a little shorter than an answer, so that the server says what it waits for.
 const LOCK_WAIT_MS: &str = "40000";
 
@@ -118,6 +113,18 @@ impl PostgresWriter {
         Ok(target)
     }
 
+    /// In the open transaction, once a run: puts the staged rows in the place of those that are there.
+    fn swap(&self, client: &mut Client, marks: &Marks, run: &Run) -> Result<()> {
+        if self.parameter.load_mode() == LoadMode::Append {
+            return Ok(());
+        }
+        let Target { table, all, swap, .. } = Target::look(client, &self.parameter)?;
+        match swap {
+            Some(swap) => Ok(swap.finish(client, marks, &table, &all, run)?),
+            None => Ok(()),
+        }
+    }
+
     /// `prepare` inside of its transaction.
     fn prepare_once(
         &self,
@@ -130,11 +137,19 @@ impl PostgresWriter {
             Some(marks) => marks.prepare(client, run)?,
             None => Once::Now,
         };
-        if once == Once::Now {
-            self.create_table(client, incoming)?;
-            self.statements(client, self.parameter.pre_sql(), "/parameter/preSql")?;
+        if once == Once::DoneBefore {
+            return Ok(self.look(client, incoming)?);
         }
-        Ok(self.look(client, incoming)?)
+        self.create_table(client, incoming)?;
+        self.statements(client, self.parameter.pre_sql(), "/parameter/preSql")?;
+        let target = self.look(client, incoming)?;
+        if let Some(marks) = marks {
+            marks.note_table(client, run, &target.table)?;
+            if let Some(swap) = &target.swap {
+                swap.prepare(client, marks, &target.table, &target.columns, run)?;
+            }
+        }
+        Ok(target)
     }
 }
 
@@ -156,12 +171,21 @@ fn single(mut datasets: Vec<Dataset>) -> Result<Dataset> {
     }
 }
 
-fn prepared(dataset: Dataset, transactional: bool) -> Prepared {
+/// A swap without marks could neither be resumed nor ended once.
+fn needs_marks() -> Fault {
+    let message = "replacing rows takes a schema where this role may create tables";
+    Fault::external("postgresql.swap_needs_schema", message)
+        .hint("name one in \"markSchema\", or grant CREATE on the table's own")
+        .at("/parameter/loadMode")
+}
+
+fn prepared(dataset: Dataset, has_marks: bool, mode: LoadMode) -> Prepared {
     Prepared {
         datasets: vec![dataset],
-        commit_mode: match transactional {
-            true => CommitMode::Transactional,
-            false => CommitMode::AtLeastOnce,
+        commit_mode: match (has_marks, mode) {
+            (true, LoadMode::Append) => CommitMode::Transactional,
+            (true, LoadMode::Swap) => CommitMode::Staged,
+            (false, _) => CommitMode::AtLeastOnce,
         },
         wishes: Wishes {
             batch_rows: 0,
@@ -206,6 +230,7 @@ impl Writer for PostgresWriter {
         let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
         parameter.table()?;
         parameter.unique_index()?;
+        parameter.partition()?;
         let client = Client::connect(&Connection::read(configuration)?, parameter.session())?;
         Ok(Self {
             parameter: Rc::new(parameter),
@@ -223,7 +248,11 @@ impl Writer for PostgresWriter {
             Some(schema) => Marks::ensure(client, &schema)?,
             None => None,
         };
+        let mode = self.parameter.load_mode();
         if marks.is_none() {
+            if mode == LoadMode::Swap {
+                return Err(needs_marks());
+            }
             note::warn(
                 "the table _airlock_commit can't be created: a redone task may write rows twice",
             );
@@ -231,7 +260,7 @@ impl Writer for PostgresWriter {
         let target = noted(client, marks.as_ref(), run, |client| {
             self.prepare_once(client, marks.as_ref(), run, &incoming)
         })?;
-        Ok(prepared(target.dataset(), marks.is_some()))
+        Ok(prepared(target.dataset(), marks.is_some(), mode))
     }
 
     /// A table that is yet to be created is created and rolled back, so that the answer is the real
@@ -240,10 +269,14 @@ impl Writer for PostgresWriter {
         let incoming = single(datasets)?;
         let client = &mut self.client.borrow_mut();
         client.allow(STATEMENT_WAIT);
-        let transactional = match self.mark_schema_before(client)? {
+        let has_marks = match self.mark_schema_before(client)? {
             Some(schema) => Marks::possible(client, &schema)?,
             None => false,
         };
+        let mode = self.parameter.load_mode();
+        if mode == LoadMode::Swap && !has_marks {
+            return Err(needs_marks());
+        }
         client.execute("BEGIN")?;
         let target = self
             .create_table(client, &incoming)
@@ -251,13 +284,13 @@ impl Writer for PostgresWriter {
             .map_err(Fault::from);
         client.execute("ROLLBACK")?;
         match target {
-            Ok(target) => Ok(prepared(target.dataset(), transactional)),
+            Ok(target) => Ok(prepared(target.dataset(), has_marks, mode)),
             Err(fault) if self.may_be_made_by_pre_sql(&fault) => {
                 note::warn(&format!(
                     "{}; preSql is not run for a plan and may make it, so columns and types are judged once it was run",
                     fault.message
                 ));
-                Ok(prepared(incoming, transactional))
+                Ok(prepared(incoming, has_marks, mode))
             }
             Err(fault) => Err(fault),
         }
@@ -274,8 +307,18 @@ impl Writer for PostgresWriter {
             Some(place) => place.clone(),
             None => {
                 client.query(&lock_timeout("0", LOCK_WAIT_MS))?;
-                let target = Target::look(client, &self.parameter)?;
+                let mut target = Target::look(client, &self.parameter)?;
                 let marks = Marks::find(client, self.mark_schema(&target))?;
+                if let Some(marks) = &marks {
+                    marks.check_table(client, &task.run, &target.table)?;
+                }
+                if target.swap.is_some() {
+                    let marks = marks.as_ref().ok_or_else(needs_marks)?;
+                    marks.check_open(client, &task.run)?;
+                    let stage = Stage::of(client, marks.schema(), &target.table, &task.run)?;
+                    stage.hold(client)?;
+                    target.stage = Some(stage);
+                }
                 self.place = Some((target.clone(), marks.clone()));
                 (target, marks)
             }
@@ -290,27 +333,14 @@ impl Writer for PostgresWriter {
             None => None,
         };
         let xids = match (&marks, task.verify) {
-            (Some(marks), true) => Some(marks.xids(client, &task.run, task.index)?),
+            (Some(marks), true) if target.swap.is_none() => {
+                Some(marks.xids(client, &task.run, task.index)?)
+            }
             _ => None,
         };
-        Ok(PostgresSink {
-            xids,
-            types: target.types(),
-            form: target.form(),
-            empty_as_null: self.parameter.empty_as_null(),
-            target,
-            marks,
-            client: self.client.clone(),
-            task,
-            committed,
-            pending: None,
-            written: 0,
-            uncommitted_bytes: 0,
-            last_commit: Instant::now(),
-            has_savepoint: false,
-            copies: 0,
-            dropped: 0,
-        })
+        let empty_as_null = self.parameter.empty_as_null();
+        let place = (target, marks);
+        Ok(PostgresSink::new(self.client.clone(), place, task, committed, xids, empty_as_null))
     }
 
     fn read_back(
@@ -350,222 +380,22 @@ impl Writer for PostgresWriter {
             None => None,
         };
         match (outcome, &marks) {
-            (Outcome::Succeeded, marks) => noted(client, marks.as_ref(), run, |client| {
-                let once = match marks {
-                    Some(marks) => marks.finish(client, run)?,
-                    None => Once::Now,
-                };
-                match once {
-                    Once::Now => {
-                        self.statements(client, self.parameter.post_sql(), "/parameter/postSql")
-                    }
-                    Once::DoneBefore => Ok(()),
+            (Outcome::Succeeded, Some(marks)) => noted(client, Some(marks), run, |client| {
+                if marks.finish(client, run)? == Once::Now {
+                    self.swap(client, marks, run)?;
+                    self.statements(client, self.parameter.post_sql(), "/parameter/postSql")?;
                 }
+                Ok(marks.clean(client, run)?)
             }),
-            (Outcome::Failed, Some(marks)) => {
-                noted(client, None, run, |client| Ok(marks.finish(client, run).map(|_| ())?))
-            }
+            (Outcome::Failed, Some(marks)) => noted(client, None, run, |client| {
+                marks.finish(client, run)?;
+                swap::discard(client, marks.schema(), run)?;
+                Ok(marks.clean(client, run)?)
+            }),
+            (Outcome::Succeeded, None) => noted(client, None, run, |client| {
+                self.statements(client, self.parameter.post_sql(), "/parameter/postSql")
+            }),
             (Outcome::Failed, None) => Ok(()),
         }
     }
-}
-
-/// Writes one task.
-pub struct PostgresSink {
-    client: Rc<RefCell<Client>>,
-    target: Target,
-    types: Vec<PgType>,
-    form: Form,
-    empty_as_null: bool,
-    marks: Option<Marks>,
-    task: Task,
-    committed: Option<Mark>,
-    /// The mark of rows that are in the open transaction.
-    pending: Option<Mark>,
-    /// Calls of `write`.
-    written: u64,
-    uncommitted_bytes: u64,
-    last_commit: Instant,
-    has_savepoint: bool,
-    /// The transactions of this task's rows, where they are read back.
-    xids: Option<Xids>,
-    /// COPYs sent to the server.
-    copies: u64,
-    /// Rows that the server took and did not add.
-    dropped: u64,
-}
-
-impl Sink for PostgresSink {
-    fn committed(&mut self) -> Option<Mark> {
-        self.committed.clone()
-    }
-
-    fn write(&mut self, batch: Batch) -> Result<Answer> {
-        refuse_changes(&batch)?;
-        let number = self.written;
-        self.written += 1;
-        let encoded = encode::encode(&batch.rows, &self.types, self.form, self.empty_as_null)?;
-        let mut remarks: Vec<Remark> = encoded
-            .refusals
-            .iter()
-            .map(|refusal| Remark {
-                batch: number,
-                row: refusal.row,
-                column: Some(refusal.column),
-                loaded: false,
-                code: refusal.code.to_owned(),
-                message: refusal.message.to_owned(),
-            })
-            .collect();
-        if encoded.lines.is_empty() {
-            return Ok(Answer { remarks, undone: None, durable: None, taken: self.written });
-        }
-        match self.copy(&encoded.bytes, encoded.lines.len() as u64) {
-            Ok(()) => {
-                self.uncommitted_bytes += encoded.bytes.len() as u64;
-                Ok(Answer { remarks, undone: None, durable: None, taken: self.written })
-            }
-            Err(Error::Server(error)) if error.refuses_rows() => {
-                self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
-                remarks.extend(self.named_row(&error, number, &encoded.lines));
-                Ok(Answer { remarks, undone: Some(error.fault()), durable: None, taken: number })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn commit(&mut self, mark: Mark, now: bool) -> Result<Answer> {
-        self.pending = Some(mark);
-        let due = now
-            || self.uncommitted_bytes >= COMMIT_BYTES
-            || self.last_commit.elapsed() >= COMMIT_WAIT;
-        if due {
-            self.commit_pending()?;
-        }
-        let durable = if due { self.committed.clone() } else { None };
-        Ok(Answer { remarks: Vec::new(), undone: None, durable, taken: self.written })
-    }
-
-    fn close(&mut self, mark: Mark) -> Result<Closed> {
-        let answer = self.commit(mark, true)?;
-        note::debug(&format!("{} COPYs for {} batches", self.copies, self.written));
-        if self.dropped > 0 {
-            note::warn(&format!(
-                "{} rows that count as written are not in the table \"{}\": a trigger or rule of it dropped them",
-                self.dropped,
-                self.target.table.title()
-            ));
-        }
-        let receipt = self.xids.as_ref().map(Xids::encode).unwrap_or_default();
-        Ok(Closed { answer, receipt })
-    }
-}
-
-impl PostgresSink {
-    /// COPYs that were sent to the server, refused ones included.
-    pub fn copies(&self) -> u64 {
-        self.copies
-    }
-
-    /// Rows that the server took and did not add, since a trigger dropped them.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// One COPY behind a savepoint of its own; an upsert moves the rows on at once.
-    fn copy(&mut self, bytes: &[u8], rows: u64) -> crate::error::Result<()> {
-        let client = &mut self.client.borrow_mut();
-        client.allow(ANSWER_WAIT);
-        if !client.in_transaction() {
-            // Deferred constraints would speak only at the commit, about no row.
-            client.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE")?;
-            self.has_savepoint = false;
-        }
-        let release = if self.has_savepoint { "RELEASE SAVEPOINT airlock; " } else { "" };
-        client.execute(&format!("{release}SAVEPOINT airlock"))?;
-        self.has_savepoint = true;
-        self.copies += 1;
-        let added = client.copy_in(&self.target.copy().0, bytes)?;
-        self.dropped += rows.saturating_sub(added);
-        if let Some(upsert) = &self.target.upsert {
-            client.execute(&self.target.merge(upsert))?;
-        }
-        if let Some(xids) = &mut self.xids {
-            note_xids(client, xids)?;
-        }
-        Ok(())
-    }
-
-    /// The row that the server was at, where it says so.
-    fn named_row(&self, error: &ServerError, batch: u64, lines: &[u32]) -> Option<Remark> {
-        let relation = self.target.copy().1.to_owned();
-        let line = usize::try_from(error.copy_line(&relation)?).ok()?;
-        let row = *lines.get(line.checked_sub(1)?)?;
-        let column = error
-            .copy_column(&relation)
-            .and_then(|name| self.target.columns.iter().position(|column| column.name == name));
-        let message = match &error.constraint {
-            Some(constraint) => format!("{} (constraint \"{constraint}\")", error.text()),
-            None => error.text(),
-        };
-        Some(Remark {
-            batch,
-            row,
-            column: column.map(|index| index as u32),
-            loaded: false,
-            code: error.refusal_code().to_owned(),
-            message,
-        })
-    }
-
-    /// Commits rows and mark together.
-    fn commit_pending(&mut self) -> Result<()> {
-        let Some(mark) = self.pending.take() else { return Ok(()) };
-        let client = &mut self.client.borrow_mut();
-        client.allow(STATEMENT_WAIT);
-        if !client.in_transaction() {
-            client.execute("BEGIN")?;
-        }
-        if let Some(marks) = &self.marks {
-            let Task { run, index, epoch, .. } = &self.task;
-            let set = marks.set(client, run, *index, *epoch, &mark);
-            let set = set.and_then(|()| match &self.xids {
-                Some(xids) => marks.set_xids(client, run, *index, xids),
-                None => Ok(()),
-            });
-            if let Err(error) = set {
-                let _ = client.execute("ROLLBACK");
-                return Err(error.into());
-            }
-        }
-        client.execute("COMMIT")?;
-        self.committed = Some(mark);
-        self.uncommitted_bytes = 0;
-        self.last_commit = Instant::now();
-        self.has_savepoint = false;
-        Ok(())
-    }
-}
-
-/// Adds the transaction, and the savepoint's, by which the rows just written are known. They are held
-/// as locks while they last.
-fn note_xids(client: &mut Client, xids: &mut Xids) -> crate::error::Result<()> {
-    let rows = client.query(
-        "SELECT transactionid FROM pg_catalog.pg_locks WHERE locktype = 'transactionid' \
-         AND pid = pg_catalog.pg_backend_pid() AND mode = 'ExclusiveLock' AND granted",
-    )?;
-    let numbers = rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
-    numbers.filter_map(|number| number.parse().ok()).for_each(|number| xids.add(number));
-    Ok(())
-}
-
-/// Updates and deletes, and values that were not sent, need a writer that follows changes.
-fn refuse_changes(batch: &Batch) -> Result<()> {
-    let operations = batch.operations.as_deref().unwrap_or_default();
-    let absent = batch.absent.iter().flatten().any(|bits| *bits != 0);
-    if absent || operations.iter().any(|operation| *operation != 0) {
-        let message = "this writer takes new rows only, no updates or deletes";
-        return Err(Fault::user("postgresql.changes_unsupported", message));
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ mod login;
 mod read;
 mod skew;
 mod support;
+mod swap;
 mod watermark;
 mod write;
 mod write_values;

@@ -1,7 +1,7 @@
 //! A private PostgreSQL server for the tests, and the host's part played by hand.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
@@ -184,9 +184,8 @@ pub(crate) struct Database<'a> {
 }
 
 impl Database<'_> {
-    /// What psql prints for `sql`.
-    pub(crate) fn sql(&self, sql: &str) -> String {
-        let mut child = Command::new("psql")
+    fn psql(&self) -> Child {
+        Command::new("psql")
             .args([
                 "-X",
                 "-q",
@@ -205,7 +204,27 @@ impl Database<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// A session that has done what `sql` says, and lasts until its input ends.
+    pub(crate) fn session(&self, sql: &str) -> Child {
+        let mut child = self.psql();
+        let input = child.stdin.as_mut().unwrap();
+        writeln!(input, "{sql};\n\\echo done").unwrap();
+        let output = child.stdout.as_mut().unwrap();
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(output);
+        while line.trim() != "done" {
+            line.clear();
+            assert!(output.read_line(&mut line).unwrap() > 0, "the session ends at {sql}");
+        }
+        child
+    }
+
+    /// What psql prints for `sql`.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        let mut child = self.psql();
         child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();

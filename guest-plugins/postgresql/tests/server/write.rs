@@ -11,17 +11,20 @@ use serde_json::{Value, json};
 use crate::support::{Database, ReadAll, code, fault, run_of, server, task, write_with_halving};
 
 /// Rows of a bigint and a text.
-fn rows(ids: impl IntoIterator<Item = i64>, text: impl Fn(i64) -> Option<String>) -> RecordBatch {
+pub(crate) fn rows(
+    ids: impl IntoIterator<Item = i64>,
+    text: impl Fn(i64) -> Option<String>,
+) -> RecordBatch {
     let ids: Vec<i64> = ids.into_iter().collect();
     let texts: StringArray = ids.iter().map(|id| text(*id)).collect();
     batch(vec![("id", Arc::new(Int64Array::from(ids))), ("note", Arc::new(texts))])
 }
 
-fn named(ids: impl IntoIterator<Item = i64>) -> RecordBatch {
+pub(crate) fn named(ids: impl IntoIterator<Item = i64>) -> RecordBatch {
     rows(ids, |id| Some(format!("n{id}")))
 }
 
-fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+pub(crate) fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true)))
         .unwrap()
 }
@@ -35,11 +38,11 @@ fn dataset(fields: Vec<Field>) -> Dataset {
     }
 }
 
-fn of(batch: &RecordBatch) -> Dataset {
+pub(crate) fn of(batch: &RecordBatch) -> Dataset {
     dataset(batch.schema().fields().iter().map(|field| field.as_ref().clone()).collect())
 }
 
-fn prepare(
+pub(crate) fn prepare(
     db: &Database<'_>,
     parameter: &Value,
     run: &str,
@@ -51,7 +54,7 @@ fn prepare(
 }
 
 /// Writes batches as one task and answers what was refused.
-fn load(
+pub(crate) fn load(
     db: &Database<'_>,
     parameter: Value,
     run: &str,
