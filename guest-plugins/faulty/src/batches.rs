@@ -15,6 +15,9 @@ mod place {
     pub(crate) const PRICE_VALUES: usize = 6;
 }
 
+/// The budget of a call that has none.
+pub(crate) const NO_BUDGET: Budget = Budget { rows: 1000, bytes: 1 << 20, wait_ms: 0 };
+
 /// The rows `from` to `to` of a split; each third name is NULL.
 pub(crate) fn honest(from: u64, to: u64) -> Batch {
     let rows = (to - from) as usize;

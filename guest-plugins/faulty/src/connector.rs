@@ -27,7 +27,7 @@ impl Guest for Faulty {
     fn requirements(configuration: Configuration) -> Result<Vec<Requirement>> {
         let script = Script::of(&configuration)?;
         let access = match configuration.side {
-            sdk::Side::Reader => Access::Read,
+            sdk::Side::Reader | sdk::Side::Transformer => Access::Read,
             sdk::Side::Writer => Access::Write,
         };
         let mut asked: Vec<_> = script.ask.iter().map(|path| directory(path, access)).collect();
@@ -96,6 +96,7 @@ fn description(role: Role) -> Description {
             family: "test".into(),
             connection_schema: r#"{"type": "object"}"#.into(),
             reader: Some(role.clone()),
+            transformer: Some(role.clone()),
             writer: Some(role),
             places: Vec::new(),
         }],

@@ -1,7 +1,8 @@
 //! A plug-in that misbehaves on purpose, for the tests of the sandbox.
 //!
 //! It speaks the contract's raw types, since the SDK would not let a lie through. Left alone it is a
-//! small honest plug-in: a reader of generated rows in several splits, a writer that counts. A step's
+//! small honest plug-in: a reader of generated rows in several splits, a transformer that hands on what it
+//! gets, a writer that counts. A step's
 //! `parameter` picks one misbehaviour ([`script::Script`]):
 //!
 //! ```json
@@ -12,7 +13,8 @@
 //! default, 0 for each), `act` what it does.
 //!
 //! Calls: `requirements`, `check`, `browse`, `discover`; of a reader `connect`, `make-plan`,
-//! `next-splits`, `open`, `next`, `acknowledge`, `tend`, `drop-session`, `drop-cursor`; of a writer
+//! `next-splits`, `open`, `next`, `acknowledge`, `tend`, `drop-session`, `drop-cursor`; of a transformer
+//! `connect`, `open`, `apply`, `drop-session`; of a writer
 //! `connect`, `prepare`, `preview`, `open`, `committed`, `write`, `commit`, `close`, `finish`, `read-back`, `tend`,
 //! `drop-session`, `drop-sink`. `describe` has no parameter: a test writes an act over the text
 //! [`DESCRIBE_ACT`] in the component's bytes.
@@ -35,21 +37,25 @@
 //! `requirements`: `ask-tcp`, `ask-members`, `ask-http`, `ask-directory` for `target`, `ask-write`,
 //! `ask-many` (`amount`).
 //!
-//! `make-plan`, `prepare`, `preview`, `discover`: `datasets-many`, `fields-many` (`amount`),
+//! `make-plan`, `prepare`, `preview`, `discover`, a transformer's `open`: `datasets-many`, `fields-many` (`amount`),
 //! `fields-deep` (`amount`), `format` (the format string `target`), `field-name` (the name `target`),
-//! `children-missing`, `metadata-huge`, `metadata-key`, `metadata-value` (`target`); `prepare` and
-//! `preview` also `datasets-few`, `fields-few`, `wishes-huge`; `make-plan` also `start-huge`.
+//! `children-missing`, `metadata-huge`, `metadata-key`, `metadata-value` (`target`); `prepare`,
+//! `preview` and `open` also `datasets-few`, `fields-few`, `wishes-huge`; `make-plan` also `start-huge`.
 //!
 //! `next-splits`: `splits-many` (`amount`), `splits-forever`, `token-huge`, `label` (`target`),
 //! `label-huge`, `next-huge`.
 //!
-//! `next`, about the batch: `offsets-negative`, `offsets-falling`, `offsets-past-end`,
+//! `next` and `apply`, about the batch: `offsets-negative`, `offsets-falling`, `offsets-past-end`,
 //! `offsets-short`, `validity-short`, `values-short`, `buffers-few`, `buffers-many`, `dataset-wrong`,
 //! `utf8-invalid`, `decimal-wide`, `null-forbidden`, `rows-huge`, `rows-over-budget`,
 //! `bytes-over-budget`, `operations-short`, `operations-odd`, `absent-short`, `absent-many`; about the
 //! step: `position-huge`, `idle-forever`, `empty-forever`, `advanced-forever`, `changed`,
 //! `ended-early`, `undecodable`, `undecodable-many` (`amount`), `undecodable-huge`,
 //! `undecodable-dataset`, `undecodable-origin` (`target`).
+//!
+//! `apply`: `origins-few`, `origins-beyond`, `origins-falling`, `origins-twice`, `taken-none`,
+//! `taken-beyond`, `refused-beyond`, `refused-and-out`, `refused-column`, `refused-twice`, `refuse` (all
+//! rows), `drop` (all rows).
 //!
 //! `write`, `commit`, `close`: `mark-foreign`, `mark-huge`, `taken-beyond`, `remark`,
 //! `remark-batch-beyond`, `remark-row-beyond`, `remark-column-beyond`, `remarks-many`, `undone`;
@@ -62,6 +68,7 @@ mod connector;
 mod datasets;
 mod reader;
 mod script;
+mod transformer;
 mod writer;
 
 /// The act of `describe`, to be overwritten in the component: the name of an act of every call, filled

@@ -17,8 +17,8 @@ mod tests;
 mod writer;
 
 use sdk::{
-    Access, CheckStep, Configuration, Dataset, Description, Directory, Entry, Fault, Plugin,
-    Reader, Requirement, Result, Role, Side, SourceType, Writer,
+    Access, CheckStep, Configuration, Dataset, Description, Directory, Entry, Fault, NoTransformer,
+    Plugin, Reader, Requirement, Result, Role, Side, SourceType, Writer,
 };
 use serde_json::Value;
 
@@ -34,6 +34,7 @@ sdk::export!(FilePlugin);
 
 impl Plugin for FilePlugin {
     type Reader = FileSession;
+    type Transformer = NoTransformer;
     type Writer = FolderSession;
 
     fn describe() -> Description {
@@ -51,6 +52,7 @@ impl Plugin for FilePlugin {
                 family: "file".into(),
                 connection_schema: sdk::parameters::schema::<Connection>(),
                 reader: Some(role(sdk::parameters::schema::<ReaderDocument>())),
+                transformer: None,
                 writer: Some(role(sdk::parameters::schema::<WriterDocument>())),
                 places: Vec::new(),
             }],
@@ -65,6 +67,7 @@ impl Plugin for FilePlugin {
                 let session = FileSession::connect(&reading(configuration)?)?;
                 (session.paths().to_vec(), Access::Read)
             }
+            Side::Transformer => return Err(NoTransformer::fault()),
             Side::Writer => {
                 let session = FolderSession::connect(configuration)?;
                 (vec![session.path().to_owned()], Access::Write)
@@ -84,6 +87,7 @@ impl Plugin for FilePlugin {
                 let session = FileSession::connect(&reading(configuration)?)?;
                 session.paths().iter().map(|path| check_path(path)).collect()
             }
+            Side::Transformer => return Err(NoTransformer::fault()),
             Side::Writer => vec![check_folder(FolderSession::connect(configuration)?.path())],
         })
     }

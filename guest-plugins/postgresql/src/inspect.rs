@@ -44,6 +44,7 @@ fn session(configuration: &Configuration) -> Vec<String> {
     let session = match configuration.side {
         Side::Reader => sdk::parameters::parameter(configuration)
             .map(|parameter: ReaderParameter| parameter.session().to_vec()),
+        Side::Transformer => return Vec::new(),
         Side::Writer => sdk::parameters::parameter(configuration)
             .map(|parameter: WriterParameter| parameter.session().to_vec()),
     };
@@ -83,6 +84,7 @@ fn look(client: &mut Client, configuration: &Configuration) -> Option<(&'static 
                 .and_then(|sources| sources.iter().try_for_each(|source| source.try_read(client)));
             Some(("table", read.map_err(Fault::from)))
         }
+        Side::Transformer => None,
         Side::Writer => {
             let parameter: WriterParameter = sdk::parameters::parameter(configuration).ok()?;
             parameter.table().ok()?;
@@ -145,6 +147,7 @@ pub(crate) fn discover(
                 let sources = sources(client, &parameter)?;
                 return Ok(sources.iter().map(Source::dataset).collect());
             }
+            Side::Transformer => return Ok(Vec::new()),
             Side::Writer => {
                 let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
                 Target::look(client, &parameter)?.dataset()

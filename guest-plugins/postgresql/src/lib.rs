@@ -39,8 +39,8 @@ pub mod writer;
 mod xids;
 
 use sdk::{
-    CheckStep, Configuration, Dataset, Description, Endpoint, Entry, Plugin, Requirement, Result,
-    Role, SourceType,
+    CheckStep, Configuration, Dataset, Description, Endpoint, Entry, NoTransformer, Plugin,
+    Requirement, Result, Role, SourceType,
 };
 
 /// The plug-in.
@@ -48,6 +48,7 @@ pub struct Postgresql;
 
 impl Plugin for Postgresql {
     type Reader = reader::PostgresReader;
+    type Transformer = NoTransformer;
     type Writer = writer::PostgresWriter;
 
     fn describe() -> Description {
@@ -66,6 +67,7 @@ impl Plugin for Postgresql {
                     parameter_schema: sdk::parameters::schema::<settings::ReaderParameter>(),
                     features: Vec::new(),
                 }),
+                transformer: None,
                 writer: Some(Role {
                     parameter_schema: sdk::parameters::schema::<settings::WriterParameter>(),
                     features: Vec::new(),

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use arrow_schema::SchemaRef;
 
 use crate::bindings::airlock::connector::types as wire;
-use crate::bindings::exports::airlock::connector::{connector, reader, sql, writer};
+use crate::bindings::exports::airlock::connector::{connector, reader, sql, transformer, writer};
 use crate::{
     Answer, Batch, Budget, CheckStep, Closed, Configuration, Cursor, Dataset, Description, Entry,
     Fault, Mark, Outcome, Plan, Plugin, Position, Prepared, ReadBack, Reader, Requirement, Result,
-    Rows, Run, Sink, Split, Splits, Step, Task, Writer,
+    Rows, Run, Sink, Split, Splits, Step, Task, Transformed, Transformer, Writer,
 };
 
 /// All that a component exports for the plug-in `P`.
@@ -122,6 +122,39 @@ fn rows_to_wire(rows: Rows) -> Result<reader::Rows> {
     })
 }
 
+/// A transformer behind the contract's session resource, and the schemas of what comes in.
+pub struct TransformerFace<T>(RefCell<T>, RefCell<Vec<SchemaRef>>);
+
+impl<P: Plugin> transformer::Guest for Face<P> {
+    type Session = TransformerFace<P::Transformer>;
+}
+
+impl<T: Transformer> transformer::GuestSession for TransformerFace<T> {
+    fn connect(configuration: Configuration) -> Result<transformer::Session> {
+        let session = RefCell::new(T::connect(&configuration)?);
+        Ok(transformer::Session::new(Self(session, RefCell::default())))
+    }
+
+    fn open(&self, datasets: Vec<wire::Dataset>) -> Result<Vec<wire::Dataset>> {
+        let datasets = from_wire(datasets)?;
+        self.1.replace(datasets.iter().map(|dataset| dataset.schema.clone()).collect());
+        to_wire(&self.0.borrow_mut().open(datasets)?)
+    }
+
+    fn apply(&self, batch: wire::Batch) -> Result<transformer::Transformed> {
+        let batch = batch_from_wire(batch, &self.1.borrow())?;
+        let Transformed { rows, origins, refused, taken } = self.0.borrow_mut().apply(&batch)?;
+        Ok(transformer::Transformed { rows: rows.into_wire()?, origins, refused, taken })
+    }
+}
+
+fn batch_from_wire(batch: wire::Batch, schemas: &[SchemaRef]) -> Result<Batch> {
+    let schema = schemas.get(batch.dataset as usize).ok_or_else(|| {
+        Fault::plugin("sdk.batch", format!("there is no dataset {}", batch.dataset))
+    })?;
+    Batch::from_wire(batch, schema)
+}
+
 /// A writer behind the contract's session resource.
 pub struct WriterFace<W>(RefCell<W>);
 
@@ -192,10 +225,7 @@ impl<S: Sink> writer::GuestSink for SinkFace<S> {
     }
 
     fn write(&self, batch: wire::Batch) -> Result<Answer> {
-        let schema = self.1.get(batch.dataset as usize).ok_or_else(|| {
-            Fault::plugin("sdk.batch", format!("there is no dataset {}", batch.dataset))
-        })?;
-        self.0.borrow_mut().write(Batch::from_wire(batch, schema)?)
+        self.0.borrow_mut().write(batch_from_wire(batch, &self.1)?)
     }
 
     fn adopt(&self, _dataset: u32, _to: wire::Dataset) -> Result<()> {

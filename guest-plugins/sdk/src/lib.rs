@@ -1,7 +1,7 @@
 //! What the author of a plug-in in Rust sees.
 //!
-//! A plug-in is a type that implements [`Plugin`] and names its [`Reader`] and its [`Writer`]
-//! ([`NoReader`] or [`NoWriter`] where it has none); [`export!`] makes a component of it. Rows travel
+//! A plug-in is a type that implements [`Plugin`] and names its [`Reader`], its [`Transformer`] and its
+//! [`Writer`] ([`NoReader`] and so on where it has none); [`export!`] makes a component of it. Rows travel
 //! as Arrow record batches in [`Batch`]; this crate turns them into the contract's buffers and back,
 //! keeps sessions, cursors and sinks, and lends helpers: [`parameters`] reads a step's JSON document
 //! and makes its schema, [`Fault`] has constructors.
@@ -10,7 +10,8 @@
 //! each call's duties stand; the traits here add no rule to them.
 //!
 //! Begin with [`Plugin`], then [`Reader`] and [`Cursor`], or [`Writer`] and [`Sink`]. A connector that
-//! needs neither changes nor commits of its own begins with [`simple`].
+//! needs neither changes nor commits of its own begins with [`simple`], a step between reader and writer
+//! with [`transform`].
 
 #[allow(
     unsafe_code,
@@ -21,7 +22,7 @@
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",
-        world: "database-plugin",
+        world: "whole-plugin",
         pub_export_macro: true,
         export_macro_name: "export_component",
         default_bindings_module: "sdk::bindings",
@@ -39,6 +40,7 @@ pub mod parameters;
 mod plugin;
 pub mod rows;
 pub mod simple;
+pub mod transform;
 
 pub use arrow_array;
 pub use arrow_schema;
@@ -50,6 +52,7 @@ pub use bindings::exports::airlock::connector::connector::{
     Access, CheckStep, Description, Directory, Endpoint, Entry, Requirement, Role, SourceType,
 };
 pub use bindings::exports::airlock::connector::reader::{Budget, Split, Splits, Undecodable};
+pub use bindings::exports::airlock::connector::transformer::Refused;
 pub use bindings::exports::airlock::connector::writer::{
     Answer, Back, Closed, CommitMode, Form, Outcome, ReadBack, Remark, Run, Task, Wishes,
 };
@@ -58,6 +61,7 @@ pub use face::{Face, NoSql};
 pub use plugin::{
     Cursor, NoReader, NoWriter, Plan, Plugin, Prepared, Reader, Rows, Sink, Step, Writer,
 };
+pub use transform::{NoTransformer, Transformed, Transformer};
 
 /// The answer of every call that can fail.
 pub type Result<T, E = Fault> = std::result::Result<T, E>;

@@ -3,12 +3,13 @@
 use crate::{
     Answer, Batch, Budget, CheckStep, Closed, CommitMode, Configuration, Dataset, Description,
     Entry, Fault, Mark, Outcome, Position, ReadBack, Requirement, Result, Run, Split, Splits, Task,
-    Undecodable, Wishes,
+    Transformer, Undecodable, Wishes,
 };
 
-/// A plug-in: what it is, what it needs, and its two sides.
+/// A plug-in: what it is, what it needs, and what it can be in a job.
 pub trait Plugin: 'static {
     type Reader: Reader;
+    type Transformer: Transformer;
     type Writer: Writer;
 
     /// Runs without any grant; its answer depends on nothing.

@@ -16,8 +16,8 @@ mod tests;
 mod writer;
 
 use sdk::{
-    CheckStep, Configuration, Description, Entry, Plugin, Requirement, Result, Role, Side,
-    SourceType,
+    CheckStep, Configuration, Description, Entry, NoTransformer, Plugin, Requirement, Result, Role,
+    Side, SourceType,
 };
 
 use crate::parameters::{Connection, ReaderParameters, WriterParameters};
@@ -26,6 +26,7 @@ struct Stream;
 
 impl Plugin for Stream {
     type Reader = reader::StreamReader;
+    type Transformer = NoTransformer;
     type Writer = writer::StreamWriter;
 
     fn describe() -> Description {
@@ -41,6 +42,7 @@ impl Plugin for Stream {
                 family: "test".into(),
                 connection_schema: sdk::parameters::schema::<Connection>(),
                 reader: Some(role(sdk::parameters::schema::<ReaderParameters>())),
+                transformer: None,
                 writer: Some(role(sdk::parameters::schema::<WriterParameters>())),
                 places: Vec::new(),
             }],
@@ -52,6 +54,7 @@ impl Plugin for Stream {
     fn requirements(configuration: &Configuration) -> Result<Vec<Requirement>> {
         match configuration.side {
             Side::Reader => drop(reader::Recipe::of(configuration)?),
+            Side::Transformer => return Err(NoTransformer::fault()),
             Side::Writer => drop(writer::output(configuration)?),
         }
         Ok(Vec::new())

@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     Reader,
+    /// Between the two.
+    Transformer,
     Writer,
 }
 
@@ -13,6 +15,7 @@ impl Side {
     pub fn word(self) -> &'static str {
         match self {
             Self::Reader => "reader",
+            Self::Transformer => "transformer",
             Self::Writer => "writer",
         }
     }

@@ -33,6 +33,7 @@ pub struct SourceType {
     /// JSON Schema 2020-12 of the connection properties; secrets are `"writeOnly": true`.
     pub connection_schema: String,
     pub reader: Option<Role>,
+    pub transformer: Option<Role>,
     pub writer: Option<Role>,
     /// Places of the service itself, accepted when the plug-in is installed.
     pub places: Vec<Requirement>,
@@ -44,6 +45,11 @@ pub struct Role {
     /// JSON Schema 2020-12 of `parameter`.
     pub parameter_schema: String,
     pub features: Vec<String>,
+}
+
+impl Role {
+    /// The feature of a transformer that may make several rows of one.
+    pub const FLATMAP: &str = "flatmap";
 }
 
 /// One step of `check`: `resolve`, `connect`, `authenticate`, …

@@ -1,6 +1,6 @@
 //! The ports: what the engine needs of a reader, a writer and a store, and what they may expect of it.
 //!
-//! [`Source`] and [`Destination`] are plug-ins bound to a step's configuration and grants; each
+//! [`Source`], [`Transform`] and [`Destination`] are plug-ins bound to a step's configuration and grants; each
 //! `connect` opens a session of its own (one login). A [`Reader`] is one session and the one cursor it
 //! has open; a [`Writer`] one session and the one sink it has open: session and cursor are one port,
 //! since they live and die together. After a fault of a session's own calls (`connect`, `plan`,
@@ -8,6 +8,7 @@
 //!
 //! The words follow the contract in `wit/`; what is said there is not repeated here.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::batch::Batch;
@@ -41,6 +42,23 @@ pub trait Reader: Send + 'static {
     fn next(&mut self, budget: Budget) -> impl Answering<Step>;
     fn acknowledge(&mut self, position: &Position) -> impl Answering<()>;
     fn tend(&mut self) -> impl Answering<Option<Duration>>;
+}
+
+/// The answer of a call that is made through `dyn`.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// Where transformers come from: a plug-in with its step's configuration and grants. A job may have
+/// several, of different plug-ins.
+pub trait Transform: Send + Sync + 'static {
+    fn connect(&self) -> Boxed<'_, Box<dyn Transformer>>;
+}
+
+/// One session of a step between reader and writer.
+pub trait Transformer: Send {
+    /// What comes out of each dataset, index for index.
+    fn open<'a>(&'a mut self, datasets: &'a [Dataset]) -> Boxed<'a, Vec<Dataset>>;
+    /// What becomes of the rows of a batch, which has one at least.
+    fn apply<'a>(&'a mut self, batch: &'a Batch) -> Boxed<'a, Transformed>;
 }
 
 /// Where writers come from.
@@ -165,6 +183,29 @@ pub enum Step {
     Ended {
         bookmark: Option<Position>,
     },
+}
+
+/// What a transformer made of the first `taken` rows of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transformed {
+    /// Of the same dataset index.
+    pub rows: Batch,
+    /// For each row of `rows` the row in that it was made of, ascending.
+    pub origins: Vec<u32>,
+    /// Rows in that it cannot handle; none of them is among the origins.
+    pub refused: Vec<Refused>,
+    /// At least one; the others are sent again.
+    pub taken: u32,
+}
+
+/// A row that a transformer cannot handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub row: u32,
+    /// Of the dataset that came in.
+    pub column: Option<u32>,
+    pub code: String,
+    pub message: String,
 }
 
 /// How a redone task is made harmless.

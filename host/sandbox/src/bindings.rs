@@ -14,7 +14,7 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "database-plugin",
+    world: "whole-plugin",
     imports: { default: trappable },
     exports: { default: async },
 });

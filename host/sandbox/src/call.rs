@@ -20,6 +20,7 @@ pub(crate) enum Call {
     Next,
     Acknowledge,
     Tend,
+    Apply,
     Prepare,
     Preview,
     Committed,
@@ -49,6 +50,7 @@ impl Call {
             Self::Next => "next",
             Self::Acknowledge => "acknowledge",
             Self::Tend => "tend",
+            Self::Apply => "apply",
             Self::Prepare => "prepare",
             Self::Preview => "preview",
             Self::Committed => "committed",
@@ -71,6 +73,7 @@ impl Call {
             | Self::Next
             | Self::Acknowledge
             | Self::Tend
+            | Self::Apply
             | Self::Committed
             | Self::Write
             | Self::Drop => ("short-call", limits.short_call),

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use wasmtime::component::{Component as WasmComponent, ComponentExportIndex, InstancePre};
 
 use crate::Shared;
-use crate::bindings::exports::airlock::connector::{connector, reader, writer};
+use crate::bindings::exports::airlock::connector::{connector, reader, transformer, writer};
 use crate::call::Call;
 use crate::compile::{self, Compiled};
 use crate::convert;
@@ -24,6 +24,7 @@ use crate::secrets::Secrets;
 use crate::source::GuestSource;
 use crate::state::State;
 use crate::stored;
+use crate::transform::GuestTransform;
 
 /// What one `discover` or `browse` may list at most.
 const LISTED_MAX: usize = 100_000;
@@ -46,8 +47,16 @@ struct Inner {
     factory: Arc<Factory>,
     connector: connector::GuestIndices,
     reader: Option<reader::GuestIndices>,
+    transformer: Option<TransformerFace>,
     writer: Option<WriterFace>,
     description: OnceCell<Arc<Description>>,
+}
+
+/// The transformer's functions; `apply` is called with borrowed buffers, so it is looked up by hand.
+#[derive(Clone)]
+pub(crate) struct TransformerFace {
+    pub(crate) indices: transformer::GuestIndices,
+    pub(crate) apply: ComponentExportIndex,
 }
 
 /// The writer's functions; `write` is called with borrowed buffers, so it is looked up by hand.
@@ -70,8 +79,10 @@ impl Component {
         let bound = |error: wasmtime::Error| unlinked(title, &error);
         let connector = connector::GuestIndices::new(&pre).map_err(bound)?;
         let reader = faces.reader.then(|| reader::GuestIndices::new(&pre)).transpose();
+        let transformer = faces.transformer.then(|| TransformerFace::new(&pre)).transpose();
         let writer = faces.writer.then(|| WriterFace::new(&pre)).transpose();
         let (reader, writer) = (reader.map_err(bound)?, writer.map_err(bound)?);
+        let transformer = transformer.map_err(bound)?;
         let factory = Arc::new(Factory {
             title: title.to_owned(),
             pre,
@@ -90,6 +101,7 @@ impl Component {
                 factory,
                 connector,
                 reader,
+                transformer,
                 writer,
                 description,
             }),
@@ -245,6 +257,23 @@ impl Component {
         )
     }
 
+    /// The component as a step between reader and writer; where it may not be a `flatmap`, it makes at
+    /// most one row of each.
+    pub fn transform(
+        &self,
+        configuration: Configuration,
+        reach: Reach,
+        flatmap: bool,
+    ) -> GuestTransform {
+        GuestTransform::new(
+            Arc::clone(&self.inner.factory),
+            self.inner.transformer.clone(),
+            configuration,
+            reach,
+            flatmap,
+        )
+    }
+
     /// The component as a writer's destination.
     pub fn destination(&self, configuration: Configuration, reach: Reach) -> GuestDestination {
         GuestDestination::new(
@@ -273,14 +302,29 @@ impl Component {
 impl WriterFace {
     fn new(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
         let indices = writer::GuestIndices::new(pre)?;
-        let component = pre.component();
-        let name = format!("{}/writer@{}", inspect::CONTRACT, inspect::CONTRACT_VERSION);
-        let write = component
-            .get_export_index(None, &name)
-            .and_then(|face| component.get_export_index(Some(&face), "[method]sink.write"))
-            .ok_or_else(|| wasmtime::format_err!("no function \"write\" in \"{name}\""))?;
-        Ok(Self { indices, write })
+        Ok(Self { indices, write: method(pre, "writer", "sink.write")? })
     }
+}
+
+impl TransformerFace {
+    fn new(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        let indices = transformer::GuestIndices::new(pre)?;
+        Ok(Self { indices, apply: method(pre, "transformer", "session.apply")? })
+    }
+}
+
+/// A method of a resource of one of the contract's interfaces.
+fn method(
+    pre: &InstancePre<State>,
+    interface: &str,
+    method: &str,
+) -> wasmtime::Result<ComponentExportIndex> {
+    let component = pre.component();
+    let name = format!("{}/{interface}@{}", inspect::CONTRACT, inspect::CONTRACT_VERSION);
+    component
+        .get_export_index(None, &name)
+        .and_then(|face| component.get_export_index(Some(&face), &format!("[method]{method}")))
+        .ok_or_else(|| wasmtime::format_err!("no function \"{method}\" in \"{name}\""))
 }
 
 fn unlinked(title: &str, error: &wasmtime::Error) -> Fault {

@@ -66,6 +66,7 @@ pub(crate) fn configuration(configuration: &Configuration) -> types::Configurati
         source_type: configuration.source_type.clone(),
         side: match configuration.side {
             Side::Reader => types::Side::Reader,
+            Side::Transformer => types::Side::Transformer,
             Side::Writer => types::Side::Writer,
         },
         connection: configuration.connection.expose().to_owned(),
@@ -200,6 +201,7 @@ pub(crate) fn description(
             family: title(kind.family),
             connection_schema: schema(kind.connection_schema),
             reader: kind.reader.map(role),
+            transformer: kind.transformer.map(role),
             writer: kind.writer.map(role),
             places: places.collect::<std::result::Result<_, String>>()?,
         })

@@ -195,23 +195,12 @@ impl Writer for GuestWriter {
     async fn write(&mut self, batch: &Batch) -> Result<Answer> {
         let sink = self.open_sink()?;
         let buffers = batch::encode(&batch.rows)?;
-        let rows = u32::try_from(batch.len()).map_err(|_| {
-            Fault::internal("sandbox.rows", "a batch of more rows than the contract can count")
-        })?;
+        let outgoing = Outgoing::new(batch, &buffers)?;
+        let rows = outgoing.rows();
         let (mut live, turn) = self.instance.enter(Call::Write)?;
-        let outcome = {
-            let buffers: Vec<&[u8]> = buffers.iter().map(|buffer| buffer.as_slice()).collect();
-            let absent: Vec<&[u8]> = batch.absent.iter().map(Vec::as_slice).collect();
-            let outgoing = Outgoing {
-                dataset: batch.dataset,
-                rows,
-                operations: batch.operations.as_deref(),
-                absent: &absent,
-                buffers: &buffers,
-            };
-            let write = self.write;
-            let store = &mut live.store;
-            turn.wait(async move {
+        let (write, store) = (self.write, &mut live.store);
+        let outcome = turn
+            .wait(async move {
                 let write = write.typed::<
                     (ResourceAny, Outgoing<'_>),
                     (std::result::Result<writer::Answer, types::Fault>,),
@@ -219,8 +208,7 @@ impl Writer for GuestWriter {
                 let (answer,) = write.call_async(store, (sink, outgoing)).await?;
                 Ok(answer)
             })
-            .await
-        };
+            .await;
         let answer = self.instance.answer(live, turn, outcome)?;
         self.written.add(rows);
         self.checked(Call::Write, answer)

@@ -63,6 +63,7 @@ const WASI: [&str; 27] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faces {
     pub reader: bool,
+    pub transformer: bool,
     pub writer: bool,
     pub sql: bool,
 }
@@ -226,6 +227,7 @@ impl Look<'_> {
             match name {
                 "connector" => described = true,
                 "reader" => faces.reader = true,
+                "transformer" => faces.transformer = true,
                 "writer" => faces.writer = true,
                 "sql" => faces.sql = true,
                 _ => {}

@@ -2,7 +2,7 @@
 //!
 //! [`Sandbox::load`] makes a [`Component`] of bytes: looked over, compiled (or taken from the cache),
 //! linked. A component answers what it is and what it needs without reaching anything; with a
-//! [`Configuration`] and a [`Reach`] it becomes a [`GuestSource`] or [`GuestDestination`], whose
+//! [`Configuration`] and a [`Reach`] it becomes a [`GuestSource`], [`GuestTransform`] or [`GuestDestination`], whose
 //! sessions each own one instance and its memory.
 //!
 //! What holds here (invariants 3 and 4): a guest reaches what its `Reach` names and nothing else; every
@@ -43,6 +43,7 @@ mod statements;
 mod stdio;
 mod stored;
 mod text;
+mod transform;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub use reach::Reach;
 pub use source::{GuestReader, GuestSource};
 pub use statements::Statement;
 pub use stdio::{Discard, Output};
+pub use transform::{GuestTransform, GuestTransformer};
 
 use cache::Cache;
 use hook::HostCalls;

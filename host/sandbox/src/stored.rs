@@ -24,6 +24,7 @@ struct StoredType {
     family: String,
     connection_schema: String,
     reader: Option<StoredRole>,
+    transformer: Option<StoredRole>,
     writer: Option<StoredRole>,
     places: Vec<StoredPlace>,
 }
@@ -74,6 +75,7 @@ fn stored(description: &Description) -> StoredDescription {
         family: kind.family.clone(),
         connection_schema: kind.connection_schema.clone(),
         reader: kind.reader.as_ref().map(role),
+        transformer: kind.transformer.as_ref().map(role),
         writer: kind.writer.as_ref().map(role),
         places: kind.places.iter().map(stored_place).collect(),
     };
@@ -112,6 +114,7 @@ fn known(stored: StoredDescription) -> Description {
         family: kind.family,
         connection_schema: kind.connection_schema,
         reader: kind.reader.map(role),
+        transformer: kind.transformer.map(role),
         writer: kind.writer.map(role),
         places: kind.places.into_iter().map(place).collect(),
     };
@@ -158,7 +161,8 @@ mod tests {
                 title: "X".into(),
                 family: "file".into(),
                 connection_schema: "{\"type\":\"object\"}".into(),
-                reader: Some(role),
+                reader: Some(role.clone()),
+                transformer: Some(role),
                 writer: None,
                 places: vec![
                     tcp("a"),

@@ -38,8 +38,8 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 
 /// Names of all properties of a type that are secrets, on any level of any of its schemas.
 pub fn secret_keys(kind: &SourceType) -> BTreeSet<String> {
-    let roles =
-        [&kind.reader, &kind.writer].into_iter().flatten().map(|role| &role.parameter_schema);
+    let roles = [&kind.reader, &kind.transformer, &kind.writer];
+    let roles = roles.into_iter().flatten().map(|role| &role.parameter_schema);
     let schemas = std::iter::once(&kind.connection_schema).chain(roles);
     let schemas = schemas.filter_map(|text| Schema::parse(text).ok());
     schemas.flat_map(|schema| schema.secret_names()).collect()

@@ -181,7 +181,7 @@ impl Named<'_> {
 
     fn path(&mut self, path: &str, spot: &Spot) {
         let access = match self.side {
-            Side::Reader => Access::Read,
+            Side::Reader | Side::Transformer => Access::Read,
             Side::Writer => Access::Write,
         };
         self.add(Place::Directory { path: path.to_owned(), access }, spot);

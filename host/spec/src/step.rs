@@ -290,6 +290,7 @@ pub(crate) fn role<'k>(
 ) -> Option<&'k Role> {
     let role = match side {
         Side::Reader => &kind.reader,
+        Side::Transformer => &kind.transformer,
         Side::Writer => &kind.writer,
     };
     if role.is_none() {
@@ -309,6 +310,7 @@ pub(crate) fn refuse_other_side(
     let other = match draft.side {
         Side::Reader => Side::Writer,
         Side::Writer => Side::Reader,
+        Side::Transformer => return Some(()),
     };
     let name = draft.type_name.to_lowercase();
     if name == kind.name || !name.ends_with(other.word()) {

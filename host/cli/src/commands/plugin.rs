@@ -51,10 +51,16 @@ fn list_text(plugins: &[(&Plugin, bool)]) -> String {
 }
 
 fn roles(kind: &SourceType) -> String {
-    let named = [("reader", &kind.reader), ("writer", &kind.writer)];
-    let words: Vec<_> =
-        named.iter().filter(|(_, role)| role.is_some()).map(|(word, _)| *word).collect();
+    let words: Vec<_> = named_roles(kind)
+        .iter()
+        .filter(|(_, role)| role.is_some())
+        .map(|(word, _)| *word)
+        .collect();
     words.join(", ")
+}
+
+fn named_roles(kind: &SourceType) -> [(&'static str, &Option<Role>); 3] {
+    [("reader", &kind.reader), ("transformer", &kind.transformer), ("writer", &kind.writer)]
 }
 
 fn list_json(plugins: &[(&Plugin, bool)]) -> Value {
@@ -72,6 +78,7 @@ fn list_json(plugins: &[(&Plugin, bool)]) -> Value {
                 "title": kind.title,
                 "family": kind.family,
                 "reader": kind.reader.is_some(),
+                "transformer": kind.transformer.is_some(),
                 "writer": kind.writer.is_some(),
             })).collect::<Vec<_>>(),
         })
@@ -133,7 +140,7 @@ fn inspect_text(plugin: &Plugin) -> String {
             text += &format!("fixed place: {place}\n");
         }
         text += &schema_text("connection", &kind.connection_schema);
-        for (word, role) in [("reader", &kind.reader), ("writer", &kind.writer)] {
+        for (word, role) in named_roles(kind) {
             if let Some(Role { parameter_schema, features }) = role {
                 text += &schema_text(&format!("{word} parameters"), parameter_schema);
                 if !features.is_empty() {
@@ -146,7 +153,12 @@ fn inspect_text(plugin: &Plugin) -> String {
 }
 
 fn faces(faces: Faces) -> Vec<&'static str> {
-    let exported = [("reader", faces.reader), ("writer", faces.writer), ("sql", faces.sql)];
+    let exported = [
+        ("reader", faces.reader),
+        ("transformer", faces.transformer),
+        ("writer", faces.writer),
+        ("sql", faces.sql),
+    ];
     exported.into_iter().filter(|(_, there)| *there).map(|(word, _)| word).collect()
 }
 
@@ -202,6 +214,7 @@ fn inspect_json(plugin: &Plugin) -> Value {
             "family": kind.family,
             "connection_schema": schema(&kind.connection_schema),
             "reader": kind.reader.as_ref().map(role),
+            "transformer": kind.transformer.as_ref().map(role),
             "writer": kind.writer.as_ref().map(role),
             "places": kind.places.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })

@@ -4,18 +4,41 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, RecordBatch};
 use arrow_buffer::{Buffer, NullBuffer};
 use arrow_schema::DataType;
-use domain::{Fault, Result};
+use domain::{Batch, Fault, Result};
 use wasmtime::component::{ComponentType, Lower};
 
 /// The contract's `batch`, borrowed: the guest's memory gets its bytes straight from Arrow's.
 #[derive(ComponentType, Lower)]
 #[component(record)]
 pub(crate) struct Outgoing<'a> {
-    pub(crate) dataset: u32,
-    pub(crate) rows: u32,
-    pub(crate) operations: Option<&'a [u8]>,
-    pub(crate) absent: &'a [&'a [u8]],
-    pub(crate) buffers: &'a [&'a [u8]],
+    dataset: u32,
+    rows: u32,
+    operations: Option<&'a [u8]>,
+    absent: Vec<&'a [u8]>,
+    buffers: Vec<&'a [u8]>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// `batch` with the buffers that [`encode`] made of its rows.
+    ///
+    /// # Errors
+    /// `sandbox.rows`, a bug of the host.
+    pub(crate) fn new(batch: &'a Batch, buffers: &'a [Buffer]) -> Result<Self> {
+        let rows = u32::try_from(batch.len()).map_err(|_| {
+            Fault::internal("sandbox.rows", "a batch of more rows than the contract can count")
+        })?;
+        Ok(Self {
+            dataset: batch.dataset,
+            rows,
+            operations: batch.operations.as_deref(),
+            absent: batch.absent.iter().map(Vec::as_slice).collect(),
+            buffers: buffers.iter().map(Buffer::as_slice).collect(),
+        })
+    }
+
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
 }
 
 /// The buffers of the columns, depth first. Shares the batch's memory except where a slice does not

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use domain::port::{
-    Attempt, Destination as _, Outcome, Reader as _, Source as _, Step, Writer as _,
+    Attempt, Destination as _, Outcome, Reader as _, Source as _, Step, Transform, Writer as _,
 };
 use domain::{Batch, Mark, Side};
 use sandbox::{
     Compiled, Faces, GuestReader, HostCall, Limits, OnHostCall, Reach, Sandbox, Settings,
 };
 
+use crate::play::rows as rows_of;
 use crate::setup::{BUDGET, attempt, configuration, faulty, guest, guest_within};
 
 const COLUMNS: &str = r#"{"sliceRecordCount": 2500, "column": [
@@ -35,7 +36,8 @@ async fn rows(reader: &mut GuestReader) -> Vec<Batch> {
 async fn a_plugin_says_what_it_is() {
     let stream = guest("stream").await;
     assert!(stream.digest().starts_with("blake3:"));
-    assert_eq!(stream.faces(), Faces { reader: true, writer: true, sql: true });
+    let all = Faces { reader: true, transformer: true, writer: true, sql: true };
+    assert_eq!(stream.faces(), all);
     let description = stream.describe().await.unwrap();
     assert_eq!(description.name, "stream");
     let kind = description.source_type("StreamReader").unwrap();
@@ -185,4 +187,28 @@ async fn host_calls_are_told_with_their_side_and_number() {
     for side in [Some(Side::Reader), Some(Side::Writer)] {
         assert!(heard.iter().any(|(told, _)| *told == side), "{heard:?}");
     }
+}
+
+#[tokio::test]
+async fn rows_go_through_a_transformer() {
+    let component = guest("faulty").await;
+    let (datasets, batch) = rows_of(&component).await;
+    let all: Vec<u32> = (0..batch.len() as u32).collect();
+    let play = async |act: &str, flatmap| {
+        let script = format!(r#"{{"call": "apply", "act": "{act}"}}"#);
+        let step = faulty(Side::Transformer, &script);
+        let transform = component.transform(step, Reach::none(), flatmap);
+        let mut transformer = Transform::connect(&transform).await.unwrap();
+        assert_eq!(transformer.open(&datasets).await.unwrap(), datasets);
+        transformer.apply(&batch).await.unwrap()
+    };
+    let whole = play("", false).await;
+    assert_eq!((whole.rows, &whole.origins), (batch.clone(), &all));
+    let dropped = play("drop", false).await;
+    assert!(dropped.rows.is_empty() && dropped.refused.is_empty());
+    let refused = play("refuse", false).await.refused;
+    assert!(refused.iter().map(|refused| refused.row).eq(all.iter().copied()));
+    assert_eq!((refused[0].column, refused[0].code.as_str()), (Some(0), "faulty.refused"));
+    let twice = play("origins-twice", true).await;
+    assert_eq!(twice.origins[..3], [0, 0, 2]);
 }

@@ -21,7 +21,7 @@ async fn t35_t24_crashes_and_bombs_end_their_session_alone() {
         ("exit", "plugin.exit"),
         ("memory-abort", "plugin.limit.memory"),
     ]);
-    assert_eq!(cases.len(), 5 * 24);
+    assert_eq!(cases.len(), 5 * 27);
     all(&component, cases).await;
 }
 
@@ -67,7 +67,7 @@ async fn t28_floods_of_host_calls_end_in_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t40_t41_lies_are_refused() {
-    use Side::{Reader as R, Writer as W};
+    use Side::{Reader as R, Transformer as T, Writer as W};
     let component = guest("faulty").await;
     let case = |(side, call, act, more, code)| Case { side, call, act, more, code };
     let lie = "plugin.lie.batch";
@@ -149,6 +149,31 @@ async fn t40_t41_lies_are_refused() {
         (R, "check", "step-fault", "", ""),
         (R, "browse", "entries-many", "", "plugin.lie.entries"),
         (W, "read-back", "forms-missing", "", "plugin.lie.forms"),
+        (T, "open", "datasets-few", "", "plugin.lie.datasets"),
+        (T, "open", "datasets-many", r#", "amount": 7"#, "plugin.lie.datasets"),
+        (T, "open", "format", r#", "target": "vu""#, "contract.type_unsupported"),
+        // What comes out then is not what was said.
+        (T, "open", "fields-few", "", lie),
+        (T, "apply", "offsets-past-end", "", lie),
+        (T, "apply", "utf8-invalid", "", lie),
+        (T, "apply", "null-forbidden", "", lie),
+        (T, "apply", "operations-odd", "", lie),
+        (T, "apply", "buffers-few", "", lie),
+        (T, "apply", "dataset-wrong", "", "plugin.lie.dataset"),
+        (T, "apply", "rows-huge", "", "plugin.lie.origins"),
+        (T, "apply", "rows-over-budget", "", "plugin.lie.origins"),
+        (T, "apply", "origins-few", "", "plugin.lie.origins"),
+        (T, "apply", "origins-beyond", "", "plugin.lie.origins"),
+        (T, "apply", "origins-falling", "", "plugin.lie.origins"),
+        (T, "apply", "origins-twice", "", "plugin.lie.map"),
+        (T, "apply", "taken-none", "", "plugin.lie.taken"),
+        (T, "apply", "taken-beyond", "", "plugin.lie.taken"),
+        (T, "apply", "refused-beyond", "", "plugin.lie.refused"),
+        (T, "apply", "refused-and-out", "", "plugin.lie.refused"),
+        (T, "apply", "refused-column", "", "plugin.lie.refused"),
+        (T, "apply", "refused-twice", "", "plugin.lie.refused"),
+        (T, "apply", "refuse", "", ""),
+        (T, "apply", "drop", "", ""),
         (W, "prepare", "datasets-few", "", "plugin.lie.datasets"),
         (W, "prepare", "fields-few", "", "plugin.lie.datasets"),
         (W, "preview", "format", r#", "target": "Z""#, "contract.type_unsupported"),
@@ -397,7 +422,7 @@ async fn destructors_that_misbehave_hurt_nobody() {
     let (component, _) = guest_within("faulty", limits).await;
     let mut beside = Beside::start(&component).await;
     for act in ["panic", "spin", "recurse", "memory-abort", "exit", "sleep"] {
-        for side in [Side::Reader, Side::Writer] {
+        for side in [Side::Reader, Side::Transformer, Side::Writer] {
             let parameter = format!(r#"{{"call": "drop-session", "act": "{act}"}}"#);
             assert_eq!(play(&component, side, &parameter).await, Ok(()));
             beside.go_on().await;

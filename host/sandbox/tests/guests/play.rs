@@ -2,7 +2,9 @@
 //! well-behaved session beside it goes on.
 
 use arrow_array::RecordBatch;
-use domain::port::{Destination as _, Outcome, Reader as _, Source as _, Step, Writer as _};
+use domain::port::{
+    Destination as _, Outcome, Reader as _, Source as _, Step, Transform, Writer as _,
+};
 use domain::{Batch, Dataset, FaultDomain, Mark, Result, Side};
 use sandbox::{Component, GuestReader, Reach};
 use tokio::task::JoinSet;
@@ -13,6 +15,7 @@ use crate::setup::{BUDGET, attempt, faulty};
 const INQUIRIES: [&str; 4] = ["requirements", "check", "browse", "discover"];
 const READER: [&str; 7] =
     ["connect", "make-plan", "next-splits", "open", "next", "acknowledge", "tend"];
+const TRANSFORMER: [&str; 3] = ["connect", "open", "apply"];
 const WRITER: [&str; 10] = [
     "connect",
     "prepare",
@@ -60,6 +63,19 @@ pub(crate) async fn rows(component: &Component) -> (Vec<Dataset>, Batch) {
     }
 }
 
+/// Does everything that can be done with a transformer that may not make several rows of one, and
+/// answers the first fault.
+pub(crate) async fn transform(component: &Component, parameter: &str) -> Result<()> {
+    let (datasets, batch) = rows(component).await;
+    let step = faulty(Side::Transformer, parameter);
+    let transform = component.transform(step, Reach::none(), false);
+    let mut transformer = Transform::connect(&transform).await?;
+    transformer.open(&datasets).await?;
+    let made = transformer.apply(&batch).await?;
+    assert_eq!(made.taken as usize, batch.len());
+    Ok(())
+}
+
 /// Does everything that can be done with a writer, and answers the first fault.
 pub(crate) async fn write(component: &Component, parameter: &str) -> Result<()> {
     let (datasets, batch) = rows(component).await;
@@ -80,6 +96,7 @@ pub(crate) async fn write(component: &Component, parameter: &str) -> Result<()> 
 pub(crate) async fn play(component: &Component, side: Side, parameter: &str) -> Result<()> {
     match side {
         Side::Reader => read(component, parameter).await,
+        Side::Transformer => transform(component, parameter).await,
         Side::Writer => write(component, parameter).await,
     }
 }
@@ -182,6 +199,7 @@ pub(crate) fn in_every_call(acts: &[(&'static str, &'static str)]) -> Vec<Case> 
     let reader = INQUIRIES.iter().chain(&READER).chain(&["drop-cursor"]);
     let writer = WRITER.iter().chain(&["tend", "drop-sink"]);
     let calls = reader.map(|call| (Side::Reader, *call));
+    let calls = calls.chain(TRANSFORMER.map(|call| (Side::Transformer, call)));
     let calls: Vec<_> = calls.chain(writer.map(|call| (Side::Writer, *call))).collect();
     for (act, code) in acts {
         for (side, call) in &calls {
