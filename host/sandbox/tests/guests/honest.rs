@@ -194,11 +194,14 @@ async fn rows_go_through_a_transformer() {
     let component = guest("faulty").await;
     let (datasets, batch) = rows_of(&component).await;
     let all: Vec<u32> = (0..batch.len() as u32).collect();
-    let play = async |act: &str, flatmap| {
-        let script = format!(r#"{{"call": "apply", "act": "{act}"}}"#);
+    let session = async |call: &str, act: &str, flatmap| {
+        let script = format!(r#"{{"call": "{call}", "act": "{act}"}}"#);
         let step = faulty(Side::Transformer, &script);
         let transform = component.transform(step, Reach::none(), flatmap);
-        let mut transformer = Transform::connect(&transform).await.unwrap();
+        Transform::connect(&transform).await.unwrap()
+    };
+    let play = async |act: &str, flatmap| {
+        let mut transformer = session("apply", act, flatmap).await;
         assert_eq!(transformer.open(&datasets).await.unwrap(), datasets);
         transformer.apply(&batch).await.unwrap()
     };
@@ -211,4 +214,8 @@ async fn rows_go_through_a_transformer() {
     assert_eq!((refused[0].column, refused[0].code.as_str()), (Some(0), "faulty.refused"));
     let twice = play("origins-twice", true).await;
     assert_eq!(twice.origins[..3], [0, 0, 2]);
+    // What comes out is held against what was said to come out.
+    let mut other = session("open", "fields-few", false).await;
+    assert_ne!(other.open(&datasets).await.unwrap(), datasets);
+    assert_eq!(other.apply(&batch).await.unwrap_err().code, "plugin.lie.batch");
 }

@@ -152,8 +152,6 @@ async fn t40_t41_lies_are_refused() {
         (T, "open", "datasets-few", "", "plugin.lie.datasets"),
         (T, "open", "datasets-many", r#", "amount": 7"#, "plugin.lie.datasets"),
         (T, "open", "format", r#", "target": "vu""#, "contract.type_unsupported"),
-        // What comes out then is not what was said.
-        (T, "open", "fields-few", "", lie),
         (T, "apply", "offsets-past-end", "", lie),
         (T, "apply", "utf8-invalid", "", lie),
         (T, "apply", "null-forbidden", "", lie),
