@@ -323,7 +323,7 @@ fn method(
     let name = format!("{}/{interface}@{}", inspect::CONTRACT, inspect::CONTRACT_VERSION);
     component
         .get_export_index(None, &name)
-        .and_then(|face| component.get_export_index(Some(&face), &format!("[method]{method}")))
+        .and_then(|face| component.get_export_index(Some(&face), format!("[method]{method}")))
         .ok_or_else(|| wasmtime::format_err!("no function \"{method}\" in \"{name}\""))
 }
 
