@@ -44,6 +44,7 @@ fn session(configuration: &Configuration) -> Vec<String> {
     let session = match configuration.side {
         Side::Reader => sdk::parameters::parameter(configuration)
             .map(|parameter: ReaderParameter| parameter.session().to_vec()),
+        Side::Transformer => return Vec::new(),
         Side::Writer => sdk::parameters::parameter(configuration)
             .map(|parameter: WriterParameter| parameter.session().to_vec()),
     };
@@ -69,6 +70,7 @@ fn look(client: &mut Client, configuration: &Configuration) -> Option<Result<()>
             let source = Source::look(client, &parameter);
             Some(source.and_then(|source| source.try_read(client)).map_err(Fault::from))
         }
+        Side::Transformer => None,
         Side::Writer => {
             let parameter: WriterParameter = sdk::parameters::parameter(configuration).ok()?;
             parameter.table().ok()?;
@@ -122,6 +124,7 @@ pub(crate) fn discover(
                 let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
                 Source::look(client, &parameter)?.dataset()
             }
+            Side::Transformer => return Ok(Vec::new()),
             Side::Writer => {
                 let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
                 Target::look(client, &parameter)?.dataset()

@@ -27,8 +27,8 @@ mod wire;
 pub mod writer;
 
 use sdk::{
-    CheckStep, Configuration, Dataset, Description, Endpoint, Entry, Plugin, Requirement, Result,
-    Role, SourceType,
+    CheckStep, Configuration, Dataset, Description, Endpoint, Entry, NoTransformer, Plugin,
+    Requirement, Result, Role, SourceType,
 };
 
 /// The plug-in.
@@ -36,6 +36,7 @@ pub struct Mysql;
 
 impl Plugin for Mysql {
     type Reader = reader::MysqlReader;
+    type Transformer = NoTransformer;
     type Writer = writer::MysqlWriter;
 
     fn describe() -> Description {
@@ -54,6 +55,7 @@ impl Plugin for Mysql {
                     parameter_schema: sdk::parameters::schema::<settings::ReaderParameter>(),
                     features: Vec::new(),
                 }),
+                transformer: None,
                 writer: Some(Role {
                     parameter_schema: sdk::parameters::schema::<settings::WriterParameter>(),
                     features: Vec::new(),
