@@ -29,6 +29,7 @@ struct Point {
 #[derive(Debug, Default)]
 struct UnderWay {
     reader: Option<&'static str>,
+    transformer: Option<&'static str>,
     writer: Option<&'static str>,
 }
 
@@ -36,6 +37,7 @@ impl UnderWay {
     fn of(&mut self, side: Side) -> &mut Option<&'static str> {
         match side {
             Side::Reader => &mut self.reader,
+            Side::Transformer => &mut self.transformer,
             Side::Writer => &mut self.writer,
         }
     }
