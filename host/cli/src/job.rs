@@ -356,7 +356,7 @@ impl GrantedJob {
             }
             match step.configuration.side {
                 Side::Reader => readers.push(ends),
-                Side::Writer => writer = ends.pop(),
+                Side::Transformer | Side::Writer => writer = ends.pop(),
             }
         }
         match writer {

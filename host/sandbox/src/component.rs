@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::description::{CheckStep, Description, Entry};
 use domain::grant::Requirement;
+use domain::job::Category;
 use domain::{Configuration, Dataset, Fault, Result};
 use tokio::sync::OnceCell;
 use wasmtime::component::{Component as WasmComponent, ComponentExportIndex, InstancePre};
@@ -257,20 +258,19 @@ impl Component {
         )
     }
 
-    /// The component as a step between reader and writer; where it may not be a `flatmap`, it makes at
-    /// most one row of each.
+    /// The component as a step between reader and writer, held to its category.
     pub fn transform(
         &self,
         configuration: Configuration,
         reach: Reach,
-        flatmap: bool,
+        category: Category,
     ) -> GuestTransform {
         GuestTransform::new(
             Arc::clone(&self.inner.factory),
             self.inner.transformer.clone(),
             configuration,
             reach,
-            flatmap,
+            category,
         )
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::job::Category;
 use domain::port::{Boxed, Refused, Transform, Transformed, Transformer};
 use domain::{Batch, Configuration, Dataset, Fault, Result, Side};
 use wasmtime::component::{Func, ResourceAny};
@@ -23,7 +24,7 @@ pub struct GuestTransform {
     face: Option<TransformerFace>,
     configuration: Configuration,
     reach: Reach,
-    flatmap: bool,
+    category: Category,
 }
 
 /// One session of a transformer, in an instance of its own.
@@ -32,8 +33,8 @@ pub struct GuestTransformer {
     face: wire::Guest,
     apply: Func,
     session: ResourceAny,
-    /// Whether it may make several rows of one.
-    flatmap: bool,
+    /// How many rows it may make of one.
+    category: Category,
     /// What comes in, and what comes out, index for index.
     before: Vec<Dataset>,
     after: Vec<Dataset>,
@@ -45,9 +46,9 @@ impl GuestTransform {
         face: Option<TransformerFace>,
         configuration: Configuration,
         reach: Reach,
-        flatmap: bool,
+        category: Category,
     ) -> Self {
-        Self { factory, face, configuration, reach, flatmap }
+        Self { factory, face, configuration, reach, category }
     }
 
     async fn connect(&self) -> Result<GuestTransformer> {
@@ -68,8 +69,8 @@ impl GuestTransform {
         let (mut live, turn) = instance.enter(Call::Connect)?;
         let outcome = turn.wait(face.session().call_connect(&mut live.store, &configuration)).await;
         let session = instance.answer(live, turn, outcome)?;
-        let (before, after, flatmap) = (Vec::new(), Vec::new(), self.flatmap);
-        Ok(GuestTransformer { instance, face, apply, session, flatmap, before, after })
+        let (before, after, category) = (Vec::new(), Vec::new(), self.category);
+        Ok(GuestTransformer { instance, face, apply, session, category, before, after })
     }
 }
 
@@ -128,7 +129,7 @@ impl GuestTransformer {
         let answer = self.instance.answer(live, turn, outcome)?;
         let columns = self.before.get(batch.dataset as usize);
         let columns = columns.map_or(0, |dataset| dataset.schema.fields().len());
-        let asked = Asked { dataset: batch.dataset, rows, columns, flatmap: self.flatmap };
+        let asked = Asked { dataset: batch.dataset, rows, columns, category: self.category };
         self.checked(&asked, answer)
     }
 
@@ -171,7 +172,7 @@ struct Asked {
     dataset: u32,
     rows: u32,
     columns: usize,
-    flatmap: bool,
+    category: Category,
 }
 
 impl Asked {
@@ -200,7 +201,7 @@ impl Asked {
             return Err(("origins", "they do not ascend".to_owned()));
         }
         let mut pairs = answer.origins.windows(2);
-        if !self.flatmap
+        if self.category == Category::Map
             && let Some(pair) = pairs.find(|pair| pair[0] == pair[1])
         {
             let what =

@@ -236,7 +236,7 @@ impl Conversion<'_> {
         step::refuse_other_side(&draft, &kind, notes)?;
         let drafts = match draft.side {
             Side::Reader => sources::entries(draft),
-            Side::Writer => vec![draft],
+            Side::Transformer | Side::Writer => vec![draft],
         };
         let several = drafts.len() > 1;
         self.several = several;

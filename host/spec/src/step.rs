@@ -108,7 +108,7 @@ impl Workbench<'_> {
         let parameter_place = draft.parameter.spot.place();
         let missing_column = match draft.side {
             Side::Reader => sources::missing_column(&mut draft.parameter, &parameter_schema, notes),
-            Side::Writer => MissingColumn::default(),
+            Side::Transformer | Side::Writer => MissingColumn::default(),
         };
         check(&parameter_schema, &mut draft.parameter, &BTreeSet::new(), notes);
         refuse_no_columns(&draft.parameter, notes);

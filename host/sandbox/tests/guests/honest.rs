@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use domain::job::Category;
 use domain::port::{
     Attempt, Destination as _, Outcome, Reader as _, Source as _, Step, Transform, Writer as _,
 };
@@ -194,28 +195,28 @@ async fn rows_go_through_a_transformer() {
     let component = guest("faulty").await;
     let (datasets, batch) = rows_of(&component).await;
     let all: Vec<u32> = (0..batch.len() as u32).collect();
-    let session = async |call: &str, act: &str, flatmap| {
+    let session = async |call: &str, act: &str, category| {
         let script = format!(r#"{{"call": "{call}", "act": "{act}"}}"#);
         let step = faulty(Side::Transformer, &script);
-        let transform = component.transform(step, Reach::none(), flatmap);
+        let transform = component.transform(step, Reach::none(), category);
         Transform::connect(&transform).await.unwrap()
     };
-    let play = async |act: &str, flatmap| {
-        let mut transformer = session("apply", act, flatmap).await;
+    let play = async |act: &str, category| {
+        let mut transformer = session("apply", act, category).await;
         assert_eq!(transformer.open(&datasets).await.unwrap(), datasets);
         transformer.apply(&batch).await.unwrap()
     };
-    let whole = play("", false).await;
+    let whole = play("", Category::Map).await;
     assert_eq!((whole.rows, &whole.origins), (batch.clone(), &all));
-    let dropped = play("drop", false).await;
+    let dropped = play("drop", Category::Map).await;
     assert!(dropped.rows.is_empty() && dropped.refused.is_empty());
-    let refused = play("refuse", false).await.refused;
+    let refused = play("refuse", Category::Map).await.refused;
     assert!(refused.iter().map(|refused| refused.row).eq(all.iter().copied()));
     assert_eq!((refused[0].column, refused[0].code.as_str()), (Some(0), "faulty.refused"));
-    let twice = play("origins-twice", true).await;
+    let twice = play("origins-twice", Category::Flatmap).await;
     assert_eq!(twice.origins[..3], [0, 0, 2]);
     // What comes out is held against what was said to come out.
-    let mut other = session("open", "fields-few", false).await;
+    let mut other = session("open", "fields-few", Category::Map).await;
     assert_ne!(other.open(&datasets).await.unwrap(), datasets);
     assert_eq!(other.apply(&batch).await.unwrap_err().code, "plugin.lie.batch");
 }

@@ -2,6 +2,7 @@
 //! well-behaved session beside it goes on.
 
 use arrow_array::RecordBatch;
+use domain::job::Category;
 use domain::port::{
     Destination as _, Outcome, Reader as _, Source as _, Step, Transform, Writer as _,
 };
@@ -68,7 +69,7 @@ pub(crate) async fn rows(component: &Component) -> (Vec<Dataset>, Batch) {
 pub(crate) async fn transform(component: &Component, parameter: &str) -> Result<()> {
     let (datasets, batch) = rows(component).await;
     let step = faulty(Side::Transformer, parameter);
-    let transform = component.transform(step, Reach::none(), false);
+    let transform = component.transform(step, Reach::none(), Category::Map);
     let mut transformer = Transform::connect(&transform).await?;
     transformer.open(&datasets).await?;
     let made = transformer.apply(&batch).await?;
