@@ -64,7 +64,7 @@ fn dirty_records_are_exported_whole_and_all() {
     env.airlock(&export).run().expect(0);
     let csv = std::fs::read_to_string(env.path("dirty.csv")).unwrap();
     assert_eq!(csv.lines().count(), ROWS + 1);
-    assert!(csv.starts_with("\"task\",\"stage\",\"code\""), "{csv}");
+    assert!(csv.starts_with("\"task\",\"record\",\"stage\",\"code\""), "{}", &csv[..100]);
     env.airlock(&export).run().expect(3);
 }
 

@@ -110,8 +110,10 @@ pub(crate) enum Command {
     /// Look at plug-ins
     #[command(subcommand, arg_required_else_help = true)]
     Plugin(PluginCommand),
-    /// List recent runs
+    /// List recent runs, or show one with its tasks, times and advice
     Runs(RunsArguments),
+    /// Write a report of a run with plots of its rates as one HTML file
+    Report(ReportArguments),
     /// Write a DataX document as one of script mode to standard output; reaches nothing
     Convert(ConvertArguments),
     /// Look at the dirty records of a run
@@ -271,10 +273,36 @@ pub(crate) struct PluginInspectArguments {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct RunsArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
     /// Runs to list at most, the newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Show a run: where its time went by lane and task, advice, dirty reasons, attempts
+    Show(RunsShowArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunsShowArguments {
+    /// The run's id
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArguments {
+    /// The run's id
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// A new file, or "-" for standard output [default: RUN.html]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,6 +25,7 @@ mod grants;
 mod host;
 mod human;
 mod job;
+mod kept;
 mod locate;
 mod logging;
 mod misuse;
@@ -33,6 +34,7 @@ mod ports;
 mod progress;
 mod render;
 mod run_id;
+mod sampler;
 mod shell;
 mod signals;
 mod statements;
@@ -125,6 +127,7 @@ async fn dispatch<P: Ports>(
         }
         Command::Plugin(command) => commands::plugin::plugin(&host, command).await,
         Command::Runs(arguments) => commands::runs::runs(&host, arguments).await,
+        Command::Report(arguments) => commands::report::report(&host, arguments).await,
         Command::Convert(arguments) => commands::convert::convert(&host, arguments).await,
         Command::Dirty(command) => commands::dirty::dirty(&host, command).await,
         Command::Watermark(command) => commands::watermark::watermark(&host, command).await,

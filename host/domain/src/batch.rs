@@ -1,5 +1,7 @@
 //! Rows on their way from a reader to a writer.
 
+use std::sync::Arc;
+
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 
@@ -14,11 +16,35 @@ pub struct Batch {
     /// Per top-level field a bitmap of the values that the source did not send; an empty bitmap, or no
     /// bitmaps at all, where everything is present.
     pub absent: Vec<Vec<u8>>,
+    /// Which records of its task the rows are; `None` where nobody counts.
+    pub positions: Option<Positions>,
+}
+
+/// Which records of a task rows are, in the order in which the reader gave them, from 0 on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// One after another from this one.
+    From(u64),
+    Each(Arc<[u64]>),
+}
+
+impl Positions {
+    pub fn of(&self, row: usize) -> Option<u64> {
+        match self {
+            Self::From(first) => Some(first + row as u64),
+            Self::Each(each) => each.get(row).copied(),
+        }
+    }
+
+    /// Those of `rows`, in their order.
+    pub fn gathered(&self, rows: impl Iterator<Item = usize>) -> Self {
+        Self::Each(rows.filter_map(|row| self.of(row)).collect())
+    }
 }
 
 impl Batch {
     pub fn new(dataset: u32, rows: RecordBatch) -> Self {
-        Self { dataset, rows, operations: None, absent: Vec::new() }
+        Self { dataset, rows, operations: None, absent: Vec::new(), positions: None }
     }
 
     pub fn len(&self) -> usize {

@@ -24,7 +24,7 @@ pub mod port;
 pub mod run;
 pub mod verify;
 
-pub use batch::Batch;
+pub use batch::{Batch, Positions};
 pub use bookmark::Bookmark;
 pub use configuration::{Configuration, Secret, Side};
 pub use dataset::{Dataset, FlatField};

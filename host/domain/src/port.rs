@@ -529,6 +529,9 @@ pub struct Dirty {
     pub plugin: String,
     /// Where it stands in the source, where the reader said so.
     pub origin: Option<String>,
+    /// Which record of its task it is, in the order in which they were counted, from 0 on; `None` for one
+    /// that a step between Reader and Writer made.
+    pub position: Option<u64>,
     pub record: DirtyRecord,
 }
 

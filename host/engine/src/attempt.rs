@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use crate::advice::{self, Advice};
 use crate::lane::Lane;
 use crate::mapping::Mapping;
 use crate::pool::Pool;
@@ -27,6 +28,7 @@ use crate::sorting::Sorting;
 use crate::throttle::Throttle;
 use crate::union::Union;
 use crate::verify::Comparison;
+use crate::watch::Phase;
 
 /// How long the other lanes may take to store what they told, where one of them broke the run.
 const LANES_END_MAX: Duration = Duration::from_secs(10);
@@ -71,6 +73,8 @@ pub struct Summary {
     pub waited_throttle: Duration,
     /// What is read of the datasets that are read in part, in words.
     pub watermarks: Vec<String>,
+    /// What would make the run faster, what matters most first.
+    pub advice: Vec<Advice>,
     /// For people: what the counts alone don't say.
     pub notes: Vec<String>,
     /// What came of reading back what the run wrote.
@@ -186,7 +190,8 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let done = tasks.iter().filter(|task| task.done.is_some()).count() as u64;
         let tasks_resumed = done.saturating_sub(seen.tasks_done) as u32;
         let elapsed = begun.elapsed();
-        let waited_throttle = Duration::from_micros(seen.waited_throttle_us);
+        let times = self.progress.times();
+        let waited_throttle = times.of(Phase::WaitingThrottle);
         let lanes = (tasks.len() as u32 - tasks_resumed).min(self.settings.concurrent).max(1);
         let paced = (waited_throttle > elapsed * lanes / 2).then(|| PACED.to_owned());
         Summary {
@@ -197,10 +202,11 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             retries: seen.retries,
             commit_mode,
             elapsed,
-            waited_reader: Duration::from_micros(seen.waited_reader_us),
-            waited_writer: Duration::from_micros(seen.waited_writer_us),
+            waited_reader: times.of(Phase::WaitingReader),
+            waited_writer: times.of(Phase::WaitingWriter),
             waited_throttle,
             watermarks,
+            advice: self.advice(),
             notes: changes
                 .into_iter()
                 .chain(self.notes(commit_mode, &tasks))
@@ -368,8 +374,9 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
 
     async fn run_lanes(&self, context: &Arc<Context<S>>, pool: Arc<Pool<S, R>>) -> Result<()> {
         let mut lanes = JoinSet::new();
-        for _ in 0..self.settings.concurrent.max(1) {
+        for number in 0..self.settings.concurrent.max(1) {
             let lane = Lane {
+                number,
                 context: context.clone(),
                 origins: self.origins(),
                 destination: self.destination.clone(),
@@ -470,6 +477,14 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let mut writer = self.destination.connect().await?;
         let finishing = writer.finish(attempt, outcome, receipts);
         finishing.await
+    }
+
+    fn advice(&self) -> Vec<Advice> {
+        advice::advise(&advice::Numbers {
+            moving: self.progress.moving(),
+            concurrent: self.settings.concurrent,
+            ledger: self.progress.ledger(),
+        })
     }
 
     /// The notes about missing columns and casts of a run that was prepared.

@@ -23,6 +23,7 @@ pub(crate) fn of_row(
     dataset: Option<&Dataset>,
     rows: &RecordBatch,
     row: usize,
+    position: Option<u64>,
     plugin: &str,
 ) -> Dirty {
     let schema = rows.schema();
@@ -35,6 +36,7 @@ pub(crate) fn of_row(
         column: reason.column.and_then(name),
         plugin: plugin.to_owned(),
         origin: None,
+        position,
         record: DirtyRecord::Values(values(rows, row)),
     }
 }
@@ -84,7 +86,12 @@ fn number(column: &ArrayRef, row: usize) -> String {
 }
 
 /// The dirty record of what the reader could not decode.
-pub(crate) fn of_undecodable(record: Undecodable, datasets: &[Dataset], plugin: &str) -> Dirty {
+pub(crate) fn of_undecodable(
+    record: Undecodable,
+    datasets: &[Dataset],
+    position: u64,
+    plugin: &str,
+) -> Dirty {
     let dataset = record.dataset.and_then(|index| datasets.get(index as usize));
     Dirty {
         stage: DirtyStage::Read,
@@ -94,6 +101,7 @@ pub(crate) fn of_undecodable(record: Undecodable, datasets: &[Dataset], plugin: 
         column: None,
         plugin: plugin.to_owned(),
         origin: Some(record.origin),
+        position: Some(position),
         record: DirtyRecord::Raw(record.data),
     }
 }

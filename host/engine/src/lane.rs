@@ -16,12 +16,14 @@ use crate::retry::Tries;
 use crate::session::{self, Kept, Origin, Reads, Resting, Writes, until};
 use crate::throttle::Throttle;
 use crate::unsettled::REFUSED_TOO_LATE;
+use crate::watch::Watch;
 use crate::writing::Writing;
 
 /// By how many bits the rows of a step shrink: three times bring any batch down to single rows.
 const CAREFUL_BITS: u32 = 6;
 
 pub(crate) struct Lane<S, R: Source, W: Destination> {
+    pub(crate) number: u32,
     pub(crate) context: Arc<Context<S>>,
     pub(crate) origins: Vec<Origin<R>>,
     pub(crate) destination: Arc<W>,
@@ -81,11 +83,17 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     async fn work(&mut self, index: TaskIndex, split: &Split) -> Result<()> {
         let mut tries = Tries::default();
         let mut before = None;
+        let progress = self.context.progress.clone();
+        let title = self.context.settings.split_title(self.source, &split.label);
+        let watch = Arc::new(Watch::new(progress, index, title, self.number));
         self.careful = 0;
         self.redone_from = None;
         loop {
-            match self.try_task(index, split, &mut before).await {
-                Ok(()) => return Ok(()),
+            match self.try_task(index, split, &watch, &mut before).await {
+                Ok(()) => {
+                    watch.done();
+                    return Ok(());
+                }
                 Err((fault, progressed)) => {
                     self.reader = None;
                     self.writer = None;
@@ -97,6 +105,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                     }
                     let wait = tries.again(fault, &self.context.settings)?;
                     self.context.progress.retried();
+                    watch.retried();
                     let counted = std::mem::take(&mut self.counted);
                     self.context.progress.moved(&counted, &Counts::default());
                     let waiting = async {
@@ -114,10 +123,11 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         &mut self,
         index: TaskIndex,
         split: &Split,
+        watch: &Arc<Watch>,
         before: &mut Option<u64>,
     ) -> Result<(), (Fault, bool)> {
         let mut progressed = false;
-        let result = self.try_once(index, split, before, &mut progressed).await;
+        let result = self.try_once(index, split, watch, before, &mut progressed).await;
         result.map_err(|fault| (fault, progressed))
     }
 
@@ -125,6 +135,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         &mut self,
         index: TaskIndex,
         split: &Split,
+        watch: &Arc<Watch>,
         before: &mut Option<u64>,
         progressed: &mut bool,
     ) -> Result<()> {
@@ -154,7 +165,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         }
         let sums = self.sums(index, &start).await?;
         self.open_reader(split, &start).await?;
-        self.pump(&task, start, sums).await
+        self.pump(&task, (start, sums), watch).await
     }
 
     /// Opens the sessions that are missing.
@@ -249,7 +260,12 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
     }
 
     /// Moves the rows of the task from its open cursor to its open sink.
-    async fn pump(&mut self, task: &TaskRecord, start: Mark, sums: Option<Sums>) -> Result<()> {
+    async fn pump(
+        &mut self,
+        task: &TaskRecord,
+        (start, sums): (Mark, Option<Sums>),
+        watch: &Arc<Watch>,
+    ) -> Result<()> {
         let context = self.context.clone();
         let reader = self.reader.take().ok_or_else(|| self.lost())?;
         let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
@@ -266,6 +282,8 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
             durable,
             budget,
             throttle: self.throttle.clone(),
+            watch: watch.clone(),
+            records: start.counts.records_read,
             position: start.position.clone(),
             empty_steps: 0,
             waits_since: None,
@@ -273,7 +291,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let reading = Spawned(tokio::spawn(reading.run()));
         let careful = self.careful > 0;
         let start = (start, sums);
-        let writing = Writing::new(&context, &mut writer, task, start, acknowledge, careful);
+        let writing = Writing::new(&context, &mut writer, task, start, watch, acknowledge, careful);
         let (written, counted) = self.resting.during(writing.run(items)).await;
         self.counted = counted;
         let written = match written {

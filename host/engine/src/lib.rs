@@ -11,11 +11,12 @@
 //! too fast, `unsettled` keeps what a destination may still refuse, `parts` looks for the row to blame,
 //! `verify` reads back what was written,
 //! `processing` changes and drops records before [`mapping`] casts them, `sorting` sorts, [`preview`]
-//! is the run that does nothing.
+//! is the run that does nothing, `watch` keeps where the time goes, and [`advice`] says what to make of it.
 //!
 //! Begin with `attempt.rs`, then `lane.rs`; the order of invariant 1 is in `writing.rs`, in `settle`.
 
 mod addresses;
+pub mod advice;
 mod attempt;
 mod dirty;
 mod lane;
@@ -36,6 +37,7 @@ mod told;
 mod union;
 mod unsettled;
 mod verify;
+pub mod watch;
 mod writing;
 
 pub use addresses::Addresses;

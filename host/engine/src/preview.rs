@@ -2,7 +2,7 @@
 
 use arrow_schema::SchemaRef;
 use domain::port::{Destination, Plan, Prepared, Reader, Source, Split, Step, Store, Writer};
-use domain::{Batch, Dataset, Position, Result};
+use domain::{Batch, Dataset, Position, Result, RunId};
 
 use crate::attempt::Engine;
 use crate::mapping::{ColumnCast, Mapping};
@@ -78,6 +78,24 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let plan = reader.plan(self.settings.concurrent, since).await?;
         let splits = reader.splits(&plan.start, SPLITS_MAX).await?;
         Ok(PreviewedSource { name, plan, splits: splits.splits, splits_complete: splits.last })
+    }
+}
+
+impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
+    /// The tables of a run that was prepared, by name, and the casts of their columns.
+    ///
+    /// # Errors
+    /// Those of the store; none where the run was not prepared.
+    pub async fn columns(&self, run: &RunId) -> Result<Vec<(String, Vec<ColumnCast>)>> {
+        let record = self.store.load(run).await?;
+        let Some(prepared) = record.prepared else { return Ok(Vec::new()) };
+        let union = self.union(&record.sources)?;
+        let processing = Processing::new(union.datasets(), &self.settings)?;
+        let datasets = processing.datasets();
+        let columns = Mapping::unchecked(datasets, &prepared.datasets, &self.settings)?.columns();
+        let names = datasets.iter().zip(&prepared.datasets);
+        let names = names.map(|(from, to)| format!("{} -> {}", from.title(), to.title()));
+        Ok(names.zip(columns).collect())
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use domain::{Counts, TaskIndex};
+use tokio::time::Instant;
+
+use crate::watch::{Clocks, Ledger, Ledgers, Times};
 
 /// What an attempt is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,9 +57,12 @@ pub struct Progress {
     tasks_known: AtomicU64,
     tasks_done: AtomicU64,
     retries: AtomicU64,
-    waited_reader_us: AtomicU64,
-    waited_writer_us: AtomicU64,
-    waited_throttle_us: AtomicU64,
+    begun: OnceLock<Instant>,
+    /// When each stage began.
+    stages: Mutex<Vec<(Stage, Instant)>>,
+    /// Of all tasks.
+    pub(crate) clocks: Clocks,
+    pub(crate) ledgers: Ledgers,
     /// Tasks that are done and were begun anew before, and how many of their records may have been
     /// written twice.
     redone: Mutex<BTreeMap<TaskIndex, u64>>,
@@ -75,12 +82,6 @@ pub struct Seen {
     pub tasks_known: u64,
     pub tasks_done: u64,
     pub retries: u64,
-    /// How long writers waited for their readers, over all lanes, in microseconds.
-    pub waited_reader_us: u64,
-    /// How long readers waited for their writers, over all lanes, in microseconds.
-    pub waited_writer_us: u64,
-    /// How long readers waited because of the job's rates, over all lanes, in microseconds.
-    pub waited_throttle_us: u64,
 }
 
 impl Progress {
@@ -97,14 +98,42 @@ impl Progress {
             tasks_known: get(&self.tasks_known),
             tasks_done: get(&self.tasks_done),
             retries: get(&self.retries),
-            waited_reader_us: get(&self.waited_reader_us),
-            waited_writer_us: get(&self.waited_writer_us),
-            waited_throttle_us: get(&self.waited_throttle_us),
         }
     }
 
+    /// How long tasks were at each part of their work, over all lanes.
+    pub fn times(&self) -> Times {
+        self.clocks.times()
+    }
+
+    /// What tasks took that ended, or were left.
+    pub fn ledger(&self) -> Ledger {
+        self.ledgers.read()
+    }
+
+    /// What the attempt was at, in order, and how long; the last until now.
+    pub fn stages(&self) -> Vec<(Stage, Duration)> {
+        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = stages.iter().skip(1).map(|(_, begun)| *begun).chain([Instant::now()]);
+        stages.iter().zip(ends).map(|((stage, begun), end)| (*stage, end - *begun)).collect()
+    }
+
+    /// How long rows have moved.
+    pub fn moving(&self) -> Duration {
+        let moving = |(stage, _): &(Stage, Duration)| *stage == Stage::Moving;
+        self.stages().into_iter().filter(moving).map(|(_, time)| time).sum()
+    }
+
+    /// How long after the attempt's beginning `at` is.
+    pub(crate) fn since_begun(&self, at: Instant) -> Duration {
+        self.begun.get().map_or(Duration::ZERO, |begun| at.saturating_duration_since(*begun))
+    }
+
     pub(crate) fn enter(&self, stage: Stage) {
+        let now = Instant::now();
+        self.begun.get_or_init(|| now);
         self.stage.store(stage as u8, Ordering::Relaxed);
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner).push((stage, now));
     }
 
     /// A task's counts went from `old` to `new`; back, where it is tried again.
@@ -155,17 +184,5 @@ impl Progress {
 
     pub(crate) fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn waited_for_reader(&self, time: std::time::Duration) {
-        self.waited_reader_us.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn waited_for_writer(&self, time: std::time::Duration) {
-        self.waited_writer_us.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn waited_for_throttle(&self, time: std::time::Duration) {
-        self.waited_throttle_us.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::port::{Budget, Dirty, Reader, Rows, Step, Store};
 use domain::verify::Print;
-use domain::{Batch, Dataset, Fault, Position, Result, SourceIndex};
+use domain::{Batch, Dataset, Fault, Position, Positions, Result, SourceIndex};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -14,6 +14,7 @@ use crate::processing::Processed;
 use crate::session::{Kept, Reads, Session, until};
 use crate::throttle::Throttle;
 use crate::verify::Comparison;
+use crate::watch::{Phase, Watch};
 
 /// The metadata of a dataset that stands for several tables.
 const TABLES: &str = "tables";
@@ -55,6 +56,9 @@ pub(crate) struct Reading<S, R> {
     pub(crate) budget: Budget,
     /// The lane's own; the job's is in the context.
     pub(crate) throttle: Arc<Throttle>,
+    pub(crate) watch: Arc<Watch>,
+    /// Records of the task that were read before, over all its epochs.
+    pub(crate) records: u64,
     /// The newest position that the cursor told.
     pub(crate) position: Option<Position>,
     /// The steps since something came that brought nothing, and since when it waits.
@@ -81,6 +85,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
                 .next(self.budget)
                 .await
                 .map_err(|fault| self.within(fault))?;
+            self.watch.since(Phase::Reading, asked);
             self.look(&step)?;
             let taken = match step {
                 Step::Rows(rows) => self.send_all(rows).await?,
@@ -89,7 +94,12 @@ impl<S: Store, R: Reader> Reading<S, R> {
                     self.send(Item::Piece(piece)).await?
                 }
                 // A cursor that does not wait by itself must not keep a core busy.
-                Step::Idle => self.wait_until(asked + self.budget.wait).await?,
+                Step::Idle => {
+                    let waiting = Instant::now();
+                    let taken = self.wait_until(asked + self.budget.wait).await?;
+                    self.watch.since(Phase::Reading, waiting);
+                    taken
+                }
                 Step::Ended { bookmark } => {
                     self.send(Item::Ended { bookmark }).await?;
                     return self.rest().await;
@@ -152,7 +162,10 @@ impl<S: Store, R: Reader> Reading<S, R> {
 
     /// Hands on the pieces of a step; false where nobody takes them any more.
     async fn send_all(&mut self, rows: Rows) -> Result<bool> {
-        for piece in self.pieces(rows)? {
+        let begun = Instant::now();
+        let pieces = self.pieces(rows)?;
+        self.watch.since(Phase::Processing, begun);
+        for piece in pieces {
             if !self.pay(&piece).await? || !self.send(Item::Piece(piece)).await? {
                 return Ok(false);
             }
@@ -169,7 +182,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
         let by_lane = self.throttle.take(begun, bytes, records);
         let Some(end) = by_job.max(by_lane).filter(|end| *end > begun) else { return Ok(true) };
         let taken = self.wait_until(end).await;
-        self.context.progress.waited_for_throttle(begun.elapsed());
+        self.watch.since(Phase::WaitingThrottle, begun);
         taken
     }
 
@@ -211,7 +224,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
             tokio::select! {
                 biased;
                 permit = &mut reserve => {
-                    self.context.progress.waited_for_writer(waiting.elapsed());
+                    self.watch.since(Phase::WaitingWriter, waiting);
                     return Ok(permit.map(|permit| permit.send(item)).is_ok());
                 }
                 Ok(()) = self.durable.changed() => self.acknowledge().await?,
@@ -244,9 +257,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
     }
 
     /// One piece a batch; the position stands behind the last.
-    fn pieces(&self, rows: Rows) -> Result<Vec<Piece>> {
-        let context = &self.context;
-        let digest = &context.settings.reader_digest;
+    fn pieces(&mut self, rows: Rows) -> Result<Vec<Piece>> {
         let mut pieces = Vec::with_capacity(rows.batches.len().max(1));
         for batch in rows.batches {
             pieces.push(self.piece(batch)?);
@@ -254,21 +265,28 @@ impl<S: Store, R: Reader> Reading<S, R> {
         if pieces.is_empty() {
             pieces.push(Piece::default());
         }
+        let context = &self.context;
+        let digest = &context.settings.reader_digest;
         if let Some(last) = pieces.last_mut() {
             last.position = rows.position;
             for record in rows.undecodable {
                 last.records_read += 1;
                 last.bytes_read += record.data.len() as u64;
-                last.dirty.push(dirty::of_undecodable(record, self.datasets(), digest));
+                let position = self.records;
+                self.records += 1;
+                last.dirty.push(dirty::of_undecodable(record, self.datasets(), position, digest));
             }
         }
         Ok(pieces)
     }
 
-    fn piece(&self, batch: Batch) -> Result<Piece> {
+    fn piece(&mut self, mut batch: Batch) -> Result<Piece> {
+        let (records_read, bytes_read) = (batch.len() as u64, batch.value_bytes());
+        let first = self.records;
+        self.records += records_read;
         let context = &self.context;
         let dataset = self.datasets().get(batch.dataset as usize);
-        let (records_read, bytes_read) = (batch.len() as u64, batch.value_bytes());
+        batch.positions = Some(Positions::From(first));
         let batch = context.union.apply(self.source, &batch).map_err(|fault| self.within(fault))?;
         let source = batch.rows.clone();
         let processed = context.processing.apply(batch).map_err(|fault| self.within(fault))?;
@@ -285,7 +303,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
         let dirty = dirty.into_iter();
         let dirty = dirty.map(|(row, why)| Dirty {
             origin: is_one_of_several.then(|| self.split.clone()),
-            ..dirty::of_row(why, dataset, &source, row, digest)
+            ..dirty::of_row(why, dataset, &source, row, Some(first + row as u64), digest)
         });
         Ok(Piece {
             dirty: dirty.collect(),

@@ -56,7 +56,9 @@ impl Sorting {
             .absent
             .iter()
             .map(|bitmap| gathered_bitmap(bitmap, order.values().iter().map(|row| *row as usize)));
-        Ok(Batch { rows, absent: absent.collect(), ..batch })
+        let rows_of = || order.values().iter().map(|row| *row as usize);
+        let positions = batch.positions.as_ref().map(|positions| positions.gathered(rows_of()));
+        Ok(Batch { rows, absent: absent.collect(), positions, ..batch })
     }
 }
 

@@ -163,6 +163,7 @@ mod tests {
             column: None,
             plugin: "p".into(),
             origin: None,
+            position: None,
             record: DirtyRecord::Raw(vec![0; bytes]),
         }
     }

@@ -95,7 +95,7 @@ impl Union {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let rows = RecordBatch::try_new_with_options(schema.clone(), columns, &options)
             .map_err(|error| Fault::internal("engine.union", error.to_string()))?;
-        Ok(Batch { dataset: 0, rows, operations: batch.operations.clone(), absent })
+        Ok(Batch { dataset: 0, rows, absent, ..batch.clone() })
     }
 }
 

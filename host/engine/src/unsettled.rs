@@ -1,12 +1,13 @@
 //! What was written and may still be refused.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::BooleanArray;
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
-use domain::{Batch, Fault, Result};
+use domain::{Batch, Fault, Positions, Result};
 
 /// The code of a refusal whose batch is no longer there: the task is read again from its durable mark,
 /// in smaller steps.
@@ -146,7 +147,9 @@ pub(crate) fn filtered(batch: &Batch, keep: &[bool]) -> Result<Batch> {
         kept.map(|(operation, _)| *operation).collect()
     });
     let absent = batch.absent.iter().map(|bitmap| filtered_bitmap(bitmap, keep)).collect();
-    Ok(Batch { dataset: batch.dataset, rows, operations, absent })
+    let kept = || keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(row, _)| row);
+    let positions = batch.positions.as_ref().map(|positions| positions.gathered(kept()));
+    Ok(Batch { dataset: batch.dataset, rows, operations, absent, positions })
 }
 
 fn filtered_bitmap(bitmap: &[u8], keep: &[bool]) -> Vec<u8> {
@@ -209,13 +212,18 @@ pub(crate) fn joined(first: &Batch, second: &Batch) -> Result<Batch> {
         };
         packed(&[bits(a, first), bits(b, second)].concat())
     });
-    Ok(Batch { dataset: first.dataset, rows, operations, absent: absent.collect() })
+    let each = |batch: &Batch| match &batch.positions {
+        Some(positions) => (0..batch.len()).map(|row| positions.of(row)).collect(),
+        None => vec![None; batch.len()],
+    };
+    let positions: Option<Arc<[u64]>> = [each(first), each(second)].concat().into_iter().collect();
+    let absent = absent.collect();
+    let positions = positions.map(Positions::Each);
+    Ok(Batch { dataset: first.dataset, rows, operations, absent, positions })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_array::{ArrayRef, Int64Array, NullArray, RecordBatch};
 
     use super::*;
@@ -226,6 +234,7 @@ mod tests {
         Batch {
             operations: Some((0..count).map(|row| (row % 4) as u8).collect()),
             absent: vec![packed(&(0..count).map(|row| row % 3 == 0).collect::<Vec<_>>())],
+            positions: Some(Positions::Each((10..10 + count as u64).collect())),
             ..Batch::new(0, rows)
         }
     }

@@ -16,6 +16,7 @@ use crate::reading::{Item, Piece};
 use crate::session::{Kept, Writes};
 use crate::told::{Retold, Told};
 use crate::unsettled::{REFUSED_TOO_LATE, Unsettled};
+use crate::watch::{Phase, Watch};
 
 /// Marks that may wait to become durable; with the last of them the sink may wait no longer.
 const GIVEN_MAX: usize = 4096;
@@ -33,6 +34,7 @@ pub(crate) struct Writing<'a, S, W> {
     context: &'a Context<S>,
     writer: &'a mut Kept<Writes<W>>,
     task: &'a TaskRecord,
+    watch: &'a Watch,
     /// Of the whole task, over all its epochs.
     counts: Counts,
     /// Of the same rows as the counts, where the run is verified.
@@ -64,14 +66,17 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         writer: &'a mut Kept<Writes<W>>,
         task: &'a TaskRecord,
         (start, sums): (Mark, Option<Sums>),
+        watch: &'a Watch,
         acknowledge: watch::Sender<Option<Position>>,
         careful: bool,
     ) -> Self {
         context.progress.goes_on(task.index, &start.counts);
+        watch.counted(&start.counts);
         Self {
             context,
             writer,
             task,
+            watch,
             counts: start.counts,
             sums,
             position: start.position.clone(),
@@ -142,7 +147,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             }
         };
         let item = self.writer.during(item).await;
-        self.context.progress.waited_for_reader(waiting.elapsed());
+        self.watch.since(Phase::WaitingReader, waiting);
         item
     }
 
@@ -173,10 +178,16 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         Ok(())
     }
 
+    fn committed(&self, begun: Instant) {
+        self.watch.since(Phase::Committing, begun);
+        self.watch.committed();
+    }
+
     fn count(&mut self, change: impl FnOnce(&mut Counts)) {
         let old = self.counts;
         change(&mut self.counts);
         self.context.progress.moved(&old, &self.counts);
+        self.watch.counted(&self.counts);
     }
 
     /// Writes parts in their order, and again what the destination dropped.
@@ -187,7 +198,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             let number = self.writes;
             self.writes += 1;
             self.unsettled.push(number, batch.clone());
+            let begun = Instant::now();
             let answer = self.writer.session.0.write(&batch).await.map_err(within)?;
+            self.watch.since(Phase::Writing, begun);
             let again = self.hear(answer, Some(number)).await?;
             parts.tried(other, again);
         }
@@ -307,7 +320,8 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         }
         let dataset = self.context.prepared.datasets.get(batch.dataset as usize);
         let digest = &self.context.settings.writer_digest;
-        let dirty = dirty::of_row(reason, dataset, &batch.rows, row, digest);
+        let position = batch.positions.as_ref().and_then(|positions| positions.of(row));
+        let dirty = dirty::of_row(reason, dataset, &batch.rows, row, position, digest);
         self.told.push(dirty, loaded.then_some(number));
     }
 
@@ -374,7 +388,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         }
         loop {
             let mark = self.give_mark(self.position.clone(), false).await?;
+            let begun = Instant::now();
             let answer = self.writer.session.0.commit(&mark, now).await.map_err(within)?;
+            self.committed(begun);
             match self.hear(answer, None).await? {
                 Some(again) => self.write_all(again).await?,
                 None => break,
@@ -429,7 +445,9 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
     async fn close(&mut self, bookmark: Option<Position>) -> Result<Done> {
         loop {
             let mark = self.give_mark(bookmark.clone(), true).await?;
+            let begun = Instant::now();
             let closed = self.writer.session.0.close(&mark).await.map_err(within)?;
+            self.committed(begun);
             if let Some(again) = self.hear(closed.answer, None).await? {
                 self.write_all(again).await?;
                 continue;

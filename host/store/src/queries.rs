@@ -49,6 +49,9 @@ pub struct DirtyFilter {
     pub code: Option<String>,
 }
 
+/// Attempts of a run whose reports are kept, the newest.
+const REPORTS_MAX: u32 = 20;
+
 /// Dirty records of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirtyReason {
@@ -69,6 +72,30 @@ impl SqliteStore {
         self.worker.call(move |books| collect(books, SQL, params![limit], run_entry)).await
     }
 
+    /// Keeps what the newest attempt of a run tells of itself, in place of what it told before.
+    pub async fn save_report(&self, run: &RunId, report: String) -> Result<()> {
+        const SAVE: &str = "INSERT INTO report (run, epoch, report)
+             SELECT id, epoch, ?2 FROM run WHERE id = ?1
+             ON CONFLICT (run, epoch) DO UPDATE SET report = excluded.report";
+        const FORGET: &str = "DELETE FROM report WHERE run = ?1 AND epoch <=
+             (SELECT epoch FROM run WHERE id = ?1) - ?2";
+        let run = run.clone();
+        self.transact(move |books| {
+            books.execute(SAVE, params![run.0, report])?;
+            books.execute(FORGET, params![run.0, REPORTS_MAX])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What the attempts of a run told, the newest last.
+    pub async fn reports(&self, run: &RunId) -> Result<Vec<String>> {
+        const SQL: &str = "SELECT report FROM report WHERE run = ?1 ORDER BY epoch";
+        let run = run.clone();
+        let read = |row: &Row<'_>| Ok(row.get("report")?);
+        self.worker.call(move |books| collect(books, SQL, params![run.0], read)).await
+    }
+
     /// What happened to a run, from the beginning.
     pub async fn events(&self, run: &RunId) -> Result<Vec<EventEntry>> {
         const SQL: &str =
@@ -87,7 +114,7 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<Vec<DirtyEntry>> {
         const SQL: &str = "SELECT task, sequence, number, stage, code, message, dataset, field,
-                plugin, origin, raw, named
+                plugin, origin, position, raw, named
              FROM dirty WHERE run = ?1 AND (?2 IS NULL OR task = ?2) AND (?3 IS NULL OR code = ?3)
                 AND (task, sequence, number) > (?4, ?5, ?6)
              ORDER BY task, sequence, number LIMIT ?7";
@@ -171,6 +198,7 @@ fn dirty_entry(row: &Row<'_>) -> Result<DirtyEntry, Trouble> {
             column: row.get("field")?,
             plugin: row.get("plugin")?,
             origin: row.get("origin")?,
+            position: row.get::<_, Option<i64>>("position")?.map(rows::unsigned).transpose()?,
             record,
         },
     })

@@ -23,7 +23,7 @@ const LOG_PAUSE: Duration = Duration::from_millis(20);
 
 /// Each entry brings a file from the format of its index to the next (`PRAGMA user_version`). Entries
 /// are never changed after a release, only added.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE run (
         id          TEXT PRIMARY KEY,
@@ -130,6 +130,17 @@ const MIGRATIONS: [&str; 4] = [
     ALTER TABLE run DROP COLUMN splits_next;
     ALTER TABLE run DROP COLUMN splits_last;
     ALTER TABLE task ADD COLUMN source INTEGER NOT NULL DEFAULT 0;
+    ",
+    "
+    ALTER TABLE dirty ADD COLUMN position INTEGER; -- of the record in its task
+
+    -- What an attempt tells of itself: JSON of the front end's own.
+    CREATE TABLE report (
+        run    TEXT NOT NULL REFERENCES run,
+        epoch  INTEGER NOT NULL,
+        report TEXT NOT NULL,
+        PRIMARY KEY (run, epoch)
+    ) STRICT, WITHOUT ROWID;
     ",
 ];
 

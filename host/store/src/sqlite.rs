@@ -494,8 +494,8 @@ fn insert_dirty(
 ) -> Result<(), Trouble> {
     let mut insert = books.prepare_cached(
         "INSERT INTO dirty (run, task, sequence, stage, code, message, dataset, field, plugin,
-             origin, raw, named)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             origin, raw, named, position)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     for one in dirty {
         let (raw, named) = match &one.record {
@@ -514,7 +514,8 @@ fn insert_dirty(
             one.plugin,
             one.origin,
             raw,
-            named
+            named,
+            one.position.map(rows::signed).transpose()?
         ])?;
     }
     Ok(())

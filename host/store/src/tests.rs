@@ -30,6 +30,7 @@ fn many(count: usize) -> Vec<Dirty> {
         column: None,
         plugin: "digest".into(),
         origin: None,
+        position: None,
         record: DirtyRecord::Raw(vec![7; 8192]),
     };
     vec![one; count]

@@ -51,6 +51,7 @@ fn dirty(code: &str, record: DirtyRecord) -> Dirty {
         column: Some("id".into()),
         plugin: "digest".into(),
         origin: Some("orders.csv:3".into()),
+        position: Some(2),
         record,
     }
 }

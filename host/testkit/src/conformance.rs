@@ -111,6 +111,7 @@ fn dirty(code: &str) -> Dirty {
         column: Some("amount".into()),
         plugin: "blake3:00".into(),
         origin: Some("orders.csv:7".into()),
+        position: None,
         record: DirtyRecord::Values(vec![("id".into(), Some("1".into())), ("n".into(), None)]),
     }
 }

@@ -4,29 +4,30 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use domain::fault::{Fault, Result};
-use domain::port::{DirtyRecord, Store};
+use domain::fault::Fault;
+use domain::port::DirtyRecord;
 use domain::run::RunId;
 use serde_json::{Map, Value, json};
-use store::{DirtyEntry, DirtyFilter, DirtyReason, SqliteStore};
+use store::{DirtyEntry, DirtyFilter, DirtyReason};
 
 use crate::arguments::{
     DirtyCommand, DirtyExportArguments, DirtyListArguments, DirtySelection, DirtyShowArguments,
     ExportFormat,
 };
+use crate::commands::report::open;
 use crate::failure::{self, Ending};
 use crate::host::Host;
+use crate::human;
 use crate::render::{escape, table};
-use crate::{human, run_id};
 
 /// Reasons that are listed at most; records that differ in more have none in common.
 const REASONS_MAX: u32 = 1000;
 /// Records that an export holds at a time.
 const PAGE: u32 = 1000;
 /// The header of an export as CSV: the keys of the same record as JSON.
-const COLUMNS: [&str; 11] = [
-    "task", "stage", "code", "message", "dataset", "column", "origin", "plugin", "values", "raw",
-    "raw_hex",
+const COLUMNS: [&str; 12] = [
+    "task", "record", "stage", "code", "message", "dataset", "column", "origin", "plugin",
+    "values", "raw", "raw_hex",
 ];
 
 pub(crate) async fn dirty(host: &Host, command: &DirtyCommand) -> Ending {
@@ -35,18 +36,6 @@ pub(crate) async fn dirty(host: &Host, command: &DirtyCommand) -> Ending {
         DirtyCommand::Show(arguments) => show(host, arguments).await,
         DirtyCommand::Export(arguments) => export(host, arguments).await,
     }
-}
-
-/// The books, and the run in them.
-async fn open(host: &Host, run: &str) -> Result<(SqliteStore, RunId)> {
-    if !run_id::is_valid(run) {
-        let message = format!("\"{run}\" is not the id of a run");
-        return Err(Fault::user("run.bad_id", message).hint("\"airlock runs\" lists them"));
-    }
-    let store = SqliteStore::open(&host.folders()?.state)?;
-    let run = RunId(run.to_owned());
-    store.load(&run).await?;
-    Ok((store, run))
 }
 
 fn filter(which: &DirtySelection) -> DirtyFilter {
@@ -188,8 +177,14 @@ fn entry_text(entry: &DirtyEntry) -> String {
         dirty.column.as_ref().map(|name| format!(" column \"{name}\"")).unwrap_or_default();
     let origin = dirty.origin.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
     let (task, stage) = (entry.task, dirty.stage.word());
-    let mut text =
-        format!("task {task}, {stage}{column}{origin}: {} [{}]\n", dirty.message, dirty.code);
+    // Where the reader said a place, that is better.
+    let position = dirty.position.filter(|_| dirty.origin.is_none());
+    let record = position.map(|position| format!(" record {}", position + 1));
+    let record = record.unwrap_or_default();
+    let mut text = format!(
+        "task {task}{record}, {stage}{column}{origin}: {} [{}]\n",
+        dirty.message, dirty.code
+    );
     match &dirty.record {
         DirtyRecord::Raw(bytes) => {
             text += &format!("  {}\n", escape::line(&String::from_utf8_lossy(bytes)));
@@ -228,6 +223,7 @@ fn entry_json(entry: &DirtyEntry) -> Value {
     };
     json!({
         "task": entry.task,
+        "record": dirty.position.map(|position| position + 1),
         "stage": dirty.stage.word(),
         "code": dirty.code,
         "message": dirty.message,
@@ -260,6 +256,7 @@ mod tests {
             column: None,
             plugin: "d".into(),
             origin: Some("a.csv line 7".into()),
+            position: None,
             record,
         };
         DirtyEntry { task: 1, sequence: 1, number: 1, dirty }
@@ -287,7 +284,7 @@ mod tests {
         one.dirty.origin = Some(String::new());
         assert_eq!(
             line(&one, ExportFormat::Csv),
-            "1,\"read\",\"csv.fields\",\"3 fields instead of 2\",\"orders\",,\"\",\"d\",\"{\"\"a\"\":\"\"x,\\\"\"y\\\"\"\"\"}\",,\n"
+            "1,,\"read\",\"csv.fields\",\"3 fields instead of 2\",\"orders\",,\"\",\"d\",\"{\"\"a\"\":\"\"x,\\\"\"y\\\"\"\"\"}\",,\n"
         );
     }
 

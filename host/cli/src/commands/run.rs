@@ -1,10 +1,13 @@
 //! `airlock run JOB`: one attempt at a new run, or at one that is unfinished.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use domain::fault::{Fault, Result};
 use domain::port::{NewRun, Store};
 use domain::run::{RunId, RunState};
+use engine::Progress;
+use engine::mapping::ColumnCast;
 use spec::Clock;
 use store::{RunLock, SqliteStore};
 
@@ -16,10 +19,12 @@ use crate::document::DocumentFile;
 use crate::failure::{self, Ending, Failure, exit_code};
 use crate::host::{Host, clock_text};
 use crate::job::{self, Given, GrantedJob, Said};
+use crate::kept::Kept;
 use crate::ports::Ports;
 use crate::progress::Shown;
 use crate::render::summary::{self, DirtyReason, Status, Summary};
 use crate::run_id;
+use crate::sampler::Sampler;
 
 /// Reasons that a summary shows.
 const DIRTY_REASONS: u32 = 5;
@@ -227,6 +232,7 @@ async fn attempt<P: Ports>(
     };
     let engine = job.engine(ports, store);
     let progress = engine.progress.clone();
+    let sampler = sampler(host, job, ours, &progress);
     let shown = Shown::start(arguments.progress, host.console.interactive, &ours.id, progress);
     let mut ended = engine.attempt(&ours.id, host.stop.subscribe()).await;
     if ended.state == RunState::Failed && ended.fault.is_none() {
@@ -246,7 +252,7 @@ async fn attempt<P: Ports>(
         host.console.warn(&fault.within("the reasons of the dirty records"));
         Vec::new()
     });
-    Summary {
+    let summary = Summary {
         status,
         counts: ended.counts,
         elapsed: ended.elapsed,
@@ -259,12 +265,42 @@ async fn attempt<P: Ports>(
         commit_mode: ended.commit_mode,
         dirty,
         watermarks: ended.watermarks,
+        advice: ended.advice,
         notes: ended.notes,
         verified: ended.verified,
         resume: (!ended.state.is_ended()).then_some(resume),
         fault: ended.fault.map(|fault| job.locator.locate(fault)),
         ..begun
+    };
+    // As with the reasons: the run has ended.
+    let columns = engine.columns(&ours.id).await.unwrap_or_default();
+    if let Err(fault) = keep_report(sampler, &summary, &columns).await {
+        host.console.warn(&fault.within("the report of the run"));
     }
+    summary
+}
+
+async fn keep_report(
+    sampler: Result<Sampler>,
+    summary: &Summary,
+    columns: &[(String, Vec<ColumnCast>)],
+) -> Result<()> {
+    let sampler = sampler?;
+    let mut kept = sampler.look();
+    kept.end(summary, columns);
+    sampler.end(&kept).await
+}
+
+fn sampler(
+    host: &Host,
+    job: &GrantedJob,
+    ours: &Ours,
+    progress: &Arc<Progress>,
+) -> Result<Sampler> {
+    let store = SqliteStore::open(&host.folders()?.state)?;
+    let began = jiff::Timestamp::now().as_millisecond();
+    let kept = Kept::begun(began, job.read.job.settings.concurrent, &ours.clock);
+    Ok(Sampler::start(progress.clone(), store, ours.id.clone(), kept))
 }
 
 fn status(host: &Host, ended: &engine::Summary) -> Status {
@@ -280,15 +316,7 @@ fn status(host: &Host, ended: &engine::Summary) -> Status {
 async fn dirty_reasons(host: &Host, run: &RunId) -> Result<Vec<DirtyReason>> {
     let store = SqliteStore::open(&host.folders()?.state)?;
     let reasons = store.dirty_reasons(run, DIRTY_REASONS).await?;
-    let shown = |reason: store::DirtyReason| DirtyReason {
-        stage: reason.stage.word(),
-        code: reason.code,
-        column: reason.column,
-        message: reason.message,
-        origin: reason.origin,
-        records: reason.records,
-    };
-    Ok(reasons.into_iter().map(shown).collect())
+    Ok(reasons.iter().map(DirtyReason::of).collect())
 }
 
 fn tell(host: &Host, summary: &Summary) -> u8 {

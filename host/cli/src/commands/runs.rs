@@ -1,15 +1,29 @@
 //! `airlock runs`
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::{RunEntry, SqliteStore};
 
-use crate::arguments::RunsArguments;
+use crate::arguments::{RunsArguments, RunsCommand, RunsShowArguments};
+use crate::commands::report::{Known, moment};
 use crate::failure::Ending;
 use crate::host::Host;
-use crate::render::{fault, table};
+use crate::render::{fault, shown_run, table};
 
 pub(crate) async fn runs(host: &Host, arguments: &RunsArguments) -> Ending {
+    match &arguments.command {
+        Some(RunsCommand::Show(arguments)) => show(host, arguments).await,
+        None => list(host, arguments).await,
+    }
+}
+
+async fn show(host: &Host, arguments: &RunsShowArguments) -> Ending {
+    let Known { record, attempts, dirty } = Known::of(host, &arguments.run).await?;
+    let text = || shown_run::text(&record, &attempts, &dirty, |began| moment(host, began));
+    host.console.result(text, || shown_run::json(&record, &attempts, &dirty))?;
+    Ok(0)
+}
+
+async fn list(host: &Host, arguments: &RunsArguments) -> Ending {
     let store = SqliteStore::open(&host.folders()?.state)?;
     let runs = store.runs(arguments.limit).await?;
     host.console.result(|| text(host, &runs), || json(&runs))?;
@@ -25,21 +39,13 @@ fn text(host: &Host, runs: &[RunEntry]) -> String {
         .map(|run| {
             [
                 run.id.0.clone(),
-                started(host, run.created_ms),
+                moment(host, run.created_ms),
                 run.state.word().into(),
                 run.document.clone(),
             ]
         })
         .collect();
     table::text(["run", "started", "state", "document"], &rows)
-}
-
-fn started(host: &Host, created_ms: i64) -> String {
-    let zone = host.now.time_zone().clone();
-    match Timestamp::from_millisecond(created_ms) {
-        Ok(time) => time.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => created_ms.to_string(),
-    }
 }
 
 fn json(runs: &[RunEntry]) -> Value {

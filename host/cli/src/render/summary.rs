@@ -8,6 +8,7 @@ use domain::mark::Counts;
 use domain::port::CommitMode;
 use domain::run::RunId;
 use domain::verify::{Difference, Verified};
+use engine::advice::Advice;
 use serde_json::{Map, Value, json};
 
 use crate::human;
@@ -59,6 +60,8 @@ pub(crate) struct Summary {
     pub(crate) dirty: Vec<DirtyReason>,
     /// From where to where was read, of what is not read whole.
     pub(crate) watermarks: Vec<String>,
+    /// What matters most first.
+    pub(crate) advice: Vec<Advice>,
     pub(crate) notes: Vec<String>,
     /// What came of reading back what was written, where that was asked for.
     pub(crate) verified: Option<Verified>,
@@ -79,6 +82,19 @@ pub(crate) struct DirtyReason {
     pub(crate) message: String,
     pub(crate) origin: Option<String>,
     pub(crate) records: u64,
+}
+
+impl DirtyReason {
+    pub(crate) fn of(reason: &store::DirtyReason) -> Self {
+        Self {
+            stage: reason.stage.word(),
+            code: reason.code.clone(),
+            column: reason.column.clone(),
+            message: reason.message.clone(),
+            origin: reason.origin.clone(),
+            records: reason.records,
+        }
+    }
 }
 
 pub(crate) fn text(summary: &Summary) -> String {
@@ -120,6 +136,9 @@ pub(crate) fn text(summary: &Summary) -> String {
         lines.add(if index == 0 { "granted" } else { "" }, format!("{side}: {grant}"));
     }
     lines.add("clock", summary.clock.clone());
+    if let Some(advice) = summary.advice.first() {
+        lines.add("advice", advice.text.clone());
+    }
     let verified = summary.verified.iter().flat_map(|verified| &verified.notes);
     for note in summary.notes.iter().chain(verified) {
         lines.add("note", note.clone());
@@ -214,7 +233,7 @@ fn tasks(summary: &Summary) -> String {
     text
 }
 
-fn dirty_line(reason: &DirtyReason) -> String {
+pub(crate) fn dirty_line(reason: &DirtyReason) -> String {
     let column =
         reason.column.as_ref().map(|name| format!(" column \"{name}\"")).unwrap_or_default();
     let origin =
@@ -249,6 +268,7 @@ pub(crate) fn json(summary: &Summary) -> Value {
         "dirty": summary.dirty.iter().map(dirty_json).collect::<Vec<_>>(),
         "watermarks": summary.watermarks,
         "verified": summary.verified.as_ref().map(verified_json),
+        "advice": summary.advice.iter().map(advice_json).collect::<Vec<_>>(),
         "notes": summary.notes,
         "resume": summary.resume,
         "warnings": summary.warnings.iter().map(fault::json).collect::<Vec<_>>(),
@@ -289,7 +309,11 @@ fn verified_json(verified: &Verified) -> Value {
     })
 }
 
-fn dirty_json(reason: &DirtyReason) -> Value {
+fn advice_json(advice: &Advice) -> Value {
+    json!({"code": advice.code, "text": advice.text})
+}
+
+pub(crate) fn dirty_json(reason: &DirtyReason) -> Value {
     json!({
         "stage": reason.stage,
         "code": reason.code,

@@ -69,6 +69,7 @@ pub(crate) fn decode(batch: types::Batch, datasets: &[Dataset], limits: &Limits)
         rows: record,
         operations: operations(batch.operations, rows)?,
         absent: absent(batch.absent, schema.fields().len(), rows)?,
+        positions: None,
     })
 }
 

@@ -426,6 +426,7 @@ fn dirty(stage: DirtyStage, record: DirtyRecord) -> Dirty {
         column: None,
         plugin: "naive".into(),
         origin: None,
+        position: None,
         record,
     }
 }

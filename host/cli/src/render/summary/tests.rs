@@ -1,6 +1,8 @@
 use domain::grant::{Access, Place, Requirement};
 use domain::verify::DifferenceKind;
 
+use engine::advice::Advice;
+
 use super::*;
 
 fn full() -> Summary {
@@ -41,6 +43,7 @@ fn full() -> Summary {
             records: 2,
         }],
         watermarks: vec!["t.id above 1 up to 9".into()],
+        advice: vec![Advice { code: "source", text: "the source is slow".into() }],
         notes: vec!["types were inferred".into()],
         verified: None,
         warnings: Vec::new(),
@@ -108,6 +111,7 @@ succeeded run r1
   watermark t.id above 1 up to 9
   granted   reader: read in (named by /steps/0/parameter/path)
   clock     2025-11-01 02:30:45 (UTC), business date 20251031
+  advice    the source is slow
   note      types were inferred
 "
     );
