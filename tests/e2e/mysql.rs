@@ -114,3 +114,50 @@ fn tables_without_transactions_and_large_rows() {
         "1\t8\t697427732061205C\n2\t5\t7468657265\n3\t17825792\t78787878787878787878\n4\t1\t00\n"
     );
 }
+
+#[test]
+fn what_can_not_be_replaced_is_refused_before_anything_is_written() {
+    let (env, database) = to_people(MysqlServer::shared());
+    database.sql(
+        "create table loose (id bigint, name varchar(20)) engine = myisam; insert into loose values (1, 'kept');
+         create table parts (id bigint, name varchar(20), ds date); create view seen as select id, name from people;
+         create table points (person bigint, foreign key (person) references people (id));",
+    );
+    let code = |table: &str, partition: Option<&str>, exit: i32| {
+        let mut writer = json!({"datasource": "my", "table": table, "loadMode": "swap"});
+        if let Some(partition) = partition {
+            writer["partition"] = partition.into();
+        }
+        let job = Document::new(document::csv("rows.csv"), ("mysql", writer));
+        env.write_json("job.json", job.json());
+        env.airlock(&["run", "job.json", "-o", "json"]).run().expect(exit).error_code()
+    };
+    for table in ["people", "loose", "seen"] {
+        assert_eq!(code(table, None, 2), "mysql.swap_unsupported", "{table}");
+    }
+    assert_eq!(code("parts", Some("day=20251031"), 3), "mysql.column_not_found");
+    assert_eq!(code("parts", Some("ds=yesterday"), 2), "mysql.partition_value");
+    assert_eq!(code("parts", Some("ds"), 2), "parameter.invalid");
+    assert_eq!(database.sql("select * from loose"), "1\tkept\n");
+    let stages = "select count(*) from information_schema.tables where table_schema = database()
+        and table_name like '\\_airlock\\_swap%'";
+    assert_eq!(database.sql(stages), "0\n");
+}
+
+#[test]
+fn runs_that_replace_the_same_rows_take_turns() {
+    let (env, database) = to_people(MysqlServer::shared());
+    let writer = json!({"datasource": "my", "table": "people", "loadMode": "swap"});
+    env.write("few.csv", "id,name\n1,few\n2,few\n");
+    for (file, rows) in [("many.json", "rows.csv"), ("few.json", "few.csv")] {
+        let job = Document::new(document::csv(rows), ("mysql", writer.clone()));
+        env.write_json(file, job.json());
+    }
+    database.sql("insert into people values (-1, 'old')");
+    let run = |file: &str| env.program(&tree::stops(), &["run", file, "-o", "json"]);
+    let stopped = Stopped::at(run("many.json"), "writer.finish:1:before", env.root()).unwrap();
+    run("few.json").run().expect(0);
+    assert_eq!(database.sql("select count(*), min(name) from people"), "2\tfew\n");
+    stopped.go().wait().expect(0);
+    assert_eq!(database.sql("select count(*), min(id) from people"), "20000\t0\n");
+}

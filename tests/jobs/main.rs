@@ -98,6 +98,8 @@ folders! {
     steps_mask
     steps_replace_and_extract
     stream_to_stream
+    swap_mysql_partition
+    swap_mysql_table
     swap_partition
     swap_table
     throttled

@@ -28,6 +28,8 @@ pub(crate) struct Column {
     pub(crate) nullable: bool,
     /// The server computes the value; nobody may write it.
     pub(crate) generated: bool,
+    /// The server numbers the rows.
+    pub(crate) is_numbered: bool,
     /// Characters of a text, bytes of a binary.
     pub(crate) length: Option<u64>,
     /// Digits of the seconds' fraction.
@@ -40,7 +42,8 @@ impl Column {
         let sql_type = sql_type.to_lowercase();
         let kind = kind_of_type(&sql_type);
         let (name, generated) = (name.to_owned(), false);
-        Self { name, sql_type, kind, nullable, generated, length: None, fraction: None }
+        let (is_numbered, length, fraction) = (false, None, None);
+        Self { name, sql_type, kind, nullable, generated, is_numbered, length, fraction }
     }
 
     /// Whether its values can be borders between splits: those whose order a comparison with their text
@@ -143,6 +146,7 @@ pub(crate) fn columns(client: &mut Client, table: &Table) -> Result<Vec<Column>>
         .map(|row| Column {
             generated: text(row, 3).to_uppercase().contains("GENERATED")
                 && !text(row, 3).to_uppercase().contains("DEFAULT_GENERATED"),
+            is_numbered: text(row, 3).to_uppercase().contains("AUTO_INCREMENT"),
             length: text(row, 4).parse().ok(),
             fraction: text(row, 5).parse().ok(),
             ..Column::new(text(row, 0), text(row, 1), text(row, 2) == "YES")

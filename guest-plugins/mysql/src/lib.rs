@@ -21,6 +21,7 @@ pub mod reader;
 mod settings;
 mod splits;
 mod sql;
+mod swap;
 mod target;
 mod types;
 mod wire;

@@ -100,6 +100,11 @@ impl Marks {
         self.has(client, &run.id, FINISHED)
     }
 
+    /// Whether the run was prepared here and has not ended: it may be resumed.
+    pub(crate) fn is_unfinished(&self, client: &mut Client, run: &str) -> Result<bool> {
+        Ok(self.has(client, run, PREPARED)? && !self.has(client, run, FINISHED)?)
+    }
+
     fn has(&self, client: &mut Client, run: &str, task: i64) -> Result<bool> {
         let run = sql::literal(run);
         let rows = client

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use sdk::load::{self, LoadMode};
 use sdk::parameters::{self, Number, OneOrMany};
 use sdk::{Configuration, Fault, Result};
 use serde::Deserialize;
@@ -239,6 +240,16 @@ pub(crate) struct WriterParameter {
     #[serde(default)]
     #[schemars(extend("default" = "insert"))]
     write_mode: Option<WriteMode>,
+    /// What becomes of rows that are there: `append` leaves them, `swap` replaces them all at once when
+    /// the run ends, and those who read the table see either the old rows or the new ones. With
+    /// `partition` only that partition is replaced, and `swap` is what is meant where nothing is said.
+    #[serde(default)]
+    #[schemars(extend("default" = "append"))]
+    load_mode: Option<LoadMode>,
+    /// The partition that the rows belong to, as `ds=20251031` or `ds=20251031,hour=5`. Columns that are
+    /// not written get these values; rows with others are refused.
+    #[serde(default)]
+    partition: Option<String>,
     /// Columns that an update changes; all that are written where nothing is said.
     #[serde(default)]
     update_column: Option<OneOrMany<String>>,
@@ -324,6 +335,15 @@ impl WriterParameter {
 
     pub(crate) fn write_mode(&self) -> WriteMode {
         self.write_mode.unwrap_or_default()
+    }
+
+    pub(crate) fn load_mode(&self) -> LoadMode {
+        LoadMode::of(self.load_mode, self.partition.as_deref())
+    }
+
+    /// Columns and values of the partition.
+    pub(crate) fn partition(&self) -> Result<Vec<(String, String)>> {
+        load::partition(self.load_mode, self.partition.as_deref())
     }
 
     pub(crate) fn skips_null(&self) -> bool {

@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::error::Result;
 use crate::settings::{WriteMode, WriterParameter};
 use crate::sql;
+use crate::swap::Swap;
 use crate::types::{self, field};
 
 /// The table with the columns that are written.
@@ -17,6 +18,14 @@ use crate::types::{self, field};
 pub(crate) struct Target {
     pub(crate) table: Table,
     pub(crate) columns: Vec<Column>,
+    /// All columns of the table.
+    pub(crate) all: Vec<Column>,
+    /// All are written, where the job names none.
+    takes_all: bool,
+    /// What the rows take the place of.
+    pub(crate) swap: Option<Swap>,
+    /// Where a swap keeps rows until the run ends.
+    pub(crate) stage: Option<Table>,
     primary_key: Vec<String>,
 }
 
@@ -49,12 +58,19 @@ impl Target {
             columns.push(column.clone());
         }
         let primary_key = catalog::primary_key(client, &table)?;
-        Ok(Self { table, columns, primary_key })
+        let swap = Swap::look(client, parameter, &table, &all)?;
+        let takes_all = parameter.columns().iter().any(|name| name.trim() == "*");
+        Ok(Self { table, columns, all, takes_all, swap, stage: None, primary_key })
     }
 
     /// # Errors
     /// `mysql.column_count` where other fields come in than are written.
-    pub(crate) fn fits(&self, incoming: &Dataset) -> Result<(), Fault> {
+    pub(crate) fn fit(&mut self, incoming: &Dataset) -> Result<(), Fault> {
+        let fixed: Vec<&str> = self.swap.iter().flat_map(Swap::partition_columns).collect();
+        if self.takes_all && incoming.schema.fields().len() + fixed.len() == self.columns.len() {
+            // The partition's columns don't come, and get its values.
+            self.columns.retain(|column| !fixed.contains(&column.name.as_str()));
+        }
         let (fields, columns) = (incoming.schema.fields().len(), self.columns.len());
         if fields == columns {
             return Ok(());
@@ -89,7 +105,8 @@ impl Target {
         let names: Vec<String> = self.columns.iter().map(|c| sql::ident(&c.name)).collect();
         let mode = parameter.write_mode();
         let word = if mode == WriteMode::Replace { "REPLACE" } else { "INSERT" };
-        let head = format!("{word} INTO {} ({}) VALUES ", self.table.sql(), names.join(", "));
+        let table = self.stage.as_ref().unwrap_or(&self.table).sql();
+        let head = format!("{word} INTO {table} ({}) VALUES ", names.join(", "));
         if mode != WriteMode::Update {
             return Ok((head, String::new()));
         }
@@ -150,8 +167,15 @@ pub(crate) fn create(
         made.fraction = sql_type.contains("(6)").then_some(6);
         columns.push(made);
     }
-    let target = Target { table, columns, primary_key: key };
-    target.fits(incoming)?;
+    let swap = Swap::of_new(parameter)?;
+    for name in swap.iter().flat_map(Swap::partition_columns) {
+        if columns.iter().all(|column| !column.name.eq_ignore_ascii_case(name)) {
+            texts.push(format!("{} varchar(255) NOT NULL", sql::ident(name)));
+        }
+    }
+    let (all, takes_all) = (columns.clone(), false);
+    let mut target = Target { table, columns, all, takes_all, swap, stage: None, primary_key: key };
+    target.fit(incoming)?;
     if !target.primary_key.is_empty() {
         let names: Vec<String> = target.primary_key.iter().map(|name| sql::ident(name)).collect();
         texts.push(format!("PRIMARY KEY ({})", names.join(", ")));

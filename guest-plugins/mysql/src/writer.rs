@@ -1,4 +1,5 @@
-//! The writer: INSERTs of many rows, in the transaction of their mark.
+//! The writer: INSERTs of many rows, in the transaction of their mark; or into a staging table whose rows
+//! take the place of those that are there (see `swap`).
 //!
 //! Rows and mark are committed together; each batch stands behind a savepoint, so that a refused row
 //! costs its batch and no more. Nothing is cut in silence: sessions are strict, what the server would
@@ -11,6 +12,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use sdk::load::LoadMode;
 use sdk::{
     Answer, Batch, Closed, CommitMode, Configuration, Dataset, Fault, Mark, Outcome, Prepared,
     Remark, Result, Run, Sink, Task, Wishes, Writer,
@@ -23,6 +25,7 @@ use crate::error::{Error, ServerError};
 use crate::marks::Marks;
 use crate::note;
 use crate::settings::{Connection, WriteMode, WriterParameter};
+use crate::swap;
 use crate::target::{self, Target};
 
 /// A batch that makes an INSERT worth its way.
@@ -79,9 +82,21 @@ impl MysqlWriter {
         Ok(catalog::place(client, &self.parameter.table()?)?.0)
     }
 
+    /// In the open transaction: puts the staged rows in the place of those that are there.
+    fn swap(&self, client: &mut Client, run: &Run) -> Result<()> {
+        if self.parameter.load_mode() == LoadMode::Append {
+            return Ok(());
+        }
+        let Target { table, columns, all, swap, .. } = Target::look(client, &self.parameter)?;
+        match swap {
+            Some(swap) => Ok(swap.replace(client, &table, &all, &columns, run)?),
+            None => Ok(()),
+        }
+    }
+
     fn look(&self, client: &mut Client, incoming: &Dataset) -> crate::error::Result<Target> {
-        let target = Target::look(client, &self.parameter)?;
-        target.fits(incoming)?;
+        let mut target = Target::look(client, &self.parameter)?;
+        target.fit(incoming)?;
         target.insert(&self.parameter)?;
         Ok(target)
     }
@@ -97,12 +112,21 @@ fn single(mut datasets: Vec<Dataset>) -> Result<Dataset> {
     }
 }
 
-fn prepared(dataset: Dataset, transactional: bool) -> Prepared {
+/// A swap without marks could neither be resumed nor ended once.
+fn needs_marks() -> Fault {
+    let message = "replacing rows takes the right to create tables in the table's database";
+    Fault::external("mysql.swap_needs_marks", message)
+        .hint("grant CREATE, DROP and ALTER to the user that logs in")
+        .at("/parameter/loadMode")
+}
+
+fn prepared(dataset: Dataset, is_marked: bool, mode: LoadMode) -> Prepared {
     Prepared {
         datasets: vec![dataset],
-        commit_mode: match transactional {
-            true => CommitMode::Transactional,
-            false => CommitMode::AtLeastOnce,
+        commit_mode: match (is_marked, mode) {
+            (true, LoadMode::Append) => CommitMode::Transactional,
+            (true, LoadMode::Swap) => CommitMode::Staged,
+            (false, _) => CommitMode::AtLeastOnce,
         },
         wishes: Wishes {
             batch_rows: 0,
@@ -136,6 +160,7 @@ impl Writer for MysqlWriter {
     fn connect(configuration: &Configuration) -> Result<Self> {
         let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
         parameter.table()?;
+        parameter.partition()?;
         let client = Client::connect(&Connection::read(configuration)?, parameter.session())?;
         let client = Rc::new(RefCell::new(client));
         Ok(Self { parameter: Rc::new(parameter), client, place: None })
@@ -151,7 +176,11 @@ impl Writer for MysqlWriter {
             Some(marks) => marks.is_prepared(client, run)?,
             None => false,
         };
+        let mode = self.parameter.load_mode();
         if marks.is_none() {
+            if mode == LoadMode::Swap {
+                return Err(needs_marks());
+            }
             note::warn(
                 "the table _airlock_commit can't be created: a redone task may write rows twice",
             );
@@ -167,13 +196,17 @@ impl Writer for MysqlWriter {
             })?;
         }
         let target = self.look(client, &incoming)?;
+        if let (Some(swap), Some(marks)) = (&target.swap, &marks) {
+            swap.prepare(client, marks, &target.table, run)?;
+        }
         if !target.table.is_transactional {
             note::warn(&format!(
                 "the engine of \"{}\" knows no transactions: a redone task may write rows twice",
                 target.table.title()
             ));
         }
-        Ok(prepared(target.dataset(), marks.is_some() && target.table.is_transactional))
+        let is_marked = marks.is_some() && target.table.is_transactional;
+        Ok(prepared(target.dataset(), is_marked, mode))
     }
 
     /// A table that is yet to be created is judged as it would be. What preSql may still make is not
@@ -184,20 +217,24 @@ impl Writer for MysqlWriter {
         client.allow(STATEMENT_WAIT);
         let database = self.database(client)?;
         let is_marked = Marks::possible(client, &database)?;
+        let mode = self.parameter.load_mode();
+        if mode == LoadMode::Swap && !is_marked {
+            return Err(needs_marks());
+        }
         let target = match self.absent(client, &incoming)? {
             Some((target, _)) => Ok(target),
             None => self.look(client, &incoming).map_err(Fault::from),
         };
         match target {
             Ok(target) => {
-                Ok(prepared(target.dataset(), is_marked && target.table.is_transactional))
+                Ok(prepared(target.dataset(), is_marked && target.table.is_transactional, mode))
             }
             Err(fault) if self.may_be_made_by_pre_sql(&fault) => {
                 note::warn(&format!(
                     "{}; preSql is not run for a plan and may make it, so columns and types are judged once it was run",
                     fault.message
                 ));
-                Ok(prepared(incoming, is_marked))
+                Ok(prepared(incoming, is_marked, mode))
             }
             Err(fault) => Err(fault),
         }
@@ -210,16 +247,19 @@ impl Writer for MysqlWriter {
         if client.in_transaction() {
             client.execute("ROLLBACK")?;
         }
-        let (target, marks) = match &self.place {
+        let (mut target, marks) = match &self.place {
             Some(place) => place.clone(),
             None => {
-                let target = Target::look(client, &self.parameter)?;
+                let mut target = Target::look(client, &self.parameter)?;
+                if target.swap.is_some() {
+                    target.stage = Some(swap::of_run(client, &target.table, &task.run)?);
+                }
                 let marks = Marks::find(client, &target.table.database)?;
                 self.place = Some((target.clone(), marks.clone()));
                 (target, marks)
             }
         };
-        target.fits(&incoming)?;
+        target.fit(&incoming)?;
         let (head, tail) = target.insert(&self.parameter)?;
         // A mark that is of another transaction than its rows says too much of them.
         let marks = marks.filter(|_| target.table.is_transactional);
@@ -263,17 +303,31 @@ impl Writer for MysqlWriter {
         }
         let database = self.database(client)?;
         let marks = Marks::find(client, &database)?;
-        if let Some(marks) = &marks
-            && marks.is_finished(client, run)?
-        {
-            return Ok(());
+        let swapped = match self.parameter.load_mode() {
+            LoadMode::Append => None,
+            LoadMode::Swap => catalog::find_table(client, &self.parameter.table()?)?,
+        };
+        if let Some(table) = &swapped {
+            swap::take_turn(client, table)?;
         }
-        whole(client, |client| {
-            if outcome == Outcome::Succeeded {
-                self.statements(client, self.parameter.post_sql(), "/parameter/postSql")?;
-            }
-            Ok(marks.as_ref().map_or(Ok(()), |marks| marks.finished(client, run))?)
-        })
+        let is_finished = match &marks {
+            Some(marks) => marks.is_finished(client, run)?,
+            None => false,
+        };
+        if !is_finished {
+            whole(client, |client| {
+                if outcome == Outcome::Succeeded {
+                    self.swap(client, run)?;
+                    self.statements(client, self.parameter.post_sql(), "/parameter/postSql")?;
+                }
+                Ok(marks.as_ref().map_or(Ok(()), |marks| marks.finished(client, run))?)
+            })?;
+        }
+        if let Some(table) = &swapped {
+            swap::discard(client, table, &run.id)?;
+            swap::end_turn(client, table)?;
+        }
+        Ok(())
     }
 }
 
@@ -335,7 +389,9 @@ impl Sink for MysqlSink {
             remarks.extend(self.named_row(&refused, number, chunk));
             if self.target.table.is_transactional {
                 self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
-                answer.undone = Some(refused.error.fault());
+                let mut fault = refused.error.fault();
+                fault.message = self.of_the_table(fault.message);
+                answer.undone = Some(fault);
                 answer.taken = number;
                 break;
             }
@@ -419,6 +475,14 @@ impl MysqlSink {
         }
     }
 
+    /// What the server says of a staging table is of the table that it stands for.
+    fn of_the_table(&self, message: String) -> String {
+        match &self.target.stage {
+            Some(stage) => message.replace(&stage.name, &self.target.table.name),
+            None => message,
+        }
+    }
+
     /// The row that is meant, where the server says so, or there was but one.
     fn named_row(&self, refused: &Refused, batch: u64, lines: &[Line]) -> Option<Remark> {
         let error = &refused.error;
@@ -434,7 +498,7 @@ impl MysqlSink {
             column: column.map(|index| index as u32),
             loaded: refused.loaded,
             code: error.refusal_code().to_owned(),
-            message: error.text(),
+            message: self.of_the_table(error.text()),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use sdk::load::{self, LoadMode};
 use sdk::parameters::{self, OneOrMany};
 use sdk::{Configuration, Fault, Result};
 use serde::Deserialize;
@@ -431,16 +432,6 @@ pub(crate) enum WriteMode {
     Replace,
 }
 
-/// What becomes of rows that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LoadMode {
-    /// They stay.
-    Append,
-    /// They are replaced, all at once, when the run ends.
-    Swap,
-}
-
 /// What an upsert does with a row whose key is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -492,41 +483,12 @@ impl WriterParameter {
     }
 
     pub(crate) fn load_mode(&self) -> LoadMode {
-        let usual = if self.partition.is_some() { LoadMode::Swap } else { LoadMode::Append };
-        self.load_mode.unwrap_or(usual)
+        LoadMode::of(self.load_mode, self.partition.as_deref())
     }
 
     /// Columns and values of the partition.
-    ///
-    /// # Errors
-    /// `parameter.invalid` for a text that is no list of `column=value`, and for a partition that
-    /// nothing would replace.
     pub(crate) fn partition(&self) -> Result<Vec<(String, String)>> {
-        let Some(text) = &self.partition else { return Ok(Vec::new()) };
-        let invalid = |message: String| {
-            Fault::user("parameter.invalid", message)
-                .hint("write column=value, such as ds=20251031; with commas between several")
-                .at("/parameter/partition")
-        };
-        if self.load_mode() == LoadMode::Append {
-            let message = "a partition is replaced, and \"loadMode\" says append".to_owned();
-            return Err(invalid(message).hint("leave \"loadMode\" out, or \"partition\""));
-        }
-        let mut partition: Vec<(String, String)> = Vec::new();
-        for part in text.split(',') {
-            let pair = part.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
-            let Some((name, value)) =
-                pair.filter(|(name, value)| !name.is_empty() && !value.is_empty())
-            else {
-                return Err(invalid(format!("\"{text}\" names no partition")));
-            };
-            if partition.iter().any(|(other, _)| other == name) {
-                return Err(invalid(format!("the partition names \"{name}\" twice")));
-            }
-            let bare = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
-            partition.push((name.to_owned(), bare.unwrap_or(value).to_owned()));
-        }
-        Ok(partition)
+        load::partition(self.load_mode, self.partition.as_deref())
     }
 
     /// The named key of an upsert; `None` means the primary key.

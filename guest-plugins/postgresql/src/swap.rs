@@ -7,6 +7,7 @@
 //! the partition (a hash) and the run; a session that works with it holds an advisory lock, so that those
 //! of dead runs can be told from those of live ones.
 
+use sdk::load::{self, LoadMode};
 use sdk::{Fault, Run};
 
 use crate::catalog::{self, Column, Table};
@@ -14,7 +15,7 @@ use crate::client::{Client, is_true};
 use crate::error::Result;
 use crate::marks::Marks;
 use crate::note;
-use crate::settings::{LoadMode, WriterParameter};
+use crate::settings::WriterParameter;
 use crate::sql;
 
 const PREFIX: &str = "_airlock_swap_";
@@ -163,12 +164,9 @@ impl Swap {
         if self.partition.is_empty() {
             return WHOLE.to_owned();
         }
-        // FNV-1a: the name must be the same in every version of this plug-in.
-        let text = self.partition.iter().flat_map(|(name, value)| [name, "=", value, "\n"]);
-        let hash = text
-            .flat_map(str::bytes)
-            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        format!("{hash:08x}")
+        load::digest(
+            self.partition.iter().flat_map(|(name, value)| [name.as_str(), "=", value, "\n"]),
+        )
     }
 
     fn stage(&self, schema: &str, table: &Table, run: &str) -> Result<Stage> {

@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use sdk::load::LoadMode;
 use sdk::{
     CommitMode, Configuration, Dataset, Fault, Outcome, Prepared, ReadBack, Result, Run, Task,
     Wishes, Writer,
@@ -20,7 +21,7 @@ use crate::catalog;
 use crate::client::{ANSWER_WAIT, Client, STATEMENT_WAIT};
 use crate::marks::{Marks, Once};
 use crate::note;
-use crate::settings::{Connection, LoadMode, WriterParameter};
+use crate::settings::{Connection, WriterParameter};
 use crate::sink::{COMMIT_BYTES, COMMIT_WAIT, PostgresSink};
 use crate::swap::{self, Stage};
 use crate::target::{self, Target};
