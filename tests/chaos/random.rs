@@ -80,6 +80,11 @@ fn rows_that_replace_others() {
 }
 
 #[test]
+fn rows_into_mariadb() {
+    kills(Scenario::Mysql);
+}
+
+#[test]
 fn files_of_lines() {
     kills(Scenario::Lines);
 }

@@ -8,7 +8,10 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tests::postgres::USER;
-use tests::{Airlock, Database, Document, Env, Output, PgServer, Stopped, document, referee};
+use tests::{
+    Airlock, Database, Document, Env, MysqlDatabase, MysqlServer, Output, PgServer, Stopped,
+    document, referee,
+};
 
 /// What is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub(crate) enum Scenario {
     Huge,
     /// CSV to PostgreSQL, in the place of the rows that are there.
     Swap,
+    /// CSV to MariaDB, where the destination refuses some rows.
+    Mysql,
 }
 
 /// Rows of the large table and the bytes of each: two tasks of 40 MiB.
@@ -48,7 +53,7 @@ const LONG_CHARACTERS: usize = 4096;
 const HUGE_ROWS: u64 = 90_000;
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Table,
         Self::Parquet,
         Self::Refused,
@@ -58,14 +63,15 @@ impl Scenario {
         Self::Upsert,
         Self::Huge,
         Self::Swap,
+        Self::Mysql,
     ];
 
     /// The tasks of a run on one lane.
     pub(crate) fn tasks(self) -> u64 {
         match self {
             Self::Table => 2,
-            Self::Parquet | Self::Refused | Self::Lines | Self::Upsert | Self::Swap => FILES,
             Self::Long | Self::Text | Self::Huge => 1,
+            _ => FILES,
         }
     }
 
@@ -94,6 +100,14 @@ impl Scenario {
                 let (kind, mut parameter) = logged_table("guarded");
                 parameter["loadMode"] = "swap".into();
                 (rows_reader("none"), (kind, parameter))
+            }
+            Self::Mysql => {
+                let sql = |word: &str| {
+                    format!("insert into log select concat('{word} ', count(*)) from guarded")
+                };
+                let parameter = json!({"datasource": "my", "table": "guarded",
+                    "preSql": [sql("before")], "postSql": [sql("after")]});
+                (rows_reader("none"), ("mysql", parameter))
             }
             Self::Huge => {
                 let (kind, mut parameter) = document::out("parquet");
@@ -163,6 +177,7 @@ pub(crate) struct Site {
     scenario: Scenario,
     pub(crate) env: Env,
     database: Option<Database>,
+    mysql: Option<MysqlDatabase>,
     /// Tasks that were in the books when a program was killed.
     completed: Cell<u64>,
 }
@@ -194,6 +209,14 @@ impl Site {
                     .setup("insert into guarded select n, n, 'old' from generate_series(1, 3) n");
             }
         }
+        let mysql = (scenario == Scenario::Mysql).then(|| MysqlServer::shared().database());
+        if let Some(mysql) = &mysql {
+            mysql.admit(&mut env);
+            mysql.sql(
+                "create table log (what text);
+                 create table guarded (id bigint, n bigint check (n >= 0), label text)",
+            );
+        }
         match scenario {
             Scenario::Table => {}
             Scenario::Long | Scenario::Text => write_packed(&env, LONG_ROWS),
@@ -205,7 +228,7 @@ impl Site {
             }
         }
         env.write_json("job.json", scenario.document(lanes).json());
-        Self { scenario, env, database, completed: Cell::new(0) }
+        Self { scenario, env, database, mysql, completed: Cell::new(0) }
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -318,6 +341,10 @@ impl Site {
                 Scenario::Table => sums("copy"),
                 Scenario::Refused | Scenario::Long | Scenario::Swap => sums("guarded"),
                 Scenario::Upsert => sums("keyed"),
+                Scenario::Mysql => self.mysql.as_ref().expect("the scenario has a database").sql(
+                    "select count(*), sum(crc32(concat_ws('|', id, n, label))) from guarded;
+                     select * from log order by 1",
+                ),
                 Scenario::Parquet | Scenario::Lines => referee::dump(&self.env.path("out")),
                 Scenario::Text => referee::sums(&self.env.path("out/*.csv")),
                 Scenario::Huge => referee::sums(&self.env.path("out/*.parquet")),
@@ -334,7 +361,14 @@ impl Site {
         let records = output.json()["records"].as_array().unwrap().clone();
         let mut lines: Vec<_> = records.iter().map(|record| format!("{record}\n")).collect();
         lines.sort();
-        lines.concat()
+        // Each run's database has a name of its own.
+        match &self.mysql {
+            Some(mysql) => lines
+                .concat()
+                .replace(&format!("`{}`.", mysql.name), "")
+                .replace(&format!("\"{}.guarded\"", mysql.name), "\"guarded\""),
+            None => lines.concat(),
+        }
     }
 }
 

@@ -65,6 +65,7 @@ sudden! {
     transactional: Table;
     transactional_with_refusals: Refused;
     transactional_in_one_task: Long;
+    transactional_in_mariadb: Mysql;
     staged_in_a_database: Swap;
     staged_parquet: Parquet;
     staged_lines: Lines;
