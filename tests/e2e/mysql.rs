@@ -161,3 +161,68 @@ fn runs_that_replace_the_same_rows_take_turns() {
     stopped.go().wait().expect(0);
     assert_eq!(database.sql("select count(*), min(id) from people"), "20000\t0\n");
 }
+
+#[test]
+fn logins_are_as_secret_as_the_data_source_says() {
+    let (server, certificates) = MysqlServer::secure();
+    let database = server.database();
+    let mut env = Env::new();
+    database.admit(&mut env);
+    let text = |name: &str| std::fs::read_to_string(certificates.join(name)).unwrap();
+    let (ca, other) = (text("ca.pem"), text("other.pem"));
+    database.sql(&format!(
+        "create user sealed identified by 'one' require ssl; grant all on {0}.* to sealed;
+         create user signed identified via ed25519 using password('two'); grant all on {0}.* to signed",
+        database.name
+    ));
+    let code = |changes: serde_json::Value| {
+        let mut properties = database.properties();
+        for (key, value) in changes.as_object().unwrap() {
+            properties[key] = value.clone();
+        }
+        let sources = json!({"my": {"type": "mysql", "properties": properties}});
+        env.write_json("datasources.json", &sources);
+        let output = env.airlock(&["check", "my", "-o", "json"]).run();
+        output.json()["error"]["code"].as_str().unwrap_or("ok").to_owned()
+    };
+    let sealed = |more: serde_json::Value| {
+        let mut changes = json!({"username": "sealed", "password": "one", "host": "localhost"});
+        changes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        code(changes)
+    };
+    assert_eq!(sealed(json!({})), "ok", "preferred");
+    assert_eq!(sealed(json!({"ssl": {"mode": "disabled"}})), "mysql.authentication_failed");
+    assert_eq!(sealed(json!({"properties": {"useSSL": "true"}})), "ok");
+    assert_eq!(sealed(json!({"ssl": {"ca": ca}})), "ok");
+    assert_eq!(sealed(json!({"ssl": {"ca": ca}, "host": "127.0.0.1"})), "mysql.tls_certificate");
+    let by_authority = json!({"ssl": {"mode": "verify-ca", "ca": ca}, "host": "127.0.0.1"});
+    assert_eq!(sealed(by_authority), "ok");
+    assert_eq!(sealed(json!({"ssl": {"ca": other}})), "mysql.tls_certificate");
+    let jdbc = json!({"ssl": {"ca": other}, "properties": {"sslMode": "VERIFY_CA"}});
+    assert_eq!(sealed(jdbc), "mysql.tls_certificate");
+    assert_eq!(sealed(json!({"properties": {"sslMode": "VERIFY_CA"}})), "connection.invalid");
+    assert_eq!(code(json!({"username": "signed", "password": "two"})), "ok");
+    let guess = json!({"username": "signed", "password": "three"});
+    assert_eq!(code(guess), "mysql.authentication_failed");
+
+    let plain = MysqlServer::shared().database();
+    let mut properties = plain.properties();
+    properties["ssl"] = json!({"mode": "required"});
+    assert_eq!(code(properties), "mysql.tls_not_offered");
+}
+
+#[test]
+fn rows_travel_encrypted() {
+    let (server, _) = MysqlServer::secure();
+    let (env, database) = to_people(server);
+    let job = |reader, writer| env.write_json("job.json", Document::new(reader, writer).json());
+    job(document::csv("rows.csv"), ("mysql", json!({"datasource": "my", "table": "people"})));
+    env.airlock(&["run", "job.json"]).run().expect(0);
+    let version = "select variable_value from information_schema.session_status \
+                   where variable_name = 'Ssl_version'";
+    job(("mysql", json!({"datasource": "my", "querySql": version})), document::out("csv"));
+    env.airlock(&["run", "job.json"]).run().expect(0);
+    let written = std::fs::read_to_string(env.published("out").pop().unwrap()).unwrap();
+    assert!(written.contains("TLSv1.3"), "{written}");
+    assert_eq!(database.sql("select count(*), sum(id) from people"), "20000\t199990000\n");
+}

@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helper that cannot go on must fail the test")]
 
 pub mod airlock;
+pub mod certificates;
 pub mod document;
 pub mod env;
 pub mod lineitem;

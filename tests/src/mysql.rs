@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::certificates;
 use crate::env::Env;
 
 const SERVER: &str = "/usr/sbin/mariadbd";
@@ -38,6 +39,8 @@ pub struct MysqlServer {
     /// As whom the server runs, where the tests run as root: it refuses that.
     owner: Option<(u32, u32)>,
     port: u16,
+    /// What it is started with beside what all are.
+    more: Vec<String>,
     process: Mutex<Option<Child>>,
     keeper: Child,
     input: Option<ChildStdin>,
@@ -47,20 +50,39 @@ impl MysqlServer {
     /// The server of this test program, started by the first who asks.
     pub fn shared() -> &'static Self {
         static SERVER: OnceLock<MysqlServer> = OnceLock::new();
-        SERVER.get_or_init(Self::start)
+        SERVER.get_or_init(|| Self::start(|_| Vec::new()))
     }
 
     /// A server of one test's own, which it may kill. It ends with the test program at the latest.
     pub fn own() -> &'static Self {
-        Box::leak(Box::new(Self::start()))
+        Box::leak(Box::new(Self::start(|_| Vec::new())))
+    }
+
+    /// A server of one test's own with TLS and logins by ed25519, and the folder of its certificates,
+    /// as [`certificates::make`] makes them.
+    pub fn secure() -> (&'static Self, &'static Path) {
+        let server: &Self = Box::leak(Box::new(Self::start(|folder| {
+            certificates::make(folder);
+            let file = |name: &str| folder.join(name).display().to_string();
+            vec![
+                format!("--ssl-cert={}", file("server.crt")),
+                format!("--ssl-key={}", file("server.key")),
+                "--plugin-load-add=auth_ed25519".to_owned(),
+            ]
+        })));
+        (server, &server.folder)
     }
 
     /// Its temporary files lie in its own folder: a server that starts deletes those of others.
-    fn start() -> Self {
+    fn start(prepare: impl Fn(&Path) -> Vec<String>) -> Self {
         let folder = tempfile::Builder::new().prefix("airlock-mysql-").tempdir().unwrap().keep();
         let owner = owner();
+        let more = prepare(&folder);
         if let Some((user, group)) = owner {
-            chown(&folder, Some(user), Some(group)).unwrap();
+            let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+            for path in files.chain([folder.clone()]) {
+                chown(&path, Some(user), Some(group)).unwrap();
+            }
         }
         let mut keeper = command(Path::new("/bin/sh"), owner)
             .args(["-c", KEEPER])
@@ -72,7 +94,7 @@ impl MysqlServer {
             .unwrap();
         let input = keeper.stdin.take();
         let process = Mutex::default();
-        let mut server = Self { folder, owner, port: 0, process, keeper, input };
+        let mut server = Self { folder, owner, port: 0, more, process, keeper, input };
         let made = command(Path::new("/usr/bin/mariadb-install-db"), owner)
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .env("TMPDIR", &server.folder)
@@ -106,6 +128,7 @@ impl MysqlServer {
             .arg(format!("--datadir={}", self.data().display()))
             .arg(format!("--socket={}", self.folder.join("s.sock").display()))
             .arg(format!("--port={}", self.port))
+            .args(&self.more)
             .env("TMPDIR", &self.folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

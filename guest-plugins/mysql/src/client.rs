@@ -1,31 +1,21 @@
 //! A connection to the server: MySQL's protocol, version 10, over a blocking stream.
 //!
-//! Blocking, because one session does one thing at a time and the host suspends a guest that waits.
 //! Rows are read in place, straight from the buffer of the socket. How a session begins is in
 //! [`crate::login`].
 //!
 //! After an [`Error::Fault`] the connection is of no more use; after an [`Error::Server`] it is.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use sdk::Fault;
+use database::{Stream, Wire};
+use sdk::{Fault, log};
 
-use crate::error::{Error, Result, ServerError, broken, lost};
-use crate::note;
+use crate::error::{Error, Result, ServerError, VENDOR, broken};
 use crate::sql;
 use crate::types::Definition;
 use crate::wire::Parts;
 
-/// All answers of one call in the middle of a task: shorter than the host's limit of a call, so that the
-/// user gets a sentence.
-pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(50);
-/// Statements of the user, DDL and commits, in calls which the host lets take as long as a run.
-pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(24 * 3600);
-/// Space for what the server sends; many rows fit.
-const INBOX_BYTES: usize = 256 << 10;
 /// A packet at most; what is longer comes in several.
 const PACKET_BYTES: usize = 0xff_ffff;
 /// One row at most; a longer one doesn't fit into a guest either.
@@ -66,13 +56,9 @@ enum Stage {
 
 /// A connection that is logged in.
 pub(crate) struct Client {
-    stream: TcpStream,
-    inbox: Vec<u8>,
-    /// The unread part of the inbox.
-    unread: Range<usize>,
-    read_timeout: Option<Duration>,
+    pub(crate) wire: Wire,
     /// The number of the next packet in this exchange.
-    sequence: u8,
+    pub(crate) sequence: u8,
     status: u16,
     /// The statement whose rows are being read.
     statement: u32,
@@ -80,39 +66,32 @@ pub(crate) struct Client {
     pub(crate) is_mariadb: bool,
     /// The longest statement that the server takes.
     pub(crate) packet_max: usize,
-    /// When the answers of this call must be there; see [`Self::allow`].
-    deadline: Instant,
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         // A farewell keeps the server's log clean; the kernel takes so few bytes without waiting.
-        let _ = self.stream.write_all(&[1, 0, 0, 0, 1]);
+        self.wire.part(&[1, 0, 0, 0, 1]);
     }
 }
 
 impl Client {
     /// A connection over `stream`, not yet logged in, whose answers may take `wait`.
-    pub(crate) fn new(stream: TcpStream, wait: Duration) -> Self {
+    pub(crate) fn new(stream: Stream, wait: Duration) -> Self {
         Self {
-            stream,
-            inbox: vec![0; INBOX_BYTES],
-            unread: 0..0,
-            read_timeout: None,
+            wire: Wire::new(VENDOR, stream, wait),
             sequence: 0,
             status: 0,
             statement: 0,
             stage: Stage::Rows,
             is_mariadb: false,
             packet_max: 1 << 20,
-            deadline: Instant::now() + wait,
         }
     }
 
-    /// Lets all answers from now on take `wait` together, until it is called again: once a call of the
-    /// host.
+    /// As [`Wire::allow`].
     pub(crate) fn allow(&mut self, wait: Duration) {
-        self.deadline = Instant::now() + wait;
+        self.wire.allow(wait);
     }
 
     pub(crate) fn in_transaction(&self) -> bool {
@@ -121,7 +100,7 @@ impl Client {
 
     /// The bytes that a range of the inbox means, until the next call.
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
-        &self.inbox[range]
+        self.wire.bytes(range)
     }
 
     /// Runs a statement and answers its rows, as text.
@@ -144,12 +123,12 @@ impl Client {
         /// Of a statement that carries rows, its beginning tells.
         const SHOWN: usize = 2000;
         let shown = String::from_utf8_lossy(&statement[..statement.len().min(SHOWN)]);
-        note::statement(&shown, &sql::shape(&shown));
+        log::statement(&shown, Some(&sql::shape(&shown)));
         self.command(QUERY, statement)?;
         let (mut rows, mut done) = (Vec::new(), Done::default());
         loop {
             let body = self.answer()?;
-            match self.inbox[body.clone()].first() {
+            match self.bytes(body.clone()).first() {
                 Some(0) => done = self.done(body)?,
                 Some(0xfb) => {
                     // The server asks for a file of this side, which it never gets.
@@ -158,7 +137,7 @@ impl Client {
                 }
                 _ => {
                     rows.clear();
-                    let count = Parts::new(&self.inbox[body]).length()?;
+                    let count = Parts::new(self.wire.bytes(body)).length()?;
                     self.definitions(count)?;
                     while let Some(row) = self.text_row(count)? {
                         if rows.len() >= QUERY_ROWS_MAX {
@@ -177,7 +156,7 @@ impl Client {
     }
 
     fn done(&mut self, body: Range<usize>) -> Result<Done> {
-        let mut parts = Parts::new(&self.inbox[body]);
+        let mut parts = Parts::new(self.wire.bytes(body));
         parts.number(1)?;
         let rows = parts.length()?;
         parts.length()?;
@@ -192,7 +171,7 @@ impl Client {
         if self.is_end(&body)? {
             return Ok(None);
         }
-        let mut parts = Parts::new(&self.inbox[body]);
+        let mut parts = Parts::new(self.wire.bytes(body));
         let mut row = Vec::new();
         for _ in 0..columns {
             if parts.rest().first() == Some(&0xfb) {
@@ -207,10 +186,10 @@ impl Client {
 
     /// Whether a packet is the end of rows; its status is kept then.
     fn is_end(&mut self, body: &Range<usize>) -> Result<bool> {
-        if self.inbox[body.start..body.end].first() != Some(&0xfe) || body.len() >= 9 {
+        if self.bytes(body.clone()).first() != Some(&0xfe) || body.len() >= 9 {
             return Ok(false);
         }
-        let mut parts = Parts::new(&self.inbox[body.clone()]);
+        let mut parts = Parts::new(self.wire.bytes(body.clone()));
         parts.bytes(3)?;
         self.status = parts.number(2)? as u16;
         Ok(true)
@@ -227,7 +206,7 @@ impl Client {
             if self.is_end(&body)? {
                 return Ok(definitions);
             }
-            definitions.push(Definition::read(&self.inbox[body])?);
+            definitions.push(Definition::read(self.wire.bytes(body))?);
         }
     }
 
@@ -242,7 +221,7 @@ impl Client {
         const PREPARE: u8 = 0x16;
         self.command(PREPARE, sql.as_bytes())?;
         let body = self.answer()?;
-        let mut parts = Parts::new(&self.inbox[body]);
+        let mut parts = Parts::new(self.wire.bytes(body));
         parts.number(1)?;
         self.statement = parts.number(4)? as u32;
         let (columns, parameters) = (parts.number(2)?, parts.number(2)?);
@@ -265,7 +244,7 @@ impl Client {
     /// `series` are explained once.
     pub(crate) fn stream(&mut self, sql: &str, series: &str) -> Result<()> {
         const EXECUTE: u8 = 0x17;
-        note::statement(sql, series);
+        log::statement(sql, Some(series));
         self.prepare(sql)?;
         let mut body = self.statement.to_le_bytes().to_vec();
         // No cursor, and run once.
@@ -307,15 +286,12 @@ impl Client {
         let mut rest = body;
         loop {
             let (part, behind) = rest.split_at(rest.len().min(PACKET_BYTES));
-            if Instant::now() >= self.deadline {
-                return Err(timed_out().into());
-            }
             let mut packet = Vec::with_capacity(part.len() + 4);
             packet.extend_from_slice(&(part.len() as u32).to_le_bytes()[..3]);
             packet.push(self.sequence);
             packet.extend_from_slice(part);
             self.sequence = self.sequence.wrapping_add(1);
-            self.stream.write_all(&packet).map_err(lost)?;
+            self.wire.send(&packet)?;
             rest = behind;
             if part.len() < PACKET_BYTES {
                 return Ok(());
@@ -325,23 +301,16 @@ impl Client {
 
     /// The next packet, which is no error of the server.
     pub(crate) fn answer(&mut self) -> Result<Range<usize>> {
-        let body = self.packet(self.deadline)?.ok_or_else(timed_out)?;
+        let body = self.packet(self.wire.deadline)?.ok_or_else(|| VENDOR.timed_out())?;
         self.refused(&body)?;
         Ok(body)
     }
 
     fn refused(&self, body: &Range<usize>) -> Result<()> {
-        let bytes = &self.inbox[body.clone()];
-        if bytes.first() != Some(&0xff) {
-            return Ok(());
+        match self.bytes(body.clone()).split_first() {
+            Some((0xff, error)) => Err(Error::Server(Box::new(ServerError::parse(error)?))),
+            _ => Ok(()),
         }
-        let mut parts = Parts::new(&bytes[1..]);
-        let number = parts.number(2)? as u16;
-        let rest = parts.rest();
-        // A mark and the SQLSTATE stand before the message.
-        let message = if rest.first() == Some(&b'#') { rest.get(6..) } else { Some(rest) };
-        let message = String::from_utf8_lossy(message.unwrap_or_default()).into_owned();
-        Err(Error::Server(ServerError { number, message }))
     }
 
     /// The next packet; `None` where it did not come until `deadline`.
@@ -350,7 +319,7 @@ impl Client {
             match self.buffered()? {
                 Ok(body) => return Ok(Some(body)),
                 Err(needed) => {
-                    if !self.fill(needed, deadline)? {
+                    if !self.wire.fill(needed, deadline)? {
                         return Ok(None);
                     }
                 }
@@ -361,8 +330,9 @@ impl Client {
     /// The next packet, where all of it is in the inbox; else how many bytes are needed for it.
     fn buffered(&mut self) -> Result<std::result::Result<Range<usize>, usize>> {
         const HEAD: usize = 4;
-        let unread = &self.inbox[self.unread.clone()];
+        let unread = self.wire.unread();
         let (mut at, mut parts) = (0, Vec::new());
+        let mut sequence;
         loop {
             let Some(head) = unread.get(at..at + HEAD) else { return Ok(Err(at + HEAD)) };
             let length = Parts::new(head).number(3)? as usize;
@@ -373,71 +343,25 @@ impl Client {
             if unread.len() < end {
                 return Ok(Err(end));
             }
-            self.sequence = head[3].wrapping_add(1);
+            sequence = head[3].wrapping_add(1);
             parts.push(at + HEAD..end);
             at = end;
             if length < PACKET_BYTES {
                 break;
             }
         }
-        let base = self.unread.start;
+        self.sequence = sequence;
+        let base = self.wire.take(at).start;
         let start = base + HEAD;
         let mut end = start;
         for part in parts {
             // Where there are several, their heads go.
             let (from, to) = (base + part.start, base + part.end);
             if from != end {
-                self.inbox.copy_within(from..to, end);
+                self.wire.shift(from..to, end);
             }
             end += to - from;
         }
-        self.unread.start += at;
         Ok(Ok(start..end))
     }
-
-    /// Reads more, with room for `needed` unread bytes; false where nothing came until `deadline`.
-    fn fill(&mut self, needed: usize, deadline: Instant) -> Result<bool> {
-        if self.unread.is_empty() {
-            self.unread = 0..0;
-        }
-        if self.inbox.len() - self.unread.start < needed || self.unread.end == self.inbox.len() {
-            self.inbox.copy_within(self.unread.clone(), 0);
-            self.unread = 0..self.unread.len();
-        }
-        if self.inbox.len() < needed {
-            self.inbox.resize(needed.next_multiple_of(INBOX_BYTES), 0);
-        }
-        // A timeout of zero would mean none.
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        self.set_read_timeout(left)?;
-        match self.stream.read(&mut self.inbox[self.unread.end..]) {
-            Ok(0) => Err(lost("the server closed it").into()),
-            Ok(count) => {
-                self.unread.end += count;
-                Ok(true)
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(Instant::now() < deadline),
-                ErrorKind::Interrupted => Ok(true),
-                _ => Err(lost(error).into()),
-            },
-        }
-    }
-
-    /// Sets the time-out where it differs by enough to matter: each setting costs a call.
-    fn set_read_timeout(&mut self, wait: Duration) -> Result<()> {
-        let near = |now: Duration| now.abs_diff(wait) <= wait / 8;
-        if self.read_timeout.is_some_and(near) {
-            return Ok(());
-        }
-        self.stream.set_read_timeout(Some(wait)).map_err(lost)?;
-        self.read_timeout = Some(wait);
-        Ok(())
-    }
-}
-
-fn timed_out() -> Fault {
-    Fault::external("mysql.timed_out", "the server did not answer in time")
-        .hint("the server is overloaded, waits for a lock, or the network drops packets")
-        .retry_after(0)
 }

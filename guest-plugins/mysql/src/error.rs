@@ -1,18 +1,16 @@
 //! What the server says went wrong, and what that means for a job.
 
-use sdk::Fault;
+use database::{Blame, Kind, Spoken, Vendor};
+use sdk::{Fault, Result as Read};
+
+use crate::wire::Parts;
+
+pub(crate) const VENDOR: Vendor = Vendor { code: "mysql", name: "MySQL" };
 
 /// Answer of everything that talks to the server.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong in a conversation with the server.
-#[derive(Debug)]
-pub(crate) enum Error {
-    /// The server refused a statement; the connection goes on.
-    Server(ServerError),
-    /// All else; the connection is of no more use.
-    Fault(Fault),
-}
+pub(crate) type Error = database::Error<ServerError>;
 
 /// An error or a warning of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,32 +19,18 @@ pub(crate) struct ServerError {
     pub(crate) message: String,
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Server(error) => error.fault(),
-            Error::Fault(fault) => fault,
-        }
-    }
-}
-
-impl Error {
-    /// Names where a statement of the user failed.
-    pub(crate) fn at(self, place: &str) -> Self {
-        match self {
-            Self::Server(error) => Self::Fault(error.fault().at(place)),
-            fault => fault,
-        }
-    }
-}
-
 impl ServerError {
+    /// Reads an error packet behind its first byte.
+    pub(crate) fn parse(body: &[u8]) -> Read<Self> {
+        let mut parts = Parts::new(body);
+        let number = parts.number(2)? as u16;
+        let rest = parts.rest();
+        // A mark and the SQLSTATE stand before the message.
+        let message = if rest.first() == Some(&b'#') { rest.get(6..) } else { Some(rest) };
+        let message = String::from_utf8_lossy(message.unwrap_or_default()).into_owned();
+        Ok(Self { number, message })
+    }
+
     /// Whether the rows are to blame and not the statement, the server or the way there.
     pub(crate) fn refuses_rows(&self) -> bool {
         refusal(self.number).is_some()
@@ -87,21 +71,11 @@ impl ServerError {
         let name = name.strip_suffix(quote)?;
         name.rsplit_once(quote).map(|(_, name)| name)
     }
+}
 
-    /// The fault for the job; see [`kind_of`] for the table.
-    pub(crate) fn fault(&self) -> Fault {
-        let kind = kind_of(self);
-        let message = format!("{} (error {})", self.text(), self.number);
-        let fault = match kind.blame {
-            Blame::User => Fault::user(kind.code, message),
-            Blame::Server => Fault::external(kind.code, message),
-            Blame::Passing => Fault::external(kind.code, message).retry_after(0),
-            Blame::Data => Fault::data(kind.code, message),
-        };
-        match kind.hint {
-            Some(hint) => fault.hint(hint),
-            None => fault,
-        }
+impl Spoken for ServerError {
+    fn fault(&self) -> Fault {
+        kind_of(self).fault(format!("{} (error {})", self.text(), self.number))
     }
 }
 
@@ -128,27 +102,10 @@ fn refusal(number: u16) -> Option<(&'static str, &'static str)> {
     })
 }
 
-enum Blame {
-    /// The document.
-    User,
-    /// The server, and the same again fails again.
-    Server,
-    /// The server, for a while.
-    Passing,
-    /// The rows.
-    Data,
-}
-
-struct Kind {
-    blame: Blame,
-    code: &'static str,
-    hint: Option<&'static str>,
-}
-
 /// What each error means for a job.
 fn kind_of(error: &ServerError) -> Kind {
     use Blame::{Data, Passing, Server, User};
-    let kind = |blame, code, hint| Kind { blame, code, hint };
+    let kind = Kind::new;
     match error.number {
         1045 | 1698 | 1251 | 1862 | 3118 => kind(
             Server,
@@ -219,18 +176,7 @@ fn kind_of(error: &ServerError) -> Kind {
 
 /// The server sent what the protocol doesn't have there.
 pub(crate) fn broken(what: &str) -> Fault {
-    Fault::external(
-        "mysql.protocol",
-        format!("the server does not follow MySQL's protocol: {what}"),
-    )
-    .hint("check that a MySQL or MariaDB server listens on this port, and no other service")
-}
-
-/// The connection broke; everything not committed is undone, so it is safe to begin anew.
-pub(crate) fn lost(why: impl std::fmt::Display) -> Fault {
-    Fault::external("mysql.connection_lost", format!("the connection to the server is lost: {why}"))
-        .hint("the server went away or the network broke; nothing half-done stays")
-        .retry_after(0)
+    VENDOR.broken(what)
 }
 
 #[cfg(test)]

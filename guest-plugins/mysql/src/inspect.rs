@@ -12,7 +12,7 @@ use crate::target::Target;
 /// Entries of one answer at most.
 const ENTRIES_MAX: u32 = 10_000;
 
-const STEPS: [&str; 4] = ["resolve", "connect", "authenticate", "database"];
+const STEPS: [&str; 5] = ["resolve", "connect", "tls", "authenticate", "database"];
 
 /// Goes the way to the table step by step, up to the first that fails.
 pub(crate) fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
@@ -56,8 +56,9 @@ fn step_of(code: &str) -> usize {
     match code {
         "net.name_not_found" => 0,
         code if code.starts_with("net.") || code.starts_with("connection.") => 1,
-        "mysql.database_not_found" | "mysql.permission_denied" => 3,
-        _ => 2,
+        code if code.starts_with("mysql.tls") => 2,
+        "mysql.database_not_found" | "mysql.permission_denied" => 4,
+        _ => 3,
     }
 }
 
@@ -152,6 +153,7 @@ mod tests {
         let cases = [
             ("net.name_not_found", "resolve"),
             ("net.refused", "connect"),
+            ("mysql.tls_not_offered", "tls"),
             ("mysql.authentication_failed", "authenticate"),
             ("mysql.too_many_connections", "authenticate"),
             ("mysql.database_not_found", "database"),

@@ -8,6 +8,7 @@
 //! rows into Arrow and back, `target` and `marks` are what the writer knows about its table, `catalog`
 //! asks the server, `settings` is what users may write.
 
+mod auth;
 mod catalog;
 mod client;
 mod decode;
@@ -16,7 +17,6 @@ mod error;
 mod inspect;
 mod login;
 mod marks;
-mod note;
 pub mod reader;
 mod settings;
 mod splits;

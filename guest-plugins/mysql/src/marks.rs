@@ -1,26 +1,13 @@
-//! The table `_airlock_commit` beside the destination: how far each task of a run has come.
-//!
-//! A row is changed in the same transaction as the rows that it speaks of, guarded by the epoch, so
-//! that of two processes that work on one task only the newer can commit. Two rows of a run have
-//! numbers of their own: [`PREPARED`] and [`FINISHED`] say that its statements were run.
+//! The table `_airlock_commit` beside the destination: how far each task of a run has come, in the shape
+//! of [`database::marks`].
 
-use sdk::{Fault, Mark, Run};
+use database::marks::{self, ABANDONED_DAYS, FINISHED, PREPARED, REMEMBERED_DAYS, TABLE};
+use sdk::{Mark, Run, log};
 
 use crate::catalog::text;
 use crate::client::Client;
-use crate::error::{Error, Result};
-use crate::note;
+use crate::error::{Error, Result, VENDOR};
 use crate::sql;
-
-const TABLE: &str = "_airlock_commit";
-/// The row of a run whose pre-statements were run.
-const PREPARED: i64 = -1;
-/// The row of a run that has ended: its post-statements were run, or it failed.
-const FINISHED: i64 = -2;
-/// How long a finished run is remembered, so that a late repetition of `finish` does nothing.
-const REMEMBERED: &str = "30 DAY";
-/// After so long without a change, a run that never finished is resumed by nobody.
-const ABANDONED: &str = "180 DAY";
 
 /// The mark table of a destination.
 #[derive(Clone, Debug)]
@@ -60,11 +47,7 @@ impl Marks {
         match created {
             Ok(_) => Ok(Some(marks)),
             Err(Error::Server(error)) => {
-                note::debug(&format!(
-                    "the table {} was not created: {}",
-                    marks.table,
-                    error.text()
-                ));
+                log::debug(&format!("the table {} was not created: {}", marks.table, error.text()));
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -91,7 +74,7 @@ impl Marks {
     /// `mysql.fenced` where the run has ended.
     pub(crate) fn is_prepared(&self, client: &mut Client, run: &Run) -> Result<bool> {
         if self.has(client, &run.id, FINISHED)? {
-            return Err(ended().into());
+            return Err(marks::ended(VENDOR).into());
         }
         self.has(client, &run.id, PREPARED)
     }
@@ -124,8 +107,8 @@ impl Marks {
         let table = &self.table;
         client.execute(&format!("DELETE FROM {table} WHERE run = {id} AND task <> {FINISHED}"))?;
         client.execute(&format!(
-            "DELETE FROM {table} WHERE run <> {id} AND (at < now() - INTERVAL {ABANDONED} \
-             OR task = {FINISHED} AND at < now() - INTERVAL {REMEMBERED})"
+            "DELETE FROM {table} WHERE run <> {id} AND (at < now() - INTERVAL {ABANDONED_DAYS} DAY \
+             OR task = {FINISHED} AND at < now() - INTERVAL {REMEMBERED_DAYS} DAY)"
         ))?;
         Ok(())
     }
@@ -161,7 +144,7 @@ impl Marks {
         // A run that ends takes its tasks' rows away behind its note, so whoever sees no note here, and has
         // not the row when it commits, is fenced there.
         if claimed.rows != 1 || self.has(client, run, FINISHED)? {
-            return Err(fenced().into());
+            return Err(marks::fenced(VENDOR).into());
         }
         let rows = client
             .query(&format!("SELECT HEX(mark) FROM {table} WHERE run = {id} AND task = {task}"))?;
@@ -189,16 +172,6 @@ impl Marks {
             self.table,
             String::from_utf8_lossy(&bytes)
         ))?;
-        if changed.rows == 1 { Ok(()) } else { Err(fenced().into()) }
+        if changed.rows == 1 { Ok(()) } else { Err(marks::fenced(VENDOR).into()) }
     }
-}
-
-fn fenced() -> Fault {
-    Fault::external("mysql.fenced", "a newer attempt has taken this task over")
-        .hint("another process works on the same run; let it, or end it and resume")
-}
-
-fn ended() -> Fault {
-    Fault::external("mysql.fenced", "this run has ended at the destination")
-        .hint("another process has finished it; start a new run")
 }

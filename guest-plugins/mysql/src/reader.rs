@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_schema::{Schema, SchemaRef};
+use database::{ANSWER_WAIT, STATEMENT_WAIT};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
     Split, Splits, Step,
 };
 
 use crate::catalog::{self, Column, Table};
-use crate::client::{ANSWER_WAIT, Client, RowStep, STATEMENT_WAIT};
+use crate::client::{Client, RowStep};
 use crate::decode::Decoder;
-use crate::error::lost;
+use crate::error::VENDOR;
 use crate::settings::{Connection, ReaderParameter, Selection};
 use crate::splits::{Key, Share, Shares};
 use crate::sql;
@@ -284,9 +285,7 @@ impl Reader for MysqlReader {
         let planned = datasets.first().map(|dataset| dataset.schema.clone());
         let now = source.dataset().schema;
         if !planned.is_some_and(|planned| same_columns(&planned, &now)) {
-            let message = "the columns are not those of the plan any more";
-            return Err(Fault::external("mysql.table_changed", message)
-                .hint("the table was altered since the run began; start a new run"));
+            return Err(VENDOR.table_changed());
         }
         self.client.borrow_mut().stream(&source.select(&share)?, &source.inner)?;
         *self.streaming.borrow_mut() = true;
@@ -353,7 +352,7 @@ impl Cursor for MysqlCursor {
         }
         self.silent += begun.elapsed();
         if !self.ended && self.silent > SILENCE_MAX {
-            return Err(lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
+            return Err(VENDOR.lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
         }
         Ok(if self.ended { Step::Ended(None) } else { Step::Idle })
     }

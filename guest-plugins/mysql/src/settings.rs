@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use database::settings::{self, Login, list, single};
+use database::tls::{Mode, Security};
 use schemars::JsonSchema;
 use sdk::load::{self, LoadMode};
 use sdk::parameters::{self, Number, OneOrMany};
@@ -40,11 +42,13 @@ pub(crate) struct Connection {
     #[serde(default)]
     #[schemars(extend("writeOnly" = true))]
     password: Option<String>,
-    /// Encryption of the connection, which is not there yet: only the mode `disable` is taken.
+    /// Encryption of the connection.
     #[serde(default)]
     ssl: Option<Ssl>,
-    /// Options of a JDBC driver, taken for compatibility; sessions are UTF-8 and in UTC. Those that ask
-    /// for encryption are refused.
+    /// Options of a JDBC driver. `sslMode`, `useSSL`, `requireSSL` and `verifyServerCertificate` ask for
+    /// encryption, where the strictest of all that is said holds; `allowPublicKeyRetrieval` lets a
+    /// password travel without it, encrypted with a key of which nobody knows whose it is. The others
+    /// are taken for compatibility; sessions are UTF-8 and in UTC.
     #[serde(default)]
     properties: BTreeMap<String, String>,
 }
@@ -52,18 +56,14 @@ pub(crate) struct Connection {
 /// Encryption of the connection.
 #[derive(Deserialize, JsonSchema)]
 struct Ssl {
-    /// How much is asked of the server.
+    /// How much is asked of the server: `disabled`, `preferred` (encryption where the server offers it),
+    /// `required`, `verify-ca` (the certificate comes from `ca`), `verify-identity` (and is made out for
+    /// the host). `verify-identity` where there is a `ca`, else `preferred`.
     #[serde(default)]
     mode: Option<String>,
-}
-
-/// Where to log in.
-pub(crate) struct Login<'a> {
-    pub(crate) host: &'a str,
-    pub(crate) port: u16,
-    pub(crate) database: &'a str,
-    pub(crate) username: &'a str,
-    pub(crate) password: &'a str,
+    /// Certificates (PEM) of the authorities that are trusted; usually `{"file": "ca.pem"}`.
+    #[serde(default)]
+    ca: Option<String>,
 }
 
 impl Connection {
@@ -72,51 +72,67 @@ impl Connection {
     }
 
     /// # Errors
-    /// `connection.invalid` with the place of what is empty.
+    /// `connection.invalid` with the place of what is empty, or of a mode of encryption that is none.
     pub(crate) fn login(&self) -> Result<Login<'_>> {
-        for (text, name) in
-            [(&self.host, "host"), (&self.database, "database"), (&self.username, "username")]
-        {
-            if text.is_empty() || text.contains('\0') {
-                let message = format!("the connection has no \"{name}\"");
-                return Err(
-                    Fault::user("connection.invalid", message).at(format!("/connection/{name}"))
-                );
-            }
-        }
-        if let Some(place) = self.asks_for_encryption() {
-            let message = "connections to this type of server can't be encrypted yet";
-            return Err(Fault::user("connection.invalid", message)
-                .hint("go through a tunnel that encrypts, and leave the setting out")
-                .at(place));
-        }
-        if self.port == 0 {
-            return Err(Fault::user("connection.invalid", "the port is not between 1 and 65535")
-                .at("/connection/port"));
-        }
-        Ok(Login {
-            host: &self.host,
-            port: self.port,
-            database: &self.database,
-            username: &self.username,
-            password: self.password.as_deref().unwrap_or_default(),
-        })
+        self.mode()?;
+        let password = self.password.as_deref().unwrap_or_default();
+        let Self { host, port, database, username, .. } = self;
+        Login { host, port: *port, database, username, password }.checked()
     }
 
-    /// Where encryption is asked for: nobody who does is to get a connection without.
-    fn asks_for_encryption(&self) -> Option<String> {
-        if self.ssl.as_ref().is_some_and(|ssl| ssl.mode.as_deref() != Some("disable")) {
-            return Some("/connection/ssl".to_owned());
-        }
-        let asks = |name: &str, value: &str| match name.to_ascii_lowercase().as_str() {
-            "usessl" | "requiressl" => value.eq_ignore_ascii_case("true"),
-            "sslmode" => !["disabled", "preferred", "disable", "prefer"]
-                .contains(&value.to_ascii_lowercase().as_str()),
-            _ => false,
-        };
-        let found = self.properties.iter().find(|(name, value)| asks(name, value));
-        found.map(|(name, _)| format!("/connection/properties/{name}"))
+    /// # Errors
+    /// As [`Security::new`].
+    pub(crate) fn security(&self) -> Result<Security<'_>> {
+        let ca = self.ssl.as_ref().and_then(|ssl| ssl.ca.as_deref());
+        Security::new(self.mode()?, ca)
     }
+
+    /// The strictest mode that is asked for: nobody who asks for encryption is to get a connection
+    /// without.
+    fn mode(&self) -> Result<Option<Mode>> {
+        let word =
+            |text: &str, place: String| mode_of(text).ok_or_else(|| unknown_mode(text, place));
+        let own = self.ssl.as_ref().and_then(|ssl| ssl.mode.as_deref());
+        let mut asked = own.map(|text| word(text, "/connection/ssl/mode".into())).transpose()?;
+        for (name, value) in &self.properties {
+            let is_true = value.eq_ignore_ascii_case("true");
+            let mode = match name.to_ascii_lowercase().as_str() {
+                "sslmode" => Some(word(value, format!("/connection/properties/{name}"))?),
+                "usessl" if !is_true => Some(Mode::Disable),
+                "usessl" | "requiressl" => is_true.then_some(Mode::Require),
+                "verifyservercertificate" => is_true.then_some(Mode::VerifyCa),
+                _ => None,
+            };
+            asked = asked.max(mode);
+        }
+        Ok(asked)
+    }
+
+    /// Whether a password may be encrypted with whatever key the server sends.
+    pub(crate) fn takes_any_key(&self) -> bool {
+        self.properties.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case("allowPublicKeyRetrieval")
+                && value.eq_ignore_ascii_case("true")
+        })
+    }
+}
+
+/// The mode that a word of the server's clients or of a JDBC driver means.
+fn mode_of(word: &str) -> Option<Mode> {
+    Some(match word.to_ascii_lowercase().replace('_', "-").as_str() {
+        "disabled" | "disable" => Mode::Disable,
+        "preferred" | "prefer" => Mode::Prefer,
+        "required" | "require" | "trust" => Mode::Require,
+        "verify-ca" => Mode::VerifyCa,
+        "verify-identity" | "verify-full" => Mode::VerifyName,
+        _ => return None,
+    })
+}
+
+fn unknown_mode(word: &str, place: String) -> Fault {
+    Fault::user("connection.invalid", format!("\"{word}\" is no mode of encryption"))
+        .hint("the modes are disabled, preferred, required, verify-ca and verify-identity")
+        .at(place)
 }
 
 /// Parameters of the reader.
@@ -195,7 +211,7 @@ impl ReaderParameter {
             return Ok(Selection::Query(sql::without_semicolon(query).to_owned()));
         }
         let table = single(list(self.table.as_ref()), "table")?.to_owned();
-        let columns = columns_of(self.column.as_ref());
+        let columns = settings::columns(self.column.as_ref());
         let filter = self.filter.as_deref().map(sql::without_semicolon);
         let filter = filter.filter(|filter| !filter.is_empty()).map(str::to_owned);
         let split_by = self.split_pk.clone().filter(|name| !name.trim().is_empty());
@@ -314,7 +330,7 @@ impl WriterParameter {
     }
 
     pub(crate) fn columns(&self) -> Vec<String> {
-        columns_of(self.column.as_ref())
+        settings::columns(self.column.as_ref())
     }
 
     pub(crate) fn pre_sql(&self) -> &[String] {
@@ -363,47 +379,40 @@ impl WriterParameter {
     }
 }
 
-fn list(texts: Option<&OneOrMany<String>>) -> &[String] {
-    texts.map(OneOrMany::as_slice).unwrap_or_default()
-}
-
-fn columns_of(columns: Option<&OneOrMany<String>>) -> Vec<String> {
-    match list(columns) {
-        [] => vec!["*".to_owned()],
-        columns => columns.to_vec(),
-    }
-}
-
-fn single<'a>(texts: &'a [String], name: &str) -> Result<&'a str> {
-    match texts {
-        [text] if !text.trim().is_empty() => Ok(text.trim()),
-        [] | [_] => Err(Fault::user("parameter.invalid", format!("\"{name}\" is missing"))
-            .at(format!("/parameter/{name}"))),
-        _ => Err(Fault::user("parameter.invalid", format!("\"{name}\" names more than one"))
-            .hint("a step reads or writes one table; use a step for each")
-            .at(format!("/parameter/{name}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn encryption_that_is_asked_for_is_refused() {
-        let login = |more: &str| {
+    fn the_strictest_mode_that_is_asked_for_holds() {
+        let mode = |more: &str| {
             let text = format!(r#"{{"host": "h", "database": "d", "username": "u"{more}}}"#);
             let connection: Connection = serde_json::from_str(&text).unwrap();
-            connection.login().map(|login| login.port).map_err(|fault| fault.place.unwrap())
+            connection.security().map(|found| found.mode).map_err(|fault| fault.place.unwrap())
         };
-        assert_eq!(login(""), Ok(3306));
-        assert_eq!(login(r#", "ssl": {"mode": "disable"}"#), Ok(3306));
-        assert_eq!(
-            login(r#", "properties": {"useSSL": "false", "sslMode": "PREFERRED"}"#),
-            Ok(3306)
-        );
-        assert_eq!(login(r#", "ssl": {}"#), Err("/connection/ssl".into()));
-        let asked = r#", "properties": {"sslMode": "VERIFY_CA"}"#;
-        assert_eq!(login(asked), Err("/connection/properties/sslMode".into()));
+        let table = [
+            ("", Ok(Mode::Prefer)),
+            (r#", "ssl": {}"#, Ok(Mode::Prefer)),
+            (r#", "ssl": {"ca": "c"}"#, Ok(Mode::VerifyName)),
+            (r#", "ssl": {"mode": "required", "ca": "c"}"#, Ok(Mode::VerifyCa)),
+            (r#", "ssl": {"mode": "disable"}"#, Ok(Mode::Disable)),
+            (r#", "properties": {"useSSL": "false"}"#, Ok(Mode::Disable)),
+            (r#", "properties": {"useSSL": "true", "requireSSL": "false"}"#, Ok(Mode::Require)),
+            (r#", "properties": {"useSSL": "false", "sslMode": "PREFERRED"}"#, Ok(Mode::Prefer)),
+            (
+                r#", "properties": {"sslMode": "REQUIRED"}, "ssl": {"mode": "disabled"}"#,
+                Ok(Mode::Require),
+            ),
+            (r#", "properties": {"sslMode": "VERIFY_CA"}, "ssl": {"ca": "c"}"#, Ok(Mode::VerifyCa)),
+            (
+                r#", "properties": {"verifyServerCertificate": "true"}"#,
+                Err("/connection/ssl/ca".to_owned()),
+            ),
+            (r#", "ssl": {"mode": "on"}"#, Err("/connection/ssl/mode".into())),
+            (r#", "properties": {"sslMode": "x"}"#, Err("/connection/properties/sslMode".into())),
+        ];
+        for (more, expected) in table {
+            assert_eq!(mode(more), expected, "{more}");
+        }
     }
 }

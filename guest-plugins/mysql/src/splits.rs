@@ -4,11 +4,12 @@
 //! asks for a share, by an index, so that planning costs nothing and shares have about as many rows,
 //! however the key is spread. Rows with one value of the key stay together; NULL is a share.
 
-use sdk::{Fault, Result, Split, Splits};
+use sdk::{Result, Split, Splits};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Column, Table, text};
 use crate::client::Client;
+use crate::error::VENDOR;
 use crate::sql;
 use crate::types::Kind;
 
@@ -62,8 +63,10 @@ impl Key {
         match self.form {
             Form::Number if value.chars().all(is_number) => Ok(value.to_owned()),
             Form::Text => Ok(sql::literal(value)),
-            Form::Hex => sql::from_hex(value).map(|_| format!("x'{value}'")).ok_or_else(unreadable),
-            Form::Number => Err(unreadable()),
+            Form::Hex => sql::from_hex(value)
+                .map(|_| format!("x'{value}'"))
+                .ok_or_else(|| VENDOR.split_unreadable()),
+            Form::Number => Err(VENDOR.split_unreadable()),
         }
     }
 }
@@ -81,7 +84,7 @@ impl Share {
     /// # Errors
     /// `mysql.split_unreadable` for bytes of another version of this plug-in.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|_| unreadable())
+        serde_json::from_slice(bytes).map_err(|_| VENDOR.split_unreadable())
     }
 
     /// The key whose order the share is read in.
@@ -168,7 +171,7 @@ impl Shares {
     /// # Errors
     /// `mysql.split_unreadable` for bytes of another version of this plug-in.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|_| unreadable())
+        serde_json::from_slice(bytes).map_err(|_| VENDOR.split_unreadable())
     }
 
     /// The next shares, at most `limit`.
@@ -216,11 +219,6 @@ impl Shares {
         ))?;
         Ok(rows.first().map(|row| text(row, 0).to_owned()))
     }
-}
-
-fn unreadable() -> Fault {
-    Fault::plugin("mysql.split_unreadable", "a stored split can't be read")
-        .hint("the run was begun with another version of this plug-in; start a new run")
 }
 
 #[cfg(test)]

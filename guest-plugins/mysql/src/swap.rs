@@ -6,13 +6,12 @@
 //! waits and sees all old rows or all new ones. A staging table's name tells the table and the run.
 
 use sdk::load::{self, LoadMode};
-use sdk::{Fault, Run};
+use sdk::{Fault, Run, log};
 
 use crate::catalog::{self, Column, Table, text};
 use crate::client::Client;
 use crate::error::Result;
 use crate::marks::Marks;
-use crate::note;
 use crate::settings::WriterParameter;
 use crate::sql;
 
@@ -272,7 +271,7 @@ fn drop_left(client: &mut Client, marks: &Marks, table: &Table, run: &str) -> Re
         let other = name[prefix.len()..].trim_end_matches('_');
         if other != run && !marks.is_unfinished(client, other)? {
             let left = Table { name: name.to_owned(), ..table.clone() };
-            note::info(&format!("drops {}, which a run left behind", left.title()));
+            log::info(&format!("drops {}, which a run left behind", left.title()));
             client.execute(&format!("DROP TABLE IF EXISTS {}", left.sql()))?;
         }
     }

@@ -12,18 +12,18 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use database::{ANSWER_WAIT, STATEMENT_WAIT, Spoken};
 use sdk::load::LoadMode;
 use sdk::{
     Answer, Batch, Closed, CommitMode, Configuration, Dataset, Fault, Mark, Outcome, Prepared,
-    Remark, Result, Run, Sink, Task, Wishes, Writer,
+    Remark, Result, Run, Sink, Task, Wishes, Writer, log,
 };
 
 use crate::catalog::{self, text};
-use crate::client::{ANSWER_WAIT, Client, Done, STATEMENT_WAIT};
+use crate::client::{Client, Done};
 use crate::encode::{self, Line, Style};
 use crate::error::{Error, ServerError};
 use crate::marks::Marks;
-use crate::note;
 use crate::settings::{Connection, WriteMode, WriterParameter};
 use crate::swap;
 use crate::target::{self, Target};
@@ -181,13 +181,13 @@ impl Writer for MysqlWriter {
             if mode == LoadMode::Swap {
                 return Err(needs_marks());
             }
-            note::warn(
+            log::warn(
                 "the table _airlock_commit can't be created: a redone task may write rows twice",
             );
         }
         if !is_prepared {
             if let Some((_, statement)) = self.absent(client, &incoming)? {
-                note::info(&format!("creates the table: {statement}"));
+                log::info(&format!("creates the table: {statement}"));
                 client.execute(&statement)?;
             }
             whole(client, |client| {
@@ -200,7 +200,7 @@ impl Writer for MysqlWriter {
             swap.prepare(client, marks, &target.table, run)?;
         }
         if !target.table.is_transactional {
-            note::warn(&format!(
+            log::warn(&format!(
                 "the engine of \"{}\" knows no transactions: a redone task may write rows twice",
                 target.table.title()
             ));
@@ -230,7 +230,7 @@ impl Writer for MysqlWriter {
                 Ok(prepared(target.dataset(), is_marked && target.table.is_transactional, mode))
             }
             Err(fault) if self.may_be_made_by_pre_sql(&fault) => {
-                note::warn(&format!(
+                log::warn(&format!(
                     "{}; preSql is not run for a plan and may make it, so columns and types are judged once it was run",
                     fault.message
                 ));
@@ -469,7 +469,7 @@ impl MysqlSink {
                 Ok(change.map(|error| Refused { error, loaded }))
             }
             Err(Error::Server(error)) if error.refuses_rows() => {
-                Ok(Some(Refused { error, loaded: false }))
+                Ok(Some(Refused { error: *error, loaded: false }))
             }
             Err(error) => Err(error),
         }

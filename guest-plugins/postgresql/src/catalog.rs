@@ -101,7 +101,7 @@ pub(crate) fn tables_like(client: &mut Client, pattern: &str) -> Result<Vec<Tabl
              AND n.nspname !~ '^pg_' AND c.relname ~ {} ORDER BY c.relname COLLATE \"C\"",
             sql::literal(&format!("^(?:{pattern})$"))
         ))
-        .map_err(|error| crate::reader::at(error, "/parameter/tablePattern"))?;
+        .map_err(|error| error.at("/parameter/tablePattern"))?;
     Ok(rows.iter().map(table_of).collect())
 }
 

@@ -1,32 +1,21 @@
 //! A connection to the server: PostgreSQL's protocol, version 3, over a blocking stream.
 //!
-//! Blocking, because one session does one thing at a time and the host suspends a guest that waits;
-//! the framing is here, because a COPY is read best in place, straight from the buffer of the socket.
+//! The framing is here, because a COPY is read best in place, straight from the buffer of the socket.
 //! `postgres-protocol` writes the messages. How a session begins is in [`crate::login`].
 //!
 //! After an [`Error::Fault`] the connection is of no more use; after an [`Error::Server`] it is.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use database::{Stream, Wire};
 use postgres_protocol::message::frontend;
-use sdk::Fault;
+use sdk::{Fault, log};
 
-use crate::error::{Error, Result, ServerError, broken, lost};
-use crate::note;
+use crate::error::{Error, Result, ServerError, VENDOR, broken};
 use crate::sql;
-use crate::tls::TlsStream;
 
-/// All answers of one call in the middle of a task: shorter than the host's limit of a call, so that the
-/// user gets a sentence.
-pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(50);
-/// Statements of the user, DDL and commits, in calls which the host lets take as long as a run.
-pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(24 * 3600);
-/// Space for what the server sends; many rows fit.
-const INBOX_BYTES: usize = 256 << 10;
 /// One message of the server at most; a row beyond it doesn't fit into a guest either.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Rows of a catalog query at most, so that no answer fills the memory.
@@ -61,50 +50,16 @@ pub(crate) enum CopyStep {
     Idle,
 }
 
-pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream>),
-}
-
-impl Stream {
-    pub(crate) fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref(),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buffer),
-            Self::Tls(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.write_all(bytes),
-            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
-        }
-    }
-}
-
 /// A connection that is logged in.
 pub(crate) struct Client {
-    pub(crate) stream: Stream,
-    pub(crate) inbox: Vec<u8>,
-    /// The unread part of the inbox.
-    unread: Range<usize>,
+    pub(crate) wire: Wire,
     outbox: BytesMut,
-    read_timeout: Option<Duration>,
     /// The server's word for where it is: `I` idle, `T` in a transaction, `E` in a failed one.
     status: u8,
     /// What the server said before it ended the session.
     last_words: Option<ServerError>,
     /// The server's version as a number, such as 150004.
     pub(crate) version: u32,
-    /// When the answers of this call must be there; see [`Self::allow`].
-    pub(crate) deadline: Instant,
 }
 
 impl Drop for Client {
@@ -112,7 +67,7 @@ impl Drop for Client {
         // A farewell keeps the server's log clean; the kernel takes so few bytes without waiting.
         self.outbox.clear();
         frontend::terminate(&mut self.outbox);
-        let _ = self.stream.write_all(&self.outbox);
+        self.wire.part(&self.outbox);
     }
 }
 
@@ -120,22 +75,17 @@ impl Client {
     /// A connection over `stream`, not yet logged in, whose answers may take `wait`.
     pub(crate) fn new(stream: Stream, wait: Duration) -> Self {
         Self {
-            stream,
-            inbox: vec![0; INBOX_BYTES],
-            unread: 0..0,
+            wire: Wire::new(VENDOR, stream, wait),
             outbox: BytesMut::new(),
-            read_timeout: None,
             status: b'I',
             last_words: None,
             version: 0,
-            deadline: Instant::now() + wait,
         }
     }
 
-    /// Lets all answers from now on take `wait` together, until it is called again: once a call of the
-    /// host.
+    /// As [`Wire::allow`].
     pub(crate) fn allow(&mut self, wait: Duration) {
-        self.deadline = Instant::now() + wait;
+        self.wire.allow(wait);
     }
 
     pub(crate) fn version(&self) -> u32 {
@@ -149,7 +99,7 @@ impl Client {
 
     /// The bytes that a [`CopyStep::Data`] means, until the next call.
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
-        &self.inbox[range]
+        self.wire.bytes(range)
     }
 
     /// Runs statements and answers the rows of the last that has any, as text.
@@ -163,7 +113,7 @@ impl Client {
     }
 
     fn run(&mut self, sql: &str) -> Result<(Vec<TextRow>, u64)> {
-        note::statement(sql, &sql::shape(sql));
+        log::statement(sql, Some(&sql::shape(sql)));
         self.send(|out| frontend::query(sql, out))?;
         let (mut rows, mut touched, mut error) = (Vec::new(), 0, None);
         loop {
@@ -174,9 +124,9 @@ impl Client {
                     let message = format!("a query answered more than {QUERY_ROWS_MAX} rows");
                     return Err(Fault::external("postgresql.too_many_rows", message).into());
                 }
-                b'D' => rows.push(text_row(&self.inbox[body])?),
-                b'C' => touched = touched_rows(&self.inbox[body]),
-                b'E' => error = error.or(Some(ServerError::parse(&self.inbox[body]))),
+                b'D' => rows.push(text_row(self.wire.bytes(body))?),
+                b'C' => touched = touched_rows(self.wire.bytes(body)),
+                b'E' => error = error.or(Some(ServerError::parse(self.wire.bytes(body)))),
                 b'G' => self.send(|out| frontend::copy_fail("there are no rows here", out))?,
                 b'Z' => break,
                 _ => {}
@@ -200,8 +150,8 @@ impl Client {
         loop {
             let (tag, body) = self.answer()?;
             match tag {
-                b'T' => columns = described(&self.inbox[body])?,
-                b'E' => error = error.or(Some(ServerError::parse(&self.inbox[body]))),
+                b'T' => columns = described(self.wire.bytes(body))?,
+                b'E' => error = error.or(Some(ServerError::parse(self.wire.bytes(body)))),
                 b'Z' => break,
                 _ => {}
             }
@@ -214,15 +164,15 @@ impl Client {
 
     /// Runs `statement`, a `COPY … FROM STDIN`, sends it `data`, and answers how many rows were taken.
     pub(crate) fn copy_in(&mut self, statement: &str, data: &[u8]) -> Result<u64> {
-        note::statement(statement, &sql::shape(statement));
+        log::statement(statement, Some(&sql::shape(statement)));
         self.send(|out| frontend::query(statement, out))?;
         let (mut taken, mut error) = (0, None);
         loop {
             let (tag, body) = self.answer()?;
             match tag {
                 b'G' => self.send_copy(data)?,
-                b'C' => taken = touched_rows(&self.inbox[body]),
-                b'E' => error = error.or(Some(ServerError::parse(&self.inbox[body]))),
+                b'C' => taken = touched_rows(self.wire.bytes(body)),
+                b'E' => error = error.or(Some(ServerError::parse(self.wire.bytes(body)))),
                 b'Z' => break,
                 _ => {}
             }
@@ -237,9 +187,6 @@ impl Client {
         const CHUNK_BYTES: usize = 64 << 10;
         let mut chunks = data.chunks(CHUNK_BYTES).peekable();
         loop {
-            if Instant::now() >= self.deadline {
-                return Err(timed_out().into());
-            }
             self.outbox.clear();
             if let Some(chunk) = chunks.next() {
                 self.outbox.extend_from_slice(b"d");
@@ -250,7 +197,7 @@ impl Client {
             if is_last {
                 frontend::copy_done(&mut self.outbox);
             }
-            self.stream.write_all(&self.outbox).map_err(lost)?;
+            self.wire.send(&self.outbox)?;
             if is_last {
                 return Ok(());
             }
@@ -260,7 +207,7 @@ impl Client {
     /// Begins a `COPY … TO STDOUT`; [`Self::copy_next`] answers its bytes. Those of one `series` are
     /// explained once.
     pub(crate) fn copy_out(&mut self, statement: &str, series: &str) -> Result<()> {
-        note::statement(statement, series);
+        log::statement(statement, Some(series));
         self.send(|out| frontend::query(statement, out))
     }
 
@@ -271,7 +218,7 @@ impl Client {
             match tag {
                 b'd' => return Ok(CopyStep::Data(body)),
                 b'E' => {
-                    let error = ServerError::parse(&self.inbox[body]);
+                    let error = ServerError::parse(self.wire.bytes(body));
                     self.ready()?;
                     return Err(Error::Server(Box::new(error)));
                 }
@@ -290,7 +237,7 @@ impl Client {
             match self.answer()? {
                 (b'Z', _) => return Ok(()),
                 (b'E', body) => {
-                    return Err(Error::Server(Box::new(ServerError::parse(&self.inbox[body]))));
+                    return Err(Error::Server(Box::new(ServerError::parse(self.wire.bytes(body)))));
                 }
                 _ => {}
             }
@@ -308,12 +255,12 @@ impl Client {
                 "a statement holds a zero byte or is too long",
             )
         })?;
-        self.stream.write_all(&self.outbox).map_err(|error| Error::Fault(lost(error)))
+        Ok(self.wire.send(&self.outbox)?)
     }
 
     /// The next message that belongs to the conversation, within what the call allows.
     pub(crate) fn answer(&mut self) -> Result<(u8, Range<usize>)> {
-        self.message(self.deadline)?.ok_or_else(|| Error::Fault(timed_out()))
+        self.message(self.wire.deadline)?.ok_or_else(|| Error::Fault(VENDOR.timed_out()))
     }
 
     /// The next message that belongs to the conversation, or `None` after `deadline`. Its range is
@@ -324,7 +271,8 @@ impl Client {
                 Ok((b'S' | b'N' | b'A', _)) => {}
                 Ok(message) => return Ok(Some(message)),
                 Err(needed) => {
-                    if !self.fill(needed, deadline)? {
+                    let filled = self.wire.fill(needed, deadline);
+                    if !filled.map_err(|lost| self.gone(lost))? {
                         return Ok(None);
                     }
                 }
@@ -335,7 +283,7 @@ impl Client {
     /// The next message, where all of it is in the inbox; else how many bytes are needed for it.
     fn buffered(&mut self) -> Result<Result<(u8, Range<usize>), usize>> {
         const HEAD: usize = 5;
-        let unread = &self.inbox[self.unread.clone()];
+        let unread = self.wire.unread();
         let Some([tag, length @ ..]) = unread.first_chunk::<HEAD>() else { return Ok(Err(HEAD)) };
         let (tag, length) = (*tag, u32::from_be_bytes(*length) as usize);
         if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
@@ -345,12 +293,12 @@ impl Client {
         if unread.len() < needed {
             return Ok(Err(needed));
         }
-        let body = self.unread.start + HEAD..self.unread.start + needed;
-        self.unread.start += needed;
+        let whole = self.wire.take(needed);
+        let body = whole.start + HEAD..whole.end;
         match tag {
-            b'Z' => self.status = self.inbox[body.clone()].first().copied().unwrap_or(b'I'),
+            b'Z' => self.status = self.wire.bytes(body.clone()).first().copied().unwrap_or(b'I'),
             b'E' => {
-                let error = ServerError::parse(&self.inbox[body.clone()]);
+                let error = ServerError::parse(self.wire.bytes(body.clone()));
                 self.last_words = Some(error).filter(|error| error.fatal);
             }
             _ => {}
@@ -358,59 +306,13 @@ impl Client {
         Ok(Ok((tag, body)))
     }
 
-    /// Reads more, with room for `needed` unread bytes; false where nothing came until `deadline`.
-    fn fill(&mut self, needed: usize, deadline: Instant) -> Result<bool> {
-        if self.unread.is_empty() {
-            self.unread = 0..0;
-        }
-        if self.inbox.len() - self.unread.start < needed || self.unread.end == self.inbox.len() {
-            self.inbox.copy_within(self.unread.clone(), 0);
-            self.unread = 0..self.unread.len();
-        }
-        if self.inbox.len() < needed {
-            self.inbox.resize(needed.next_multiple_of(INBOX_BYTES), 0);
-        }
-        // A timeout of zero would mean none.
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        self.set_read_timeout(left)?;
-        match self.stream.read(&mut self.inbox[self.unread.end..]) {
-            Ok(0) => Err(self.gone("the server closed it")),
-            Ok(count) => {
-                self.unread.end += count;
-                Ok(true)
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(Instant::now() < deadline),
-                ErrorKind::Interrupted => Ok(true),
-                _ => Err(self.gone(error)),
-            },
-        }
-    }
-
     /// The connection is gone: the server's last words say best why.
-    fn gone(&mut self, why: impl std::fmt::Display) -> Error {
+    fn gone(&mut self, lost: Fault) -> Error {
         match self.last_words.take() {
             Some(error) => Error::Server(Box::new(error)),
-            None => Error::Fault(lost(why)),
+            None => Error::Fault(lost),
         }
     }
-
-    /// Sets the time-out where it differs by enough to matter: each setting costs a call.
-    fn set_read_timeout(&mut self, wait: Duration) -> Result<()> {
-        let near = |now: Duration| now.abs_diff(wait) <= wait / 8;
-        if self.read_timeout.is_some_and(near) {
-            return Ok(());
-        }
-        self.stream.socket().set_read_timeout(Some(wait)).map_err(lost)?;
-        self.read_timeout = Some(wait);
-        Ok(())
-    }
-}
-
-fn timed_out() -> Fault {
-    Fault::external("postgresql.timed_out", "the server did not answer in time")
-        .hint("the server is overloaded, waits for a lock, or the network drops packets")
-        .retry_after(0)
 }
 
 fn text_row(body: &[u8]) -> Result<TextRow> {

@@ -5,11 +5,11 @@
 //! histograms are older, coarser, and know nothing of the job's filter. A value that alone holds more
 //! rows than a share should is cut further, by the primary key or by the table's pages.
 
+use sdk::log;
+
 use crate::catalog::{self, Column, Table};
 use crate::client::Client;
 use crate::error::Result;
-use crate::note;
-use crate::reader::at;
 use crate::splits::{Cut, Inner, Key, KeyCut, PLACE, Point, Second, SplitBy};
 use crate::sql;
 use crate::types::Kind;
@@ -51,7 +51,7 @@ pub(crate) struct Whole<'a> {
 pub(crate) fn cut(client: &mut Client, whole: &Whole<'_>) -> Result<Cut> {
     match whole.by {
         Some(SplitBy::Key(key)) => {
-            key_cut(client, whole, key, whole.wanted).map_err(|error| at(error, PLACE))
+            key_cut(client, whole, key, whole.wanted).map_err(|error| error.at(PLACE))
         }
         Some(SplitBy::Pages) => page_cut(client, whole),
         None => match default_key(client, whole.table)? {
@@ -154,7 +154,7 @@ fn by_size(
 ) -> Result<u32> {
     let Some(pages) = pages.filter(|pages| *pages > SAMPLED_PAGES) else { return Ok(1) };
     if !catalog::leads_an_index(client, whole.table, &key.name)? {
-        note::warn(&format!(
+        log::warn(&format!(
             "no index of {} begins with \"{}\": each split by it looks at the whole table",
             whole.table.title(),
             key.name

@@ -1,18 +1,14 @@
 //! What the server says went wrong, and what that means for a job.
 
+use database::{Blame, Kind, Spoken, Vendor};
 use sdk::Fault;
+
+pub(crate) const VENDOR: Vendor = Vendor { code: "postgresql", name: "PostgreSQL" };
 
 /// Answer of everything that talks to the server.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong in a conversation with the server.
-#[derive(Debug)]
-pub(crate) enum Error {
-    /// The server refused a statement; the connection goes on.
-    Server(Box<ServerError>),
-    /// All else; the connection is of no more use.
-    Fault(Fault),
-}
+pub(crate) type Error = database::Error<ServerError>;
 
 /// An `ErrorResponse`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,21 +23,6 @@ pub(crate) struct ServerError {
     pub(crate) constraint: Option<String>,
     /// The server ends the session after it.
     pub(crate) fatal: bool,
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Server(error) => error.fault(),
-            Error::Fault(fault) => fault,
-        }
-    }
 }
 
 impl ServerError {
@@ -126,46 +107,24 @@ impl ServerError {
         let (_, column) = line[prefix.len()..].split_once(", column ")?;
         Some(column.split_once(": ").map_or(column, |(name, _)| name))
     }
+}
 
-    /// The fault for the job; see [`kind_of`] for the table.
-    pub(crate) fn fault(&self) -> Fault {
-        let kind = kind_of(self);
-        let message = format!("the server says: {} (SQLSTATE {})", self.text(), self.code);
-        let mut fault = match kind.blame {
-            Blame::User => Fault::user(kind.code, message),
-            Blame::Server => Fault::external(kind.code, message),
-            Blame::Passing => Fault::external(kind.code, message).retry_after(0),
-            Blame::Data => Fault::data(kind.code, message),
-        };
-        fault.hint = kind.hint.map(str::to_owned).or_else(|| self.hint.clone());
-        fault
+impl Spoken for ServerError {
+    fn fault(&self) -> Fault {
+        let text = format!("the server says: {} (SQLSTATE {})", self.text(), self.code);
+        let fault = kind_of(self).fault(text);
+        let hint = fault.hint.clone().or_else(|| self.hint.clone());
+        Fault { hint, ..fault }
     }
 }
 
 const RAISED_BY_TRIGGER: &str = "P0001";
 const LIMIT_EXCEEDED: &str = "54000";
 
-enum Blame {
-    /// The document.
-    User,
-    /// The server, and the same again fails again.
-    Server,
-    /// The server, for a while.
-    Passing,
-    /// The rows.
-    Data,
-}
-
-struct Kind {
-    blame: Blame,
-    code: &'static str,
-    hint: Option<&'static str>,
-}
-
 /// What each SQLSTATE means for a job, the exact ones before their classes.
 fn kind_of(error: &ServerError) -> Kind {
     use Blame::{Data, Passing, Server, User};
-    let kind = |blame, code, hint| Kind { blame, code, hint };
+    let kind = Kind::new;
     match error.code.as_str() {
         "28P01" | "28000" => kind(
             Server,
@@ -235,18 +194,7 @@ fn kind_of(error: &ServerError) -> Kind {
 
 /// The server sent what the protocol doesn't have there.
 pub(crate) fn broken(what: &str) -> Fault {
-    Fault::external("postgresql.protocol", format!("the server does not follow PostgreSQL's protocol: {what}"))
-        .hint("check that a PostgreSQL server listens on this port, and no other service or a proxy that speaks otherwise")
-}
-
-/// The connection broke; everything not committed is undone, so it is safe to begin anew.
-pub(crate) fn lost(why: impl std::fmt::Display) -> Fault {
-    Fault::external(
-        "postgresql.connection_lost",
-        format!("the connection to the server is lost: {why}"),
-    )
-    .hint("the server went away or the network broke; nothing half-done stays")
-    .retry_after(0)
+    VENDOR.broken(what)
 }
 
 #[cfg(test)]

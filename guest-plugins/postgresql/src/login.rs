@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use bytes::BytesMut;
+use database::settings::Login;
+use database::tls::{self, Mode, Security};
+use database::{ANSWER_WAIT, LOGIN_WAIT, Stream};
 use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::frontend;
 use sdk::Fault;
 
-use crate::client::{ANSWER_WAIT, Client, Stream};
-use crate::error::{Error, Result, ServerError, broken, lost};
-use crate::reader::at;
-use crate::settings::{Connection, Login, SslMode};
-use crate::tls;
-
-/// Reaching the server, and then all answers of the login.
-const LOGIN_WAIT: Duration = Duration::from_secs(20);
+use crate::client::Client;
+use crate::error::{Error, Result, ServerError, VENDOR, broken};
+use crate::settings::Connection;
 
 /// Settings that hold in every session: texts read the same everywhere, the server ends no session that
 /// waits for the other side, and notices soon when the network is gone.
@@ -50,14 +47,13 @@ impl Client {
     /// `postgresql.database_not_found` and other words of the server.
     pub(crate) fn connect(connection: &Connection, session: &[String]) -> Result<Self, Fault> {
         let login = connection.login()?;
-        let mode = connection.ssl_mode()?;
+        let security = connection.security()?;
         let stream = sdk::net::connect(login.host, login.port, LOGIN_WAIT)?;
+        let lost = |error| VENDOR.lost(error);
         stream.set_read_timeout(Some(LOGIN_WAIT)).map_err(lost)?;
         stream.set_write_timeout(Some(ANSWER_WAIT)).map_err(lost)?;
-        let ca = connection.ssl.as_ref().and_then(|ssl| ssl.ca.as_deref());
-        let stream = encrypted(stream, login.host, mode, ca)?;
-        let is_verified = matches!(stream, Stream::Tls(_))
-            && matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull);
+        let stream = encrypted(stream, login.host, security)?;
+        let is_verified = stream.is_encrypted() && security.verifies();
         let mut client = Self::new(stream, LOGIN_WAIT);
         let mut parameters = BTreeMap::from([("application_name", "airlock")]);
         let own = connection.properties.iter();
@@ -80,10 +76,10 @@ impl Client {
             let (tag, body) = self.answer()?;
             match tag {
                 b'R' => {
-                    let body = self.inbox[body].to_vec();
+                    let body = self.bytes(body).to_vec();
                     self.authenticate(&body, login, is_verified)?;
                 }
-                b'E' => return Err(Error::Server(Box::new(ServerError::parse(&self.inbox[body])))),
+                b'E' => return Err(Error::Server(Box::new(ServerError::parse(self.bytes(body))))),
                 b'K' | b'v' => {}
                 b'Z' => return Ok(()),
                 _ => return Err(broken("an unexpected answer to the login").into()),
@@ -127,7 +123,7 @@ impl Client {
         let offers = |wanted: &str| {
             mechanisms.split(|byte| *byte == 0).any(|name| name == wanted.as_bytes())
         };
-        let end_point = match &self.stream {
+        let end_point = match &self.wire.stream {
             Stream::Tls(stream) => tls::end_point(stream),
             Stream::Plain(_) => None,
         };
@@ -161,7 +157,7 @@ impl Client {
 
     fn sasl_answer(&mut self, expected: u32) -> Result<Vec<u8>> {
         let (tag, body) = self.answer()?;
-        let body = &self.inbox[body];
+        let body = self.bytes(body);
         match (tag, body.split_first_chunk::<4>()) {
             (b'E', _) => Err(Error::Server(Box::new(ServerError::parse(body)))),
             (b'R', Some((kind, rest))) if u32::from_be_bytes(*kind) == expected => {
@@ -180,7 +176,7 @@ impl Client {
             self.execute(&format!("SET search_path = {}", crate::sql::ident(schema)))?;
         }
         for statement in session {
-            self.execute(statement).map_err(|error| at(error, "/parameter/session"))?;
+            self.execute(statement).map_err(|error| error.at("/parameter/session"))?;
         }
         let own: Vec<String> =
             SETTINGS.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
@@ -202,28 +198,21 @@ impl Client {
 }
 
 /// Asks for TLS as the mode says, and begins it.
-fn encrypted(
-    mut stream: TcpStream,
-    host: &str,
-    mode: SslMode,
-    ca: Option<&str>,
-) -> Result<Stream, Fault> {
-    if mode == SslMode::Disable {
+fn encrypted(mut stream: TcpStream, host: &str, security: Security<'_>) -> Result<Stream, Fault> {
+    if security.mode == Mode::Disable {
         return Ok(Stream::Plain(stream));
     }
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
+    let lost = |error| VENDOR.lost(error);
     stream.write_all(&request).map_err(lost)?;
     // One byte and no more: what follows an `S` is already TLS.
     let mut answer = [0];
     stream.read_exact(&mut answer).map_err(lost)?;
-    match (answer[0], mode) {
-        (b'S', _) => Ok(Stream::Tls(Box::new(tls::begin(stream, host, mode, ca)?))),
-        (b'E', _) => Err(lost("the server could not begin a session")),
-        (b'N', SslMode::Prefer) => Ok(Stream::Plain(stream)),
-        (b'N', _) => Err(Fault::external("postgresql.tls_not_offered", "the server offers no TLS")
-            .hint("switch ssl on at the server, or use the mode \"prefer\" or \"disable\" where the network is trusted")
-            .at("/connection/ssl/mode")),
+    match answer[0] {
+        b'S' => Ok(Stream::Tls(Box::new(tls::begin(VENDOR, stream, host, security)?))),
+        b'E' => Err(VENDOR.lost("the server could not begin a session")),
+        b'N' => security.without(VENDOR).map(|()| Stream::Plain(stream)),
         _ => Err(broken("an unexpected answer to the request for TLS")),
     }
 }

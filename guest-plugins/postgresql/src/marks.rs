@@ -1,33 +1,22 @@
 //! The table `_airlock_commit` beside the destination: how far each task of a run has come.
 //!
-//! A row is changed in the same transaction as the rows that it speaks of, guarded by the epoch, so
-//! that of two processes that work on one task only the newer can commit. Two rows of a run have
-//! numbers of their own: [`PREPARED`] and [`FINISHED`] say that its statements were run. Whoever takes a
-//! task over or commits shares a lock on the first, which `finish` has for itself: what was not
-//! committed before it began is refused when it has ended.
+//! Its shape is that of [`database::marks`]. Whoever takes a task over or commits shares a lock on the row
+//! [`PREPARED`], which `finish` has for itself: what was not committed before it began is refused when
+//! it has ended.
 
-use sdk::{Fault, Mark, Run};
+use database::marks::{self, ABANDONED_DAYS, FINISHED, PREPARED, REMEMBERED_DAYS, TABLE};
+use sdk::{Fault, Mark, Run, log};
 
 use crate::catalog::Table;
 use crate::client::{Client, is_true};
-use crate::error::{Error, Result};
-use crate::note;
+use crate::error::{Error, Result, VENDOR};
 use crate::sql;
 use crate::xids::Xids;
 
-const TABLE: &str = "_airlock_commit";
-/// The row of a run whose pre-statements were run.
-const PREPARED: i64 = -1;
-/// The row of a run that has ended: its post-statements were run, or it failed.
-const FINISHED: i64 = -2;
 /// The row of a task's transactions: this minus the task's number.
 const XIDS: i64 = -3;
 /// The mark of a run that has ended because a newer one replaced what it was to replace.
 const SUPERSEDED: &[u8] = b"superseded";
-/// How long a finished run is remembered, so that a late repetition of `finish` does nothing.
-const REMEMBERED: &str = "30 days";
-/// After so long without a change, a run that never finished is resumed by nobody.
-const ABANDONED: &str = "180 days";
 
 /// The mark table of a destination.
 #[derive(Clone, Debug)]
@@ -71,7 +60,7 @@ impl Marks {
             Ok(_) => {}
             Err(Error::Server(error)) => {
                 // Two runs may create it at the same time; one of them is told that it is there.
-                note::debug(&format!("the table {table} was not created: {}", error.text()));
+                log::debug(&format!("the table {table} was not created: {}", error.text()));
             }
             Err(error) => return Err(error),
         }
@@ -106,7 +95,7 @@ impl Marks {
         }
         let rows =
             client.query(&format!("SELECT 1 WHERE {}", self.ended(&sql::literal(&run.id))))?;
-        if rows.is_empty() { Ok(Once::DoneBefore) } else { Err(ended().into()) }
+        if rows.is_empty() { Ok(Once::DoneBefore) } else { Err(marks::ended(VENDOR).into()) }
     }
 
     /// Notes, in the open transaction, which table the run's rows go to.
@@ -153,7 +142,7 @@ impl Marks {
             run.epoch, self.table
         ))?;
         if is_true(&rows) {
-            return Err(fenced().into());
+            return Err(marks::fenced(VENDOR).into());
         }
         client.execute(&format!(
             "UPDATE {} SET epoch = {} WHERE run = {id} AND task = {PREPARED}",
@@ -172,9 +161,9 @@ impl Marks {
     pub(crate) fn clean(&self, client: &mut Client, run: &Run) -> Result<()> {
         let statements = format!(
             "DELETE FROM {0} WHERE run = {1} AND task <> {FINISHED}; \
-             DELETE FROM {0} WHERE task = {FINISHED} AND run <> {1} AND at < now() - interval '{REMEMBERED}'; \
+             DELETE FROM {0} WHERE task = {FINISHED} AND run <> {1} AND at < now() - interval '{REMEMBERED_DAYS} days'; \
              DELETE FROM {0} WHERE run IN \
-               (SELECT run FROM {0} GROUP BY run HAVING max(at) < now() - interval '{ABANDONED}')",
+               (SELECT run FROM {0} GROUP BY run HAVING max(at) < now() - interval '{ABANDONED_DAYS} days')",
             self.table,
             sql::literal(&run.id)
         );
@@ -195,7 +184,7 @@ impl Marks {
     /// # Errors
     /// `postgresql.fenced` where the run has ended.
     pub(crate) fn check_open(&self, client: &mut Client, run: &str) -> Result<()> {
-        if self.is_unfinished(client, run)? { Ok(()) } else { Err(ended().into()) }
+        if self.is_unfinished(client, run)? { Ok(()) } else { Err(marks::ended(VENDOR).into()) }
     }
 
     /// Whether `run` was prepared before `than`.
@@ -253,7 +242,7 @@ impl Marks {
             "SELECT true FROM {} WHERE run = {run} AND task = {PREPARED} FOR SHARE",
             self.table
         ))?;
-        if is_true(&rows) { Ok(()) } else { Err(ended().into()) }
+        if is_true(&rows) { Ok(()) } else { Err(marks::ended(VENDOR).into()) }
     }
 
     /// Takes a task over for `epoch`, and answers its newest mark.
@@ -280,7 +269,7 @@ impl Marks {
         let row = match claimed {
             Ok(rows) => {
                 client.execute("COMMIT")?;
-                rows.into_iter().next().ok_or_else(fenced)?
+                rows.into_iter().next().ok_or_else(|| marks::fenced(VENDOR))?
             }
             Err(error) => {
                 let _ = client.execute("ROLLBACK");
@@ -340,21 +329,11 @@ impl Marks {
             self.table,
             sql::bytea(mark)
         ))?;
-        if changed == 1 { Ok(()) } else { Err(fenced().into()) }
+        if changed == 1 { Ok(()) } else { Err(marks::fenced(VENDOR).into()) }
     }
-}
-
-fn fenced() -> Fault {
-    Fault::external("postgresql.fenced", "a newer attempt has taken this task over")
-        .hint("another process works on the same run; let it, or end it and resume")
 }
 
 fn superseded() -> Fault {
     let message = "a newer run has replaced the rows that this one was to replace";
     Fault::external("postgresql.fenced", message).hint("start a new run where its rows are wanted")
-}
-
-fn ended() -> Fault {
-    Fault::external("postgresql.fenced", "this run has ended at the destination")
-        .hint("another process has finished it; start a new run")
 }

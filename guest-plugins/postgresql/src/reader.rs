@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{NullArray, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use database::{ANSWER_WAIT, STATEMENT_WAIT};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
-    Split, Splits, Step,
+    Split, Splits, Step, log,
 };
 
 use crate::catalog::{self, Column, Table};
-use crate::client::{ANSWER_WAIT, Client, CopyStep, STATEMENT_WAIT};
+use crate::client::{Client, CopyStep};
 use crate::columns::{Gaps, readable, select_list, without_gaps};
 use crate::cutting::{self, Whole};
 use crate::decode::Decoder;
-use crate::error::{Error, lost};
-use crate::note;
+use crate::error::{Error, VENDOR};
 use crate::settings::{Connection, MissingColumn, Named, ReaderParameter, Selection};
 use crate::splits::{self, Cut, Share, Shares, SplitBy};
 use crate::sql;
@@ -81,7 +81,7 @@ impl Source {
         match selection {
             Selection::Query(query) => {
                 let columns = catalog::columns(client, query)
-                    .map_err(|error| at(error, "/parameter/querySql"))?;
+                    .map_err(|error| error.at("/parameter/querySql"))?;
                 Ok(Self {
                     table: None,
                     primary_key: Vec::new(),
@@ -104,7 +104,7 @@ impl Source {
                 let (list, names) = select_list(&all, &columns);
                 let inner = format!("SELECT {} FROM {}", list.join(", "), table.sql());
                 let mut columns = catalog::columns(client, &inner)
-                    .map_err(|error| at(error, "/parameter/column"))?;
+                    .map_err(|error| error.at("/parameter/column"))?;
                 for (column, name) in columns.iter_mut().zip(names) {
                     column.name = name.unwrap_or_else(|| column.name.clone());
                 }
@@ -170,7 +170,7 @@ impl Source {
         if let (Some(SplitBy::Key(key)), Some(table)) = (&self.split_by, &self.table) {
             let (key, table) = (sql::ident(&key.name), table.sql());
             let statement = format!("SELECT {key} FROM {table} ORDER BY {key} LIMIT 0");
-            client.query(&statement).map_err(|error| at(error, splits::PLACE))?;
+            client.query(&statement).map_err(|error| error.at(splits::PLACE))?;
         }
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Source {
         place: &str,
     ) -> crate::error::Result<()> {
         let statement = format!("SELECT * FROM ({}{condition}\n) AS airlock LIMIT 0", self.inner);
-        client.query(&statement).map(|_| ()).map_err(|error| at(error, place))
+        client.query(&statement).map(|_| ()).map_err(|error| error.at(place))
     }
 
     /// The statement that reads a share.
@@ -251,14 +251,6 @@ pub(crate) fn dataset(path: Vec<String>, columns: &[Column], primary_key: Vec<St
     let fields: Vec<_> =
         columns.iter().map(|column| column.pg.field(&column.name, column.nullable)).collect();
     Dataset { path, schema: Arc::new(Schema::new(fields)), primary_key, metadata: Vec::new() }
-}
-
-/// Where a statement of the user failed.
-pub(crate) fn at(error: Error, place: &str) -> Error {
-    match error {
-        Error::Server(error) => Error::Fault(error.fault().at(place)),
-        fault => fault,
-    }
 }
 
 impl PostgresReader {
@@ -325,7 +317,7 @@ impl PostgresReader {
                 Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
             }
             Err(Error::Server(error)) => {
-                note::warn(&format!("no snapshot is shared between splits: {}", error.text()));
+                log::warn(&format!("no snapshot is shared between splits: {}", error.text()));
                 client.execute("ROLLBACK")?;
                 Ok(None)
             }
@@ -345,7 +337,7 @@ impl PostgresReader {
                 Err(error) => return Err(error.into()),
             };
             self.snapshot_is_gone = true;
-            note::warn(if is_pages { PAGES_OF_NOW } else { KEYS_OF_NOW });
+            log::warn(if is_pages { PAGES_OF_NOW } else { KEYS_OF_NOW });
         }
         client.execute(begin)?;
         Ok(())
@@ -435,15 +427,13 @@ impl Reader for PostgresReader {
     ) -> Result<PostgresCursor> {
         let Part { table, dataset, share } = Part::decode(&split.token)?;
         let deadline = Instant::now() + ANSWER_WAIT;
-        self.client.borrow_mut().deadline = deadline;
+        self.client.borrow_mut().wire.deadline = deadline;
         self.clean()?;
-        self.client.borrow_mut().deadline = deadline;
+        self.client.borrow_mut().wire.deadline = deadline;
         let source = self.source(table.as_deref())?;
         let planned = datasets.get(dataset as usize).map(|dataset| dataset.schema.clone());
         if !planned.is_some_and(|planned| same_columns(&planned, &source.dataset().schema)) {
-            let message = "the columns are not those of the plan any more";
-            return Err(Fault::external("postgresql.table_changed", message)
-                .hint("the table was altered since the run began; start a new run"));
+            return Err(VENDOR.table_changed());
         }
         if let Some(snapshot) = share.snapshot.as_deref().filter(|_| !self.holds_snapshot) {
             self.begin(snapshot, share.is_pages)?;
@@ -524,7 +514,7 @@ impl Cursor for PostgresCursor {
         }
         self.silent += begun.elapsed();
         if !self.ended && self.silent > SILENCE_MAX {
-            return Err(lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
+            return Err(VENDOR.lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
         }
         Ok(if self.ended { Step::Ended(self.bookmark.clone()) } else { Step::Idle })
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use database::settings::{self, Login, list, single};
+use database::tls::{Mode, Security};
 use schemars::JsonSchema;
 use sdk::load::{self, LoadMode};
 use sdk::parameters::{self, OneOrMany};
@@ -42,7 +44,7 @@ pub(crate) struct Connection {
     password: Option<String>,
     /// Encryption of the connection.
     #[serde(default)]
-    pub(crate) ssl: Option<Ssl>,
+    ssl: Option<Ssl>,
     /// Schema of the tables that are named without one.
     #[serde(default)]
     pub(crate) schema: Option<String>,
@@ -53,19 +55,19 @@ pub(crate) struct Connection {
 
 /// Encryption of the connection.
 #[derive(Deserialize, JsonSchema)]
-pub(crate) struct Ssl {
+struct Ssl {
     /// How much is asked of the server; `verify-full` where there is a `ca`, else `prefer`.
     #[serde(default)]
     mode: Option<SslMode>,
     /// Certificates (PEM) of the authorities that are trusted; usually `{"file": "ca.pem"}`.
     #[serde(default)]
-    pub(crate) ca: Option<String>,
+    ca: Option<String>,
 }
 
 /// How much is asked of the server, as libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum SslMode {
+enum SslMode {
     /// No encryption.
     Disable,
     /// Encryption where the server offers it; nobody's identity is checked.
@@ -78,13 +80,16 @@ pub(crate) enum SslMode {
     VerifyFull,
 }
 
-/// Where to log in.
-pub(crate) struct Login<'a> {
-    pub(crate) host: &'a str,
-    pub(crate) port: u16,
-    pub(crate) database: &'a str,
-    pub(crate) username: &'a str,
-    pub(crate) password: &'a str,
+impl SslMode {
+    fn mode(self) -> Mode {
+        match self {
+            Self::Disable => Mode::Disable,
+            Self::Prefer => Mode::Prefer,
+            Self::Require => Mode::Require,
+            Self::VerifyCa => Mode::VerifyCa,
+            Self::VerifyFull => Mode::VerifyName,
+        }
+    }
 }
 
 impl Connection {
@@ -95,44 +100,18 @@ impl Connection {
     /// # Errors
     /// `connection.invalid` with the place of what is empty.
     pub(crate) fn login(&self) -> Result<Login<'_>> {
-        let given = |text: &'_ str, name| if text.is_empty() { Err(missing(name)) } else { Ok(()) };
-        given(&self.host, "host")?;
-        given(&self.database, "database")?;
-        given(&self.username, "username")?;
-        if self.port == 0 {
-            return Err(Fault::user("connection.invalid", "the port is not between 1 and 65535")
-                .at("/connection/port"));
-        }
-        Ok(Login {
-            host: &self.host,
-            port: self.port,
-            database: &self.database,
-            username: &self.username,
-            password: self.password.as_deref().unwrap_or_default(),
-        })
+        let password = self.password.as_deref().unwrap_or_default();
+        let Self { host, port, database, username, .. } = self;
+        Login { host, port: *port, database, username, password }.checked()
     }
 
     /// # Errors
-    /// `connection.invalid` where certificates are to be checked and no authority is given.
-    pub(crate) fn ssl_mode(&self) -> Result<SslMode> {
-        let ca = self.ssl.as_ref().is_some_and(|ssl| ssl.ca.is_some());
-        let mode = self.ssl.as_ref().and_then(|ssl| ssl.mode);
-        match mode {
-            Some(SslMode::VerifyCa | SslMode::VerifyFull) if !ca => {
-                Err(missing("ssl/ca").hint("a plug-in sees no certificate store of the machine; give the authority's certificate, for instance {\"file\": \"ca.pem\"}"))
-            }
-            Some(SslMode::Require) if ca => Ok(SslMode::VerifyCa),
-            Some(mode) => Ok(mode),
-            None if ca => Ok(SslMode::VerifyFull),
-            None => Ok(SslMode::Prefer),
-        }
+    /// As [`Security::new`].
+    pub(crate) fn security(&self) -> Result<Security<'_>> {
+        let ssl = self.ssl.as_ref();
+        let mode = ssl.and_then(|ssl| ssl.mode).map(SslMode::mode);
+        Security::new(mode, ssl.and_then(|ssl| ssl.ca.as_deref()))
     }
-}
-
-fn missing(what: &str) -> Fault {
-    let name = what.replace('/', ".");
-    Fault::user("connection.invalid", format!("the connection has no \"{name}\""))
-        .at(format!("/connection/{what}"))
 }
 
 /// Parameters of the reader.
@@ -277,7 +256,7 @@ impl ReaderParameter {
     /// What is read of one table.
     pub(crate) fn table_selection(&self, table: &str) -> Selection {
         let table = table.to_owned();
-        let columns = columns_of(self.column.as_ref());
+        let columns = settings::columns(self.column.as_ref());
         let filter = self.filter.as_deref().map(sql::without_semicolon);
         let filter = filter.filter(|filter| !filter.is_empty()).map(str::to_owned);
         let split_by = self.split_pk.clone().filter(|name| !name.trim().is_empty());
@@ -452,7 +431,7 @@ impl WriterParameter {
     }
 
     pub(crate) fn columns(&self) -> Vec<String> {
-        columns_of(self.column.as_ref())
+        settings::columns(self.column.as_ref())
     }
 
     pub(crate) fn pre_sql(&self) -> &[String] {
@@ -517,28 +496,6 @@ impl WriterParameter {
 
     pub(crate) fn empty_as_null(&self) -> bool {
         self.empty_as_null
-    }
-}
-
-fn list(texts: Option<&OneOrMany<String>>) -> &[String] {
-    texts.map(OneOrMany::as_slice).unwrap_or_default()
-}
-
-fn columns_of(columns: Option<&OneOrMany<String>>) -> Vec<String> {
-    match list(columns) {
-        [] => vec!["*".to_owned()],
-        columns => columns.to_vec(),
-    }
-}
-
-fn single<'a>(texts: &'a [String], name: &str) -> Result<&'a str> {
-    match texts {
-        [text] if !text.trim().is_empty() => Ok(text.trim()),
-        [] | [_] => Err(Fault::user("parameter.invalid", format!("\"{name}\" is missing"))
-            .at(format!("/parameter/{name}"))),
-        _ => Err(Fault::user("parameter.invalid", format!("\"{name}\" names more than one"))
-            .hint("a step reads or writes one table; use a step for each")
-            .at(format!("/parameter/{name}"))),
     }
 }
 

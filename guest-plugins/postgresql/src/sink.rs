@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use sdk::{Answer, Batch, Closed, Fault, Mark, Remark, Result, Sink, Task};
+use database::{ANSWER_WAIT, STATEMENT_WAIT, Spoken};
+use sdk::{Answer, Batch, Closed, Fault, Mark, Remark, Result, Sink, Task, log};
 
-use crate::client::{ANSWER_WAIT, Client, STATEMENT_WAIT};
+use crate::client::Client;
 use crate::encode::{self, Form};
 use crate::error::{Error, ServerError};
 use crate::marks::Marks;
-use crate::note;
 use crate::target::Target;
 use crate::types::PgType;
 use crate::xids::Xids;
@@ -102,9 +102,9 @@ impl Sink for PostgresSink {
 
     fn close(&mut self, mark: Mark) -> Result<Closed> {
         let answer = self.commit(mark, true)?;
-        note::debug(&format!("{} COPYs for {} batches", self.copies, self.written));
+        log::debug(&format!("{} COPYs for {} batches", self.copies, self.written));
         if self.dropped > 0 {
-            note::warn(&format!(
+            log::warn(&format!(
                 "{} rows that count as written are not in the table \"{}\": a trigger or rule of it dropped them",
                 self.dropped,
                 self.target.table.title()

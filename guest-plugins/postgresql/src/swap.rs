@@ -8,13 +8,12 @@
 //! of dead runs can be told from those of live ones.
 
 use sdk::load::{self, LoadMode};
-use sdk::{Fault, Run};
+use sdk::{Fault, Run, log};
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{Client, is_true};
 use crate::error::Result;
 use crate::marks::Marks;
-use crate::note;
 use crate::settings::WriterParameter;
 use crate::sql;
 
@@ -204,7 +203,7 @@ impl Swap {
         for other in Stage::list(client, schema)? {
             let is_left = other.target == table.oid.to_string() && other.run != run.id;
             if is_left && !marks.is_unfinished(client, &other.run)? && other.is_idle(client)? {
-                note::info(&format!("drops {}, which a run left behind", other.sql()));
+                log::info(&format!("drops {}, which a run left behind", other.sql()));
                 other.drop(client)?;
             }
         }
@@ -269,7 +268,7 @@ impl Swap {
         let staged = count(client, &stage.sql())?;
         let added = self.replace(client, table, columns, &stage)?;
         if added < staged {
-            note::warn(&format!(
+            log::warn(&format!(
                 "{} rows that count as written are not in the table \"{}\": a trigger or rule of it dropped them",
                 staged - added,
                 table.title()

@@ -1,14 +1,14 @@
 //! Which rows are new since the last run: those above the highest value of a column that the last run
 //! read, up to the highest that there is while this one is planned, so that all shares agree.
 
+use database::settings::Login;
 use sdk::{Fault, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{self, Column, Table};
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::reader::at;
-use crate::settings::{Login, Nulls, Watermark};
+use crate::settings::{Nulls, Watermark};
 use crate::splits::SplitBy;
 use crate::sql;
 use crate::types::Kind;
@@ -201,7 +201,7 @@ impl Mark<'_> {
                 "SELECT h.v IS NOT NULL, greatest(h.v, {mark})::text, {nulls} FROM (SELECT max({column}) AS v FROM {}) AS h",
                 from(low)
             ))
-            .map_err(|error| at(error, PLACE))?;
+            .map_err(|error| error.at(PLACE))?;
         let cell = |index: usize| rows.first().and_then(|row| row.get(index)?.clone());
         Ok(Highest {
             is_new: cell(0).as_deref() == Some("t"),

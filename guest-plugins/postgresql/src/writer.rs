@@ -10,17 +10,17 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use database::{ANSWER_WAIT, STATEMENT_WAIT};
 use sdk::load::LoadMode;
 use sdk::{
     CommitMode, Configuration, Dataset, Fault, Outcome, Prepared, ReadBack, Result, Run, Task,
-    Wishes, Writer,
+    Wishes, Writer, log,
 };
 
 use crate::back;
 use crate::catalog;
-use crate::client::{ANSWER_WAIT, Client, STATEMENT_WAIT};
+use crate::client::Client;
 use crate::marks::{Marks, Once};
-use crate::note;
 use crate::settings::{Connection, WriterParameter};
 use crate::sink::{COMMIT_BYTES, COMMIT_WAIT, PostgresSink};
 use crate::swap::{self, Stage};
@@ -57,7 +57,7 @@ impl PostgresWriter {
             return Ok(());
         }
         let statement = target::create_table(client, &self.parameter, incoming)?;
-        note::info(&format!("creates the table: {statement}"));
+        log::info(&format!("creates the table: {statement}"));
         client.execute(&statement).map(|_| ())
     }
 
@@ -254,7 +254,7 @@ impl Writer for PostgresWriter {
             if mode == LoadMode::Swap {
                 return Err(needs_marks());
             }
-            note::warn(
+            log::warn(
                 "the table _airlock_commit can't be created: a redone task may write rows twice",
             );
         }
@@ -287,7 +287,7 @@ impl Writer for PostgresWriter {
         match target {
             Ok(target) => Ok(prepared(target.dataset(), has_marks, mode)),
             Err(fault) if self.may_be_made_by_pre_sql(&fault) => {
-                note::warn(&format!(
+                log::warn(&format!(
                     "{}; preSql is not run for a plan and may make it, so columns and types are judged once it was run",
                     fault.message
                 ));

@@ -1,6 +1,6 @@
-//! Lines for the log of the run. Never rows, never secrets.
+//! Lines for the log of the run. Never rows, never secrets. Native tests have no host to write them to.
 
-use crate::bindings::airlock::connector::log::{self, Level, write};
+use crate::bindings::airlock::connector::log::{self, Level};
 
 pub fn error(message: &str) {
     write(Level::Error, message);
@@ -20,5 +20,13 @@ pub fn debug(message: &str) {
 
 /// A statement that is about to be sent to the service; see the contract's `log.statement`.
 pub fn statement(text: &str, series: Option<&str>) {
-    log::statement(text, series);
+    if cfg!(target_arch = "wasm32") {
+        log::statement(text, series);
+    }
+}
+
+fn write(level: Level, message: &str) {
+    if cfg!(target_arch = "wasm32") {
+        log::write(level, message);
+    }
 }

@@ -50,12 +50,15 @@ fn a_login_is_complete_or_says_what_is_missing() {
 #[test]
 fn the_mode_of_tls_follows_what_is_given() {
     let mode = |ssl: Value| {
-        connection(complete(json!({"ssl": ssl}))).ssl_mode().map_err(|fault| fault.code)
+        connection(complete(json!({"ssl": ssl})))
+            .security()
+            .map(|s| s.mode)
+            .map_err(|fault| fault.code)
     };
-    assert_eq!(connection(complete(json!({}))).ssl_mode().unwrap(), SslMode::Prefer);
-    assert_eq!(mode(json!({"ca": "x"})), Ok(SslMode::VerifyFull));
-    assert_eq!(mode(json!({"mode": "require", "ca": "x"})), Ok(SslMode::VerifyCa));
-    assert_eq!(mode(json!({"mode": "require"})), Ok(SslMode::Require));
+    assert_eq!(connection(complete(json!({}))).security().unwrap().mode, Mode::Prefer);
+    assert_eq!(mode(json!({"ca": "x"})), Ok(Mode::VerifyName));
+    assert_eq!(mode(json!({"mode": "require", "ca": "x"})), Ok(Mode::VerifyCa));
+    assert_eq!(mode(json!({"mode": "require"})), Ok(Mode::Require));
     assert_eq!(mode(json!({"mode": "verify-ca"})), Err("connection.invalid".to_owned()));
 }
 

@@ -1,5 +1,6 @@
 //! TLS inside the guest: rustls with ring, trusting only the authorities that the data source gives.
 
+use std::fmt::Display;
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -15,22 +16,88 @@ use rustls::{
 };
 use sdk::{Fault, Result};
 
-use crate::error::lost;
-use crate::settings::SslMode;
+use crate::Vendor;
+use crate::settings::missing;
 
-pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+
+/// How much is asked of the server, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// No encryption.
+    Disable,
+    /// Encryption where the server offers it; nobody's identity is checked.
+    Prefer,
+    /// Encryption; nobody's identity is checked.
+    Require,
+    /// The certificate must come from an authority that the data source gives.
+    VerifyCa,
+    /// It must also be made out for the host.
+    VerifyName,
+}
+
+/// What is asked of the server, and whom the data source trusts.
+#[derive(Clone, Copy, Debug)]
+pub struct Security<'a> {
+    pub mode: Mode,
+    /// Certificates of authorities in PEM form.
+    ca: Option<&'a str>,
+}
+
+impl<'a> Security<'a> {
+    /// With a `ca`, certificates are checked whenever there is encryption.
+    ///
+    /// # Errors
+    /// `connection.invalid` where certificates are to be checked and no authority is given.
+    pub fn new(asked: Option<Mode>, ca: Option<&'a str>) -> Result<Self> {
+        let mode = match asked {
+            Some(Mode::VerifyCa | Mode::VerifyName) if ca.is_none() => {
+                return Err(missing("ssl/ca").hint("a plug-in sees no certificate store of the machine; give the authority's certificate, for instance {\"file\": \"ca.pem\"}"));
+            }
+            Some(Mode::Require) if ca.is_some() => Mode::VerifyCa,
+            Some(mode) => mode,
+            None if ca.is_some() => Mode::VerifyName,
+            None => Mode::Prefer,
+        };
+        Ok(Self { mode, ca })
+    }
+
+    /// Whether encryption here means that the server has shown who it is.
+    pub fn verifies(&self) -> bool {
+        self.mode >= Mode::VerifyCa
+    }
+
+    /// What is said of a server that offers no TLS.
+    ///
+    /// # Errors
+    /// The vendor's `tls_not_offered`, unless the mode does without.
+    pub fn without(&self, vendor: Vendor) -> Result<()> {
+        if self.mode <= Mode::Prefer {
+            return Ok(());
+        }
+        Err(vendor
+            .external("tls_not_offered", "the server offers no TLS")
+            .hint("switch TLS on at the server, or choose a mode that does without where the network is trusted")
+            .at("/connection/ssl/mode"))
+    }
+}
 
 /// Begins TLS on `stream`, handshake included.
 ///
 /// # Errors
-/// `postgresql.tls_certificate` where the server's certificate is not accepted, `postgresql.tls_failed`
-/// for the rest, `postgresql.connection_lost`, `connection.invalid` for an unreadable `ca`.
-pub(crate) fn begin(
+/// The vendor's `tls_certificate` where the server's certificate is not accepted, `tls_failed` for the
+/// rest, `connection_lost`; `connection.invalid` for an unreadable `ca`.
+pub fn begin(
+    vendor: Vendor,
     mut stream: TcpStream,
     host: &str,
-    mode: SslMode,
-    ca: Option<&str>,
+    security: Security<'_>,
 ) -> Result<TlsStream> {
+    let failed = |why: &dyn Display| {
+        vendor
+        .external("tls_failed", format!("the TLS handshake failed: {why}"))
+        .hint("a server that knows nothing newer than TLS 1.1 needs a mode without encryption, in a network that is trusted")
+    };
     let name = ServerName::try_from(host.to_owned()).map_err(|_| {
         Fault::user(
             "connection.invalid",
@@ -39,22 +106,22 @@ pub(crate) fn begin(
         .at("/connection/host")
     })?;
     let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(Verifier::new(mode, ca, provider.clone())?);
+    let verifier = Arc::new(Verifier::new(security, provider.clone())?);
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error.to_string()))?
+        .map_err(|error| failed(&error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    let mut connection = ClientConnection::new(Arc::new(config), name)
-        .map_err(|error| failed(&error.to_string()))?;
+    let mut connection =
+        ClientConnection::new(Arc::new(config), name).map_err(|error| failed(&error))?;
     while connection.is_handshaking() {
         connection.complete_io(&mut stream).map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
             match inner {
-                Some(rustls::Error::InvalidCertificate(why)) => refused(host, why),
-                Some(_) => failed(&error.to_string()),
-                None => lost(&error),
+                Some(rustls::Error::InvalidCertificate(why)) => refused(vendor, host, why),
+                Some(_) => failed(&error),
+                None => vendor.lost(&error),
             }
         })?;
     }
@@ -63,7 +130,7 @@ pub(crate) fn begin(
 
 /// What binds a login to this connection (`tls-server-end-point`): a hash of the server's certificate, by
 /// the hash of its signature. `None` for signatures that have none, or one that is not here.
-pub(crate) fn end_point(stream: &TlsStream) -> Option<Vec<u8>> {
+pub fn end_point(stream: &TlsStream) -> Option<Vec<u8>> {
     let certificate = stream.conn.peer_certificates()?.first()?;
     // The cipher suites bring the hashes along.
     let suite = match signature_hash(certificate)? {
@@ -110,11 +177,7 @@ fn der(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-fn failed(why: &str) -> Fault {
-    Fault::external("postgresql.tls_failed", format!("the TLS handshake failed: {why}"))
-}
-
-fn refused(host: &str, why: &CertificateError) -> Fault {
+fn refused(vendor: Vendor, host: &str, why: &CertificateError) -> Fault {
     let (what, hint) = match why {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
             format!("the server's certificate is not made out for \"{host}\""),
@@ -132,27 +195,27 @@ fn refused(host: &str, why: &CertificateError) -> Fault {
             "look at the server's certificate with openssl x509 -text",
         ),
     };
-    Fault::external("postgresql.tls_certificate", what).hint(hint).at("/connection/ssl")
+    vendor.external("tls_certificate", what).hint(hint).at("/connection/ssl")
 }
 
 /// Looks at the server's certificate as far as the mode asks.
 #[derive(Debug)]
 struct Verifier {
-    mode: SslMode,
+    mode: Mode,
     authorities: Vec<CertificateDer<'static>>,
     chain: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
 impl Verifier {
-    fn new(mode: SslMode, ca: Option<&str>, provider: Arc<CryptoProvider>) -> Result<Self> {
+    fn new(security: Security<'_>, provider: Arc<CryptoProvider>) -> Result<Self> {
+        let mode = security.mode;
         let unreadable = |why: &str| {
             Fault::user("connection.invalid", format!("\"ssl.ca\" can't be used: {why}"))
                 .hint("it holds one or more certificates in PEM form")
                 .at("/connection/ssl/ca")
         };
-        let Some(pem) = ca.filter(|_| matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull))
-        else {
+        let Some(pem) = security.ca.filter(|_| security.verifies()) else {
             return Ok(Self { mode, authorities: Vec::new(), chain: None, provider });
         };
         let authorities = CertificateDer::pem_slice_iter(pem.as_bytes())
@@ -184,7 +247,7 @@ impl ServerCertVerifier for Verifier {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         // A certificate that signed itself and was given as the authority is trusted as it stands.
         if self.authorities.iter().any(|authority| authority.as_ref() == end_entity.as_ref()) {
-            if self.mode == SslMode::VerifyFull {
+            if self.mode == Mode::VerifyName {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             }
             return Ok(ServerCertVerified::assertion());
@@ -195,7 +258,7 @@ impl ServerCertVerifier for Verifier {
             // The name is looked at last, so that all else has been found good.
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.mode == SslMode::VerifyCa => Ok(ServerCertVerified::assertion()),
+            )) if self.mode == Mode::VerifyCa => Ok(ServerCertVerified::assertion()),
             verified => verified,
         }
     }

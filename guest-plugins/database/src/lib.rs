@@ -1,0 +1,30 @@
+//! What plug-ins of databases share: how they reach a server, and what they say when it fails.
+//!
+//! A plug-in has a [`Vendor`], whose words stand in its faults, and brings the protocol, the types and the
+//! SQL; here is what is the same whatever the server: [`Wire`] is a connection that is read in place,
+//! over [`tls`] or not; [`Error`], [`Blame`] and [`Kind`] make faults of a server's errors; [`settings`]
+//! reads what all documents say the same way; [`inspect`] is `check`, `browse` and `discover`; [`tables`]
+//! are steps that read several tables; [`marks`] says how far a run has come in a table beside the
+//! destination.
+//!
+//! It is a library of plug-ins and no part of the SDK: an author of another kind of connector needs none
+//! of it.
+
+mod error;
+pub mod marks;
+pub mod settings;
+pub mod tls;
+mod wire;
+
+pub use error::{Blame, Error, Kind, Spoken, Vendor};
+pub use wire::{Stream, Wire};
+
+use std::time::Duration;
+
+/// Reaching the server, and then all answers of the login.
+pub const LOGIN_WAIT: Duration = Duration::from_secs(20);
+/// All answers of one call in the middle of a task: shorter than the host's limit of a call, so that the
+/// user gets a sentence.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(50);
+/// Statements of the user, DDL and commits, in calls which the host lets take as long as a run.
+pub const STATEMENT_WAIT: Duration = Duration::from_secs(24 * 3600);
