@@ -226,3 +226,38 @@ fn rows_travel_encrypted() {
     assert!(written.contains("TLSv1.3"), "{written}");
     assert_eq!(database.sql("select count(*), sum(id) from people"), "20000\t199990000\n");
 }
+
+#[test]
+fn what_a_run_wrote_is_read_back() {
+    let (env, database) = to_people(MysqlServer::shared());
+    let verify = |more: serde_json::Value, exit: i32| {
+        let mut writer = json!({"datasource": "my", "table": "people"});
+        writer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let job = Document::new(document::csv("rows.csv"), ("mysql", writer));
+        env.write_json("job.json", job.json());
+        env.airlock(&["run", "job.json", "--verify", "-o", "json"]).run().expect(exit)
+    };
+    let matches = |more: serde_json::Value| {
+        let output = verify(more, 0);
+        let verified = &output.json()["verified"];
+        (verified["matches"].clone(), verified["records_found"].clone())
+    };
+    let all = (json!(true), json!(20_000));
+    assert_eq!(matches(json!({})), all, "of an empty table");
+    // Others' rows are left alone where keys tell them from the run's.
+    database.sql("truncate people; insert into people values (-1, 'old')");
+    assert_eq!(matches(json!({})), all, "above the highest key");
+    let emptied = json!({"writeMode": "update", "preSql": ["delete from @table"]});
+    assert_eq!(matches(emptied), all, "of a table that preSql empties");
+    assert_eq!(matches(json!({"loadMode": "swap"})), all, "of a swap");
+    assert_eq!(verify(json!({"writeMode": "replace"}), 2).error_code(), "verify.impossible");
+    database.sql("truncate people; insert into people values (30000, 'old')");
+    assert_eq!(verify(json!({}), 2).error_code(), "verify.impossible", "below the highest key");
+    database.sql(
+        "truncate people;
+         create trigger lie before insert on people for each row set new.name = if(new.id = 7, 'x', new.name)",
+    );
+    let output = verify(json!({}), 4);
+    assert_eq!(output.error_code(), "verify.mismatch", "{output}");
+    assert_eq!(output.json()["verified"]["different"], 1, "{output}");
+}

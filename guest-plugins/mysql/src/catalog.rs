@@ -190,6 +190,16 @@ pub(crate) fn primary_key(client: &mut Client, table: &Table) -> Result<Vec<Stri
     Ok(rows.iter().map(|row| text(row, 0).to_owned()).collect())
 }
 
+/// Whether the table has a unique index beside its primary key.
+pub(crate) fn has_unique_beside_primary(client: &mut Client, table: &Table) -> Result<bool> {
+    let rows = client.query(&format!(
+        "SELECT 1 FROM information_schema.statistics WHERE {} AND non_unique = 0 \
+         AND index_name <> 'PRIMARY' LIMIT 1",
+        table.condition()
+    ))?;
+    Ok(!rows.is_empty())
+}
+
 /// Databases that the user sees, behind `after`.
 pub(crate) fn databases(client: &mut Client, after: &str, limit: u32) -> Result<Vec<String>> {
     let rows = client.query(&format!(

@@ -9,6 +9,7 @@
 //! asks the server, `settings` is what users may write.
 
 mod auth;
+mod back;
 mod catalog;
 mod client;
 mod decode;

@@ -17,13 +17,14 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    fn new(database: &str) -> Self {
+    /// That of `database`, whether it is there or not.
+    pub(crate) fn of(database: &str) -> Self {
         Self { table: format!("{}.{TABLE}", sql::ident(database)) }
     }
 
     /// The mark table in `database`, where it is there and may be used.
     pub(crate) fn find(client: &mut Client, database: &str) -> Result<Option<Self>> {
-        let marks = Self::new(database);
+        let marks = Self::of(database);
         match client
             .query(&format!("SELECT run, task, epoch, mark, at FROM {} LIMIT 0", marks.table))
         {
@@ -38,7 +39,7 @@ impl Marks {
         if let Some(marks) = Self::find(client, database)? {
             return Ok(Some(marks));
         }
-        let marks = Self::new(database);
+        let marks = Self::of(database);
         let created = client.execute(&format!(
             "CREATE TABLE IF NOT EXISTS {} (run varbinary(200), task bigint, epoch bigint unsigned NOT NULL, \
              mark longblob, at datetime NOT NULL DEFAULT current_timestamp, PRIMARY KEY (run, task)) ENGINE = InnoDB",
@@ -83,6 +84,14 @@ impl Marks {
         self.has(client, &run.id, FINISHED)
     }
 
+    /// The same, where the table need not be there.
+    pub(crate) fn has_ended(&self, client: &mut Client, run: &Run) -> Result<bool> {
+        match self.has(client, &run.id, FINISHED) {
+            Err(Error::Server(_)) => Ok(false),
+            answer => answer,
+        }
+    }
+
     /// Whether the run was prepared here and has not ended: it may be resumed.
     pub(crate) fn is_unfinished(&self, client: &mut Client, run: &str) -> Result<bool> {
         Ok(self.has(client, run, PREPARED)? && !self.has(client, run, FINISHED)?)
@@ -100,11 +109,40 @@ impl Marks {
         self.note(client, run, PREPARED)
     }
 
+    /// Notes, for the end of the run, what was in its table when it began.
+    pub(crate) fn note_before(&self, client: &mut Client, run: &Run, before: &[u8]) -> Result<()> {
+        let id = sql::literal(&run.id);
+        let mut bytes = Vec::new();
+        sql::hex(before, &mut bytes);
+        let bytes = String::from_utf8_lossy(&bytes);
+        client
+            .execute(&format!(
+                "UPDATE {} SET mark = {bytes} WHERE run = {id} AND task = {PREPARED}",
+                self.table
+            ))
+            .map(|_| ())
+    }
+
+    /// What [`Self::note_before`] noted of a run that has ended.
+    pub(crate) fn before(&self, client: &mut Client, run: &Run) -> Result<Option<Vec<u8>>> {
+        let id = sql::literal(&run.id);
+        let rows = client.query(&format!(
+            "SELECT HEX(mark) FROM {} WHERE run = {id} AND task = {FINISHED}",
+            self.table
+        ))?;
+        Ok(rows.first().and_then(|row| sql::from_hex(row.first()?.as_deref()?)))
+    }
+
     /// Notes that the run has ended, and drops what is no more needed.
     pub(crate) fn finished(&self, client: &mut Client, run: &Run) -> Result<()> {
-        self.note(client, run, FINISHED)?;
         let id = sql::literal(&run.id);
         let table = &self.table;
+        client.execute(&format!(
+            "INSERT IGNORE INTO {table} (run, task, epoch, mark) SELECT run, {FINISHED}, {}, mark \
+             FROM {table} WHERE run = {id} AND task = {PREPARED}",
+            run.epoch
+        ))?;
+        self.note(client, run, FINISHED)?;
         client.execute(&format!("DELETE FROM {table} WHERE run = {id} AND task <> {FINISHED}"))?;
         client.execute(&format!(
             "DELETE FROM {table} WHERE run <> {id} AND (at < now() - INTERVAL {ABANDONED_DAYS} DAY \

@@ -57,6 +57,18 @@ impl Key {
         }
     }
 
+    /// The expression in SQL of the highest value's text.
+    pub(crate) fn highest(&self) -> String {
+        self.text()
+            .replace(&sql::ident(&self.column), &format!("MAX({})", sql::ident(&self.column)))
+    }
+
+    /// The conditions in SQL for values above one, and for those up to it.
+    pub(crate) fn around(&self, value: &str) -> Result<(String, String)> {
+        let (name, value) = (sql::ident(&self.column), self.literal(value)?);
+        Ok((format!("{name} > {value}"), format!("{name} <= {value}")))
+    }
+
     /// A value's text as a literal.
     fn literal(&self, value: &str) -> Result<String> {
         let is_number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '.');

@@ -26,7 +26,7 @@ pub(crate) struct Target {
     pub(crate) swap: Option<Swap>,
     /// Where a swap keeps rows until the run ends.
     pub(crate) stage: Option<Table>,
-    primary_key: Vec<String>,
+    pub(crate) primary_key: Vec<String>,
 }
 
 impl Target {

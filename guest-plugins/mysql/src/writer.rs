@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use database::{ANSWER_WAIT, STATEMENT_WAIT, Spoken};
 use sdk::load::LoadMode;
 use sdk::{
-    Answer, Batch, Closed, CommitMode, Configuration, Dataset, Fault, Mark, Outcome, Prepared,
-    Remark, Result, Run, Sink, Task, Wishes, Writer, log,
+    Answer, Back, Batch, Closed, CommitMode, Configuration, Dataset, Fault, Form, Mark, Outcome,
+    Prepared, ReadBack, Remark, Result, Run, Sink, Task, Wishes, Writer, log,
 };
 
+use crate::back::{self, Before};
 use crate::catalog::{self, text};
 use crate::client::{Client, Done};
 use crate::encode::{self, Line, Style};
@@ -192,7 +193,14 @@ impl Writer for MysqlWriter {
             }
             whole(client, |client| {
                 self.statements(client, self.parameter.pre_sql(), "/parameter/preSql")?;
-                Ok(marks.as_ref().map_or(Ok(()), |marks| marks.prepared(client, run))?)
+                let Some(marks) = &marks else { return Ok(()) };
+                marks.prepared(client, run)?;
+                if run.verify {
+                    let target = self.look(client, &incoming)?;
+                    let before = Before::look(client, &target)?;
+                    marks.note_before(client, run, &before.encode())?;
+                }
+                Ok(())
             })?;
         }
         let target = self.look(client, &incoming)?;
@@ -293,6 +301,36 @@ impl Writer for MysqlWriter {
             uncommitted_bytes: 0,
             last_commit: Instant::now(),
         })
+    }
+
+    fn read_back(
+        &mut self,
+        run: &Run,
+        datasets: Vec<Dataset>,
+        _receipts: Vec<Vec<u8>>,
+    ) -> Result<ReadBack> {
+        let dataset = single(datasets)?;
+        let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
+        let database = self.database(client)?;
+        let marks = Marks::possible(client, &database)?.then(|| Marks::of(&database));
+        let target = match self.absent(client, &dataset)? {
+            Some((target, _)) => Ok((target, true)),
+            None => self.look(client, &dataset).map(|target| (target, false)).map_err(Fault::from),
+        };
+        match target {
+            Ok((target, is_new)) => {
+                let target = (&target, is_new);
+                back::read_back(client, &self.parameter, marks.as_ref(), target, run)
+            }
+            // It is asked again when preSql was run.
+            Err(fault) if self.may_be_made_by_pre_sql(&fault) => {
+                let forms = vec![Form::Same; dataset.schema.fields().len()];
+                let parameter = "{}".to_owned();
+                Ok(ReadBack::By(Back { parameter, forms, replaces_by: Vec::new() }))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     fn finish(&mut self, run: &Run, outcome: Outcome, _receipts: Vec<Vec<u8>>) -> Result<()> {
