@@ -3,9 +3,8 @@
 //! A plug-in has a [`Vendor`], whose words stand in its faults, and brings the protocol, the types and the
 //! SQL; here is what is the same whatever the server: [`Wire`] is a connection that is read in place,
 //! over [`tls`] or not; [`Error`], [`Blame`] and [`Kind`] make faults of a server's errors; [`settings`]
-//! reads what all documents say the same way; [`inspect`] is `check`, `browse` and `discover`; [`tables`]
-//! are steps that read several tables; [`marks`] says how far a run has come in a table beside the
-//! destination.
+//! reads what all documents say the same way; [`marks`] is the shape of the table that says how far a
+//! run has come.
 //!
 //! It is a library of plug-ins and no part of the SDK: an author of another kind of connector needs none
 //! of it.
