@@ -34,11 +34,14 @@ folders! {
     casts_datax
     casts_exact
     create_table
+    csv_character_that_gbk_lacks
     csv_dialect
+    csv_encodings
     csv_globs
     csv_gzip_to_csv_zstd
     csv_header_list
     csv_nulls
+    csv_packings
     csv_small_splits
     csv_to_csv_append
     csv_to_jsonl

@@ -1,7 +1,7 @@
 """The referee: other programs read what Airlock wrote, and say whether it is right.
 
 Tables are files, or globs of files, told apart by their suffix (.csv with a header, .jsonl, .parquet;
-.gz and .zst are unpacked). Values are compared as text: a typed file's values as DuckDB and pyarrow
+what is packed is unpacked, and a text named x.gbk.csv is in GBK). Values are compared as text: a typed file's values as DuckDB and pyarrow
 spell them, a text file's exactly as they stand.
 """
 
@@ -10,11 +10,15 @@ import datetime
 import decimal
 import glob
 import gzip
+import io
 import json
+import lzma
 import os
 import re
+import struct
 import subprocess
 import sys
+import zipfile
 
 import duckdb
 import pyarrow
@@ -42,7 +46,77 @@ def unpacked(path):
         return gzip.decompress(data)
     if data[:4] == b"\x28\xb5\x2f\xfd":
         return pyarrow.CompressedInputStream(pyarrow.BufferReader(data), "zstd").read()
+    if data[:4] == b"\x04\x22\x4d\x18":
+        return pyarrow.CompressedInputStream(pyarrow.BufferReader(data), "lz4").read()
+    if data[:6] == b"\xfd7zXZ\0":
+        return lzma.decompress(data)
+    if data[:4] == b"PK\x03\x04":
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        return b"".join(archive.read(name) for name in archive.namelist())
+    if path.endswith(".snappy"):
+        return hadoop_unpacked(data)
     return data
+
+
+def hadoop_unpacked(data):
+    """Blocks of chunks, each with its length in front."""
+    text, at = b"", 0
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        at, end = at + 4, len(text) + length
+        while len(text) < end:
+            (packed,) = struct.unpack_from(">I", data, at)
+            chunk, at = data[at + 4 : at + 4 + packed], at + 4 + packed
+            text += pyarrow.decompress(chunk, end - len(text), "snappy", asbytes=True)
+    return text
+
+
+def hadoop_packed(data):
+    """In blocks of two chunks."""
+    packed = b""
+    for at in range(0, len(data), 2000):
+        block = data[at : at + 2000]
+        chunks = [block[:1000], block[1000:]] if len(block) > 1000 else [block]
+        packed += struct.pack(">I", len(block))
+        for chunk in chunks:
+            bytes_ = pyarrow.compress(chunk, "snappy", asbytes=True)
+            packed += struct.pack(">I", len(bytes_)) + bytes_
+    return packed
+
+
+def zipped(data):
+    """Two files with the same header and half of the rows each."""
+    header, *rows = data.splitlines(keepends=True)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        half = len(rows) // 2
+        for name, part in (("a.csv", rows[:half]), ("b.csv", rows[half:])):
+            archive.writestr(name, header + b"".join(part))
+    return buffer.getvalue()
+
+
+def streamed(codec):
+    def packed(data):
+        buffer = pyarrow.BufferOutputStream()
+        with pyarrow.CompressedOutputStream(buffer, codec) as stream:
+            stream.write(data)
+        return buffer.getvalue().to_pybytes()
+
+    return packed
+
+
+PACKERS = {
+    ".xz": lzma.compress,
+    ".lz4": streamed("lz4"),
+    ".snappy": hadoop_packed,
+    ".zip": zipped,
+}
+
+
+def encoding(path):
+    """Of a text: the word before its format, where there is one."""
+    words = re.findall(r"\.(gbk|gb18030|utf-16|latin-1)\.", os.path.basename(path))
+    return words[0] if words else "utf-8"
 
 
 def source(connection, name, pattern):
@@ -143,7 +217,7 @@ def dump(folder):
     for name, path in sorted(found):
         print(f"== {name}")
         if not kind_is_parquet(path):
-            sys.stdout.write(unpacked(path).decode("utf-8", "backslashreplace"))
+            sys.stdout.write(unpacked(path).decode(encoding(path), "backslashreplace"))
             continue
         table = pyarrow.parquet.ParquetFile(path).read()
         print(", ".join(f"{field.name} {field.type}" for field in table.schema))
@@ -202,6 +276,16 @@ def write_jsonl(connection, path):
 def make(path, query):
     """A file with the rows of a DuckDB query."""
     suffix = kind(path)
+    packer = PACKERS.get(os.path.splitext(path)[1])
+    if packer or encoding(path) != "utf-8":
+        plain = os.path.join(os.path.dirname(path), f"plain{suffix}")
+        make(plain, query)
+        with open(plain, "rb") as file:
+            text = file.read().decode().encode(encoding(path))
+        os.remove(plain)
+        with open(path, "wb") as file:
+            file.write(packer(text) if packer else text)
+        return
     options = {".parquet": "format parquet", ".csv": "format csv, header", ".jsonl": "format json"}[suffix]
     duckdb.connect().execute(f"copy ({query}) to '{path}' ({options})")
 

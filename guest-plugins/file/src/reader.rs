@@ -207,6 +207,7 @@ impl FileSession {
     fn label(file: &str, share: &Share) -> String {
         match share {
             Share::Whole => file.to_owned(),
+            Share::Entry { name, .. } => format!("{file}/{name}"),
             Share::Bytes { start, end, .. } => format!("{file} bytes {start} to {end}"),
             Share::Groups { first, count: 1, .. } => format!("{file} row group {first}"),
             Share::Groups { first, count, .. } => {
@@ -219,6 +220,7 @@ impl FileSession {
         let token = Token { file: file.to_owned(), state: opened.disk.state, share: share.clone() };
         let (rows, bytes) = match share {
             Share::Whole => (None, opened.disk.len()),
+            Share::Entry { bytes, .. } => (None, *bytes),
             Share::Bytes { start, end, .. } => (None, end - start),
             Share::Groups { rows, bytes, .. } => (Some(*rows), *bytes),
         };

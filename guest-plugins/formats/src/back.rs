@@ -4,8 +4,9 @@ use arrow_schema::{DataType, Field, Schema};
 use sdk::{Form, Result};
 use serde_json::{Map, Value, json};
 
+use crate::charset::Charset;
 use crate::kind::Kind;
-use crate::pack::Packing;
+use crate::pack::Wrapping;
 use crate::parameters::{FileFormat, WriteParameters};
 use crate::write::{CsvStyle, WriteFormat};
 
@@ -24,16 +25,16 @@ impl WriteParameters {
         let format = self.format(&names)?;
         let mut reader = Map::new();
         let mut put = |key: &str, value: Value| reader.insert(key.to_owned(), value);
-        let packing = match &format {
+        let wrapping = match &format {
             WriteFormat::Parquet(_) => {
                 put("fileFormat", json!("parquet"));
                 return Ok(Ok((reader, vec![Form::Same; names.len()])));
             }
-            WriteFormat::Json(packing) => {
+            WriteFormat::Json(wrapping) => {
                 put("fileFormat", json!("json"));
-                *packing
+                *wrapping
             }
-            WriteFormat::Csv(style, packing) => {
+            WriteFormat::Csv(style, wrapping) => {
                 let csv = match csv(style) {
                     Ok(csv) => csv,
                     Err(why) => return Ok(Err(why)),
@@ -49,10 +50,14 @@ impl WriteParameters {
                 {
                     given.iter().for_each(|text| drop(put(key, json!(text))));
                 }
-                *packing
+                *wrapping
             }
         };
-        put("compress", json!(word(packing)));
+        let Wrapping { packing, charset, .. } = wrapping;
+        put("compress", json!(packing.word()));
+        if charset != Charset::Utf8 {
+            put("encoding", json!(charset.word()));
+        }
         let is_json = matches!(format, WriteFormat::Json(_));
         let dated = !is_json && self.date_format.is_some();
         let fields = schema.fields().iter().enumerate();
@@ -60,14 +65,6 @@ impl WriteParameters {
         let (columns, forms): (Vec<_>, Vec<_>) = columns.unzip();
         put("column", json!(columns));
         Ok(Ok((reader, forms)))
-    }
-}
-
-fn word(packing: Packing) -> &'static str {
-    match packing {
-        Packing::None => "none",
-        Packing::Gzip => "gzip",
-        Packing::Zstd => "zstd",
     }
 }
 

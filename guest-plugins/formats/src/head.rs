@@ -8,7 +8,7 @@ use crate::bounds::Start;
 use crate::cells::Cells;
 use crate::columns::column_name;
 use crate::csv::{Fields, Scan, Tokenizer};
-use crate::pack::Packing;
+use crate::pack::Wrapping;
 use crate::read::{Format, Header, ReadFormat};
 use crate::storage::Input;
 use crate::window::{BLOCK_BYTES, Window};
@@ -29,8 +29,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub(crate) fn read(how: &ReadFormat, input: &Arc<dyn Input>, packing: Packing) -> Result<Self> {
-        let mut window = Window::whole(input, packing)?;
+    pub(crate) fn read(
+        how: &ReadFormat,
+        input: &Arc<dyn Input>,
+        wrapping: Wrapping,
+    ) -> Result<Self> {
+        let mut window = Window::whole(input, wrapping)?;
         // A plain file's header rarely needs more than its first kilobytes.
         window.fill(BLOCK_BYTES.min(16 << 10))?;
         if window.bytes().starts_with(BYTE_ORDER_MARK) {

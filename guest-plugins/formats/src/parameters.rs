@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::characters::{all_differ, character, check_null, field_delimiter};
+use crate::charset::Charset;
 use crate::columns::{Listed, Origin, Wanted};
 use crate::csv::Dialect;
 use crate::kind::Kind;
 use crate::lenient::{Switch, word};
-use crate::pack::Packing;
+use crate::pack::{Packing, Wrapping};
 use crate::parquet_write::PageCodec;
 use crate::print::Style;
 use crate::read::{Format, Header, ReadFormat};
@@ -45,8 +46,7 @@ impl FileFormat {
     /// By the ending of a file's name, that of its compression apart.
     pub fn by_name(name: &str) -> Option<Self> {
         let lower = name.to_ascii_lowercase();
-        let packed = [".gz", ".gzip", ".zst", ".zstd"];
-        let name = packed.iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
+        let name = Packing::by_name(&lower).map_or(lower.as_str(), |(_, name)| name);
         match name.rsplit_once('.')?.1 {
             "csv" | "tsv" => Some(Self::Csv),
             "txt" | "text" => Some(Self::Text),
@@ -138,13 +138,15 @@ pub struct ReadParameters {
     pub field_delimiter: Option<String>,
     /// Ends a record: `\n`, which takes `\r\n` too (default), or another single character.
     pub line_delimiter: Option<String>,
-    /// Only UTF-8.
+    /// Of the text: UTF-8, GBK, GB18030, Big5, UTF-16, UTF-16LE, UTF-16BE, ISO-8859-1, US-ASCII, windows-1252
+    /// and the other names that browsers know. Files in another encoding than UTF-8 are not split.
     #[schemars(extend("default" = "UTF-8"))]
     pub encoding: Option<String>,
     /// The text that is NULL, unquoted. Left out: an empty field without quotes (csv), `\N` (text).
     pub null_format: Option<String>,
-    /// How the files are packed: none, gzip, zstd or auto.
-    #[schemars(extend("default" = "auto", "enum" = ["auto", "none", "gzip", "zstd"]))]
+    /// How the files are packed; auto: by the endings of their names, else by their first bytes. Of a zip
+    /// archive each file is read; snappy is of either layout.
+    #[schemars(extend("default" = "auto", "enum" = ["auto", "none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "zip"]))]
     pub compress: Option<String>,
     /// True: the first record of each file holds the names. A list: the files have no header, and these
     /// are the names.
@@ -182,15 +184,16 @@ pub struct WriteParameters {
     /// Ends a record.
     #[schemars(extend("default" = "\n"))]
     pub line_delimiter: Option<String>,
-    /// Only UTF-8.
+    /// Of the text, as the reader's. A record with a character that it lacks is dirty.
     #[schemars(extend("default" = "UTF-8"))]
     pub encoding: Option<String>,
     /// Written for NULL (default: nothing for csv, where an empty text is `""`; `\N` for text).
     pub null_format: Option<String>,
     /// Of dates and timestamps, in the letters yyyy MM dd HH mm ss S X. Left out: ISO 8601.
     pub date_format: Option<String>,
-    /// none, gzip, zstd; for Parquet also snappy (its default), lz4, brotli.
-    #[schemars(extend("enum" = ["none", "gzip", "zstd", "snappy", "lz4", "brotli"]))]
+    /// How files of text are packed (snappy: in its own frames; zip: one file in an archive); for Parquet its
+    /// pages: none, snappy (its default), gzip, zstd, lz4, brotli.
+    #[schemars(extend("enum" = ["none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "zip", "brotli"]))]
     pub compress: Option<String>,
     /// As `compress`.
     pub compression: Option<String>,
@@ -226,22 +229,20 @@ pub(crate) fn invalid(key: &str, message: impl Into<String>) -> Fault {
     Fault::user("parameter.invalid", message).at(format!("/parameter/{key}"))
 }
 
-fn check_encoding(encoding: Option<&str>) -> Result<()> {
-    match encoding.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("" | "utf-8" | "utf8") => Ok(()),
-        Some(other) => Err(Fault::user(
-            "format.encoding",
-            format!("the encoding \"{other}\" is not supported"),
-        )
-        .hint("only UTF-8 is; convert the files, for example with iconv")
-        .at("/parameter/encoding")),
-    }
+fn charset(encoding: Option<&str>) -> Result<Charset> {
+    let word = encoding.unwrap_or_default();
+    Charset::parse(word).ok_or_else(|| {
+        let message = format!("the encoding \"{word}\" is not supported");
+        invalid("encoding", message)
+            .hint("UTF-8, UTF-16, GBK, GB18030, Big5, ISO-8859-1 and the names that browsers know are")
+            .at("/parameter/encoding")
+    })
 }
 
 impl ReadParameters {
     /// The format of the job's files, `name` being that of one of them.
     pub fn format(&self, name: &str) -> Result<ReadFormat> {
-        check_encoding(self.encoding.as_deref())?;
+        let charset = charset(self.encoding.as_deref())?;
         let file_format = self.file_format_of(name);
         let config = self.csv_reader_config.clone().unwrap_or_default();
         let format = match file_format {
@@ -260,6 +261,7 @@ impl ReadParameters {
         Ok(ReadFormat {
             format,
             packing: self.packing(file_format)?,
+            charset,
             header: Header { line: line || skips, names, any_case },
             wanted: self.wanted(file_format)?,
             split_bytes: self.split_bytes.map_or(SPLIT_BYTES, |Number(bytes)| bytes.max(1)),
@@ -293,16 +295,7 @@ impl ReadParameters {
             // Parquet says itself how its pages are compressed.
             _ if file_format == FileFormat::Parquet => Some(Packing::None),
             "" | "auto" => None,
-            "none" => Some(Packing::None),
-            "gzip" | "gz" => Some(Packing::Gzip),
-            "zstd" | "zst" => Some(Packing::Zstd),
-            other => {
-                return Err(invalid(
-                    "compress",
-                    format!("the compression \"{other}\" is not supported"),
-                )
-                .hint("auto, none, gzip and zstd are"));
-            }
+            other => Some(packing(other)?),
         })
     }
 
@@ -475,15 +468,19 @@ impl WriteParameters {
 
     /// How files with these columns are written.
     pub fn format(&self, columns: &[String]) -> Result<WriteFormat> {
-        check_encoding(self.encoding.as_deref())?;
+        let charset = charset(self.encoding.as_deref())?;
         let word = self.compress.as_ref().or(self.compression.as_ref());
         let word = word.map(|word| word.to_ascii_lowercase());
         let word = word.as_deref().unwrap_or_default();
+        let wrapping = || {
+            let packing = if word.is_empty() { Packing::None } else { packing(word)? };
+            Ok::<_, Fault>(Wrapping { packing, entry: 0, charset })
+        };
         Ok(match self.file_format() {
             FileFormat::Parquet => WriteFormat::Parquet(page_codec(word)?),
-            FileFormat::Json => WriteFormat::Json(write_packing(word)?),
-            FileFormat::Csv => WriteFormat::Csv(self.style(true, columns)?, write_packing(word)?),
-            FileFormat::Text => WriteFormat::Csv(self.style(false, columns)?, write_packing(word)?),
+            FileFormat::Json => WriteFormat::Json(wrapping()?),
+            FileFormat::Csv => WriteFormat::Csv(self.style(true, columns)?, wrapping()?),
+            FileFormat::Text => WriteFormat::Csv(self.style(false, columns)?, wrapping()?),
         })
     }
 
@@ -566,14 +563,11 @@ impl WriteParameters {
     }
 }
 
-fn write_packing(word: &str) -> Result<Packing> {
-    match word {
-        "" | "none" => Ok(Packing::None),
-        "gzip" | "gz" => Ok(Packing::Gzip),
-        "zstd" | "zst" => Ok(Packing::Zstd),
-        other => Err(invalid("compress", format!("text can't be compressed with \"{other}\""))
-            .hint("none, gzip and zstd are supported")),
-    }
+fn packing(word: &str) -> Result<Packing> {
+    Packing::parse(word).ok_or_else(|| {
+        invalid("compress", format!("the compression \"{word}\" is not supported for text"))
+            .hint("none, gzip, zstd, snappy, hadoop-snappy, lz4, xz and zip are")
+    })
 }
 
 fn page_codec(word: &str) -> Result<PageCodec> {

@@ -9,16 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds::{self, Start};
 use crate::cells::Cells;
+use crate::charset::Charset;
 use crate::columns::{self, Listed, Origin, ReadFrom, Reading, Wanted};
 use crate::csv::{self, Dialect, Fields};
 use crate::head::Head;
 use crate::json;
 use crate::kind::Kind;
-use crate::pack::Packing;
+use crate::pack::{Packing, Wrapping};
 use crate::parquet_read::{Footer, ParquetReader};
 use crate::storage::Input;
 use crate::text::{TextPosition, TextReader, Tokenizer};
 use crate::window::Window;
+use crate::zipped;
 
 /// The format of files, with what reading it needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +55,7 @@ pub struct ReadFormat {
     pub format: Format,
     /// `None`: by each file's name or its first bytes.
     pub packing: Option<Packing>,
+    pub charset: Charset,
     pub header: Header,
     pub wanted: Wanted,
     /// Larger files are cut into shares of about this many bytes.
@@ -65,8 +68,10 @@ pub struct ReadFormat {
 pub enum Share {
     /// Records that begin at these bytes; the lines of both ends where they are known.
     Bytes { start: u64, end: u64, line: Option<u64>, end_line: Option<u64> },
-    /// A packed file.
+    /// A packed file, or one whose text is not UTF-8.
     Whole,
+    /// A file in an archive.
+    Entry { index: usize, name: String, bytes: u64 },
     /// Row groups of a Parquet file.
     Groups { first: usize, count: usize, rows: u64, bytes: u64 },
 }
@@ -104,8 +109,10 @@ impl ReadFormat {
         self.format != Format::Parquet && self.wanted.infers_types()
     }
 
-    pub(crate) fn packing_of(&self, input: &dyn Input) -> Result<Packing> {
-        self.packing.map_or_else(|| Packing::detect(input), Ok)
+    /// What lies around the text of a file, or of the first one in an archive.
+    pub(crate) fn wrapping_of(&self, input: &dyn Input) -> Result<Wrapping> {
+        let packing = self.packing.map_or_else(|| Packing::detect(input), Ok)?;
+        Ok(Wrapping { packing, entry: 0, charset: self.charset })
     }
 
     /// The shares of a file behind `after`, or all of them, found one by one.
@@ -122,11 +129,15 @@ impl ReadFormat {
     }
 
     fn next_share(&self, input: &Arc<dyn Input>, after: Option<&Share>) -> Result<Option<Share>> {
-        if self.packing_of(input.as_ref())? != Packing::None {
+        let wrapping = self.wrapping_of(input.as_ref())?;
+        if wrapping.packing == Packing::Zip {
+            return next_entry(input, after);
+        }
+        if !wrapping.is_plain() {
             return Ok(after.is_none().then_some(Share::Whole));
         }
         let from = match after {
-            None => Head::read(self, input, Packing::None)?.start,
+            None => Head::read(self, input, wrapping)?.start,
             Some(Share::Bytes { end, end_line, .. }) => Start { offset: *end, line: *end_line },
             Some(_) => return Err(foreign_share()),
         };
@@ -171,8 +182,13 @@ impl ReadFormat {
             let reader = footer.open(input, &self.wanted, share, schema, position)?;
             return Ok(FileReader(Inner::Parquet(Box::new(reader))));
         }
-        let packing = self.packing_of(input.as_ref())?;
-        let head = Head::read(self, input, packing)?;
+        let mut wrapping = self.wrapping_of(input.as_ref())?;
+        let mut label = input.label().to_owned();
+        if let Share::Entry { index, name, .. } = share {
+            wrapping.entry = *index;
+            label += &format!("/{name}");
+        }
+        let head = Head::read(self, input, wrapping)?;
         let position = position.map(text_position).transpose()?;
         let (tokenizer, width, readings) = self.text_columns(&head, schema)?;
         let (window, line, records) = match share {
@@ -183,8 +199,8 @@ impl ReadFormat {
                 });
                 (Window::plain(input.clone(), at.offset, *end), at.line, None)
             }
-            Share::Whole => {
-                let mut window = Window::whole(input, packing)?;
+            Share::Whole | Share::Entry { .. } => {
+                let mut window = Window::whole(input, wrapping)?;
                 let to = usize::try_from(head.start.offset).map_err(|_| foreign_share())?;
                 window.fill(to)?;
                 window.consume(to.min(window.bytes().len()));
@@ -199,7 +215,7 @@ impl ReadFormat {
             schema: schema.clone(),
             cells: Cells::new(width),
             empty_is_null: matches!(&self.format, Format::Csv(dialect) if dialect.empty_is_null),
-            label: input.label().to_owned(),
+            label,
             line,
             records,
         };
@@ -409,6 +425,18 @@ impl Iterator for Shares<'_> {
         self.after = share.as_ref().ok().cloned();
         Some(share)
     }
+}
+
+/// Each file of an archive is read by itself.
+fn next_entry(input: &Arc<dyn Input>, after: Option<&Share>) -> Result<Option<Share>> {
+    let index = match after {
+        None => 0,
+        Some(Share::Entry { index, .. }) => index + 1,
+        Some(_) => return Err(foreign_share()),
+    };
+    let entries = zipped::entries(input)?;
+    let entry = entries.into_iter().nth(index);
+    Ok(entry.map(|entry| Share::Entry { index, name: entry.name, bytes: entry.bytes }))
 }
 
 fn json_index(column: &Listed) -> Fault {

@@ -12,7 +12,7 @@ use crate::head::{COLUMNS_MAX, Head};
 use crate::infer::Guess;
 use crate::json::{self, Shape};
 use crate::kind::Kind;
-use crate::pack::Packing;
+use crate::pack::Wrapping;
 use crate::parquet_read::Footer;
 use crate::read::{Format, Header, ReadFormat};
 use crate::storage::Input;
@@ -22,7 +22,7 @@ use crate::window::{BLOCK_BYTES, Window};
 const SAMPLE_FILES_MAX: usize = 8;
 /// A smaller file is looked at whole.
 const WHOLE_BYTES_MAX: u64 = 1 << 20;
-/// Bytes at the beginning of a packed file, which has no middle that could be read alone.
+/// Bytes at the beginning of a packed or encoded text, which has no middle that could be read alone.
 const PACKED_BYTES: usize = 1 << 20;
 
 /// A part of a file to look at.
@@ -54,7 +54,7 @@ impl ReadFormat {
         // What can be wrong with the names shows here, and not in the first split.
         if files > 0 && matches!(self.format, Format::Csv(_)) {
             let input = open(0)?;
-            let head = Head::read(self, &input, self.packing_of(input.as_ref())?)?;
+            let head = Head::read(self, &input, self.wrapping_of(input.as_ref())?)?;
             self.check(&head, &schema)?;
         }
         Ok(schema)
@@ -85,9 +85,9 @@ impl ReadFormat {
         names: &mut Vec<String>,
         guesses: &mut Vec<Column>,
     ) -> Result<()> {
-        let packing = self.packing_of(input.as_ref())?;
-        let head = Head::read(self, input, packing)?;
-        let mut parts = parts(input, packing, head.start.offset)?;
+        let wrapping = self.wrapping_of(input.as_ref())?;
+        let head = Head::read(self, input, wrapping)?;
+        let mut parts = parts(input, wrapping, head.start.offset)?;
         for part in &mut parts {
             match &self.format {
                 Format::Csv(dialect) => {
@@ -116,10 +116,10 @@ fn chosen(files: usize) -> Vec<usize> {
     (0..SAMPLE_FILES_MAX).map(|at| at * (files - 1) / (SAMPLE_FILES_MAX - 1)).collect()
 }
 
-fn parts(input: &Arc<dyn Input>, packing: Packing, start: u64) -> Result<Vec<Part>> {
+fn parts(input: &Arc<dyn Input>, wrapping: Wrapping, start: u64) -> Result<Vec<Part>> {
     let length = input.len();
-    if packing != Packing::None {
-        let mut window = Window::whole(input, packing)?;
+    if !wrapping.is_plain() {
+        let mut window = Window::whole(input, wrapping)?;
         window.fill(PACKED_BYTES)?;
         window.consume((start as usize).min(window.bytes().len()));
         return Ok(vec![Part { window, ragged: false }]);

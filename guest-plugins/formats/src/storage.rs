@@ -1,6 +1,6 @@
 //! What a format needs of a storage: reading at an offset, writing one byte after another.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use sdk::{Fault, Result};
@@ -63,6 +63,19 @@ pub fn changed(label: &str) -> Fault {
 impl Read for Range {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.fill(buffer).map_err(io_error)
+    }
+}
+
+/// From the beginning of the input, whatever the range.
+impl Seek for Range {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.stop.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sdk::{Fault, Result};
 
-use crate::pack::{Packing, Unpacked};
+use crate::pack::{Unwrapped, Wrapping};
 use crate::storage::{Input, Range};
 
 /// Bytes read at once: large enough that a call costs nothing, small enough for the cache.
@@ -14,7 +14,7 @@ pub(crate) const RECORD_BYTES_MAX: usize = 48 << 20;
 
 enum Source {
     Plain(Range),
-    Unpacked(Unpacked),
+    Unwrapped(Unwrapped),
 }
 
 /// Some bytes of a file in memory, and where they stand in it.
@@ -23,7 +23,7 @@ pub(crate) struct Window {
     label: String,
     bytes: Vec<u8>,
     begin: usize,
-    /// Of the first byte in the window, unpacked.
+    /// Of the first byte in the window, in the text.
     offset: u64,
     ended: bool,
 }
@@ -35,10 +35,10 @@ impl Window {
         Self::new(Source::Plain(Range { input, at: start, stop }), label, start)
     }
 
-    /// A window on a whole file, packed or not.
-    pub(crate) fn whole(input: &Arc<dyn Input>, packing: Packing) -> Result<Self> {
-        Ok(match Unpacked::open(input, packing)? {
-            Some(unpacked) => Self::new(Source::Unpacked(unpacked), input.label().to_owned(), 0),
+    /// A window on the text of a whole file, whatever lies around it.
+    pub(crate) fn whole(input: &Arc<dyn Input>, wrapping: Wrapping) -> Result<Self> {
+        Ok(match Unwrapped::open(input, wrapping)? {
+            Some(text) => Self::new(Source::Unwrapped(text), input.label().to_owned(), 0),
             None => Self::plain(input.clone(), 0, input.len()),
         })
     }
@@ -51,7 +51,7 @@ impl Window {
         &self.bytes[self.begin..]
     }
 
-    /// Of the first byte in the window, unpacked.
+    /// Of the first byte in the window, in the text.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
@@ -78,7 +78,7 @@ impl Window {
             self.bytes.resize(held + BLOCK_BYTES, 0);
             let read = match &mut self.source {
                 Source::Plain(range) => range.fill(&mut self.bytes[held..]),
-                Source::Unpacked(unpacked) => unpacked.fill(&mut self.bytes[held..]),
+                Source::Unwrapped(text) => text.fill(&mut self.bytes[held..]),
             };
             self.bytes.truncate(held + *read.as_ref().unwrap_or(&0));
             if read? == 0 {

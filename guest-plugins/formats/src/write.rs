@@ -7,7 +7,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
 use sdk::Result;
 
-use crate::pack::{Packer, Packing};
+use crate::charset::Charset;
+use crate::pack::{Packer, Packing, Wrapping};
 use crate::parquet_write::{PageCodec, ParquetEncoder};
 use crate::print::{Printer, Shape, Style, json_name};
 use crate::storage::Output;
@@ -16,9 +17,9 @@ use crate::storage::Output;
 #[derive(Clone, Debug, PartialEq)]
 pub enum WriteFormat {
     /// Delimited text.
-    Csv(CsvStyle, Packing),
+    Csv(CsvStyle, Wrapping),
     /// JSON lines.
-    Json(Packing),
+    Json(Wrapping),
     Parquet(PageCodec),
 }
 
@@ -64,18 +65,29 @@ enum Inner {
 impl WriteFormat {
     /// Whether what is written so far can be made durable while the file goes on.
     pub fn grows(&self) -> bool {
-        matches!(self, Self::Csv(_, Packing::None) | Self::Json(Packing::None))
+        match self {
+            Self::Csv(_, wrapping) | Self::Json(wrapping) => wrapping.packing == Packing::None,
+            Self::Parquet(_) => false,
+        }
     }
 
     /// What a file's name ends with, without the first point, where the job does not say.
     pub fn suffix(&self) -> String {
         match self {
-            Self::Csv(style, packing) => {
-                let word = if style.quote.is_some() { "csv" } else { "txt" };
-                format!("{word}{}", packing.suffix())
+            Self::Csv(_, wrapping) | Self::Json(wrapping) => {
+                format!("{}{}", self.ending(), wrapping.packing.suffix())
             }
-            Self::Json(packing) => format!("jsonl{}", packing.suffix()),
-            Self::Parquet(_) => "parquet".to_owned(),
+            Self::Parquet(_) => self.ending().to_owned(),
+        }
+    }
+
+    /// The ending of the format alone.
+    fn ending(&self) -> &'static str {
+        match self {
+            Self::Csv(style, _) if style.quote.is_none() => "txt",
+            Self::Csv(..) => "csv",
+            Self::Json(_) => "jsonl",
+            Self::Parquet(_) => "parquet",
         }
     }
 
@@ -87,18 +99,23 @@ impl WriteFormat {
         let bytes = Arc::new(AtomicU64::new(0));
         let output = Box::new(Counted { output, bytes: bytes.clone() });
         let inner = match self {
-            Self::Csv(style, packing) => {
-                let packer = Packer::new(output, *packing)?;
-                Inner::Text(TextEncoder::csv(packer, style.clone(), schema)?)
+            Self::Csv(style, wrapping) => {
+                let packer = self.packer(output, *wrapping)?;
+                Inner::Text(TextEncoder::csv(packer, wrapping.charset, style.clone(), schema)?)
             }
-            Self::Json(packing) => {
-                Inner::Text(TextEncoder::json(Packer::new(output, *packing)?, schema)?)
+            Self::Json(wrapping) => {
+                let packer = self.packer(output, *wrapping)?;
+                Inner::Text(TextEncoder::json(packer, wrapping.charset, schema)?)
             }
             Self::Parquet(codec) => {
                 Inner::Parquet(Box::new(ParquetEncoder::new(output, schema, *codec)?))
             }
         };
         Ok(Encoder { inner, bytes })
+    }
+
+    fn packer(&self, output: Box<dyn Output>, wrapping: Wrapping) -> Result<Packer> {
+        Packer::new(output, wrapping.packing, &format!("rows.{}", self.ending()))
     }
 }
 
@@ -170,6 +187,7 @@ impl Output for Counted {
 
 struct TextEncoder {
     packer: Packer,
+    charset: Charset,
     buffer: Vec<u8>,
     schema: SchemaRef,
     frame: Frame,
@@ -185,27 +203,33 @@ enum Frame {
 }
 
 impl TextEncoder {
-    fn csv(packer: Packer, style: CsvStyle, schema: &SchemaRef) -> Result<Self> {
-        let mut buffer = Vec::new();
+    fn csv(packer: Packer, charset: Charset, style: CsvStyle, schema: &SchemaRef) -> Result<Self> {
+        let mut header = Vec::new();
         for (at, name) in style.header.iter().flatten().enumerate() {
             if at > 0 {
-                buffer.push(style.delimiter);
+                header.push(style.delimiter);
             }
-            let from = buffer.len();
-            buffer.extend_from_slice(name.as_bytes());
-            style.frame(from, &mut buffer).map_err(|reason| {
-                sdk::Fault::user("format.header", format!("the name \"{name}\" {reason}"))
-            })?;
+            let from = header.len();
+            header.extend_from_slice(name.as_bytes());
+            let framed = style.frame(from, &mut header);
+            framed.and_then(|()| charset.encode(name.as_bytes(), &mut Vec::new())).map_err(
+                |reason| sdk::Fault::user("format.header", format!("the name \"{name}\" {reason}")),
+            )?;
         }
         if style.header.is_some() {
-            buffer.extend_from_slice(&style.line_end);
+            header.extend_from_slice(&style.line_end);
         }
-        let encoder = Self { packer, buffer, schema: schema.clone(), frame: Frame::Csv(style) };
+        let mut buffer = charset.mark();
+        charset
+            .encode(&header, &mut buffer)
+            .map_err(|reason| sdk::Fault::user("format.header", format!("the header {reason}")))?;
+        let frame = Frame::Csv(style);
+        let encoder = Self { packer, charset, buffer, schema: schema.clone(), frame };
         encoder.check()?;
         Ok(encoder)
     }
 
-    fn json(packer: Packer, schema: &SchemaRef) -> Result<Self> {
+    fn json(packer: Packer, charset: Charset, schema: &SchemaRef) -> Result<Self> {
         let name = |(at, field): (usize, &Arc<Field>)| {
             let mut name = vec![if at == 0 { b'{' } else { b',' }];
             name.extend(json_name(field.name()));
@@ -215,7 +239,8 @@ impl TextEncoder {
         let names = schema.fields().iter().enumerate().map(name).collect();
         let style = Style { separator: b'T', date: None };
         let frame = Frame::Json { names, style };
-        let encoder = Self { packer, buffer: Vec::new(), schema: schema.clone(), frame };
+        let schema = schema.clone();
+        let encoder = Self { packer, charset, buffer: charset.mark(), schema, frame };
         encoder.check()?;
         Ok(encoder)
     }
@@ -244,27 +269,17 @@ impl TextEncoder {
         };
         let mut refused = Vec::new();
         for row in 0..batch.num_rows() {
-            match &self.frame {
-                Frame::Json { names, .. } => {
-                    for (name, printer) in names.iter().zip(&printers) {
-                        buffer.extend_from_slice(name);
-                        printer.push_json(row, &mut buffer);
-                    }
-                    buffer.extend_from_slice(if names.is_empty() { b"{}\n" } else { b"}\n" });
-                }
-                Frame::Csv(style) => {
-                    let from = buffer.len();
-                    if let Err((column, reason)) = style.record(&printers, &safe, row, &mut buffer)
-                    {
-                        buffer.truncate(from);
-                        refused.push(Refused {
-                            row: row as u32,
-                            column: column as u32,
-                            code: "format.unwritable",
-                            message: format!("the value {reason}"),
-                        });
-                    }
-                }
+            let from = buffer.len();
+            let record = self.frame.record(&printers, &safe, row, &mut buffer);
+            let record = record.and_then(|()| self.encode(&printers, row, from, &mut buffer));
+            if let Err((column, reason)) = record {
+                buffer.truncate(from);
+                refused.push(Refused {
+                    row: row as u32,
+                    column: column as u32,
+                    code: "format.unwritable",
+                    message: format!("the value {reason}"),
+                });
             }
         }
         drop(printers);
@@ -275,9 +290,53 @@ impl TextEncoder {
         Ok(refused)
     }
 
+    /// Puts the record from `from` on into the file's encoding, or answers the column that it lacks.
+    fn encode(
+        &self,
+        printers: &[Printer<'_>],
+        row: usize,
+        from: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), (usize, &'static str)> {
+        if self.charset == Charset::Utf8 {
+            return Ok(());
+        }
+        let record = out.split_off(from);
+        let lacks = |printer: &Printer<'_>| {
+            let mut text = Vec::new();
+            printer.push(row, &mut text);
+            self.charset.encode(&text, &mut Vec::new()).is_err()
+        };
+        self.charset
+            .encode(&record, out)
+            .map_err(|reason| (printers.iter().position(lacks).unwrap_or(0), reason))
+    }
+
     fn flush(&mut self) -> Result<()> {
         self.packer.write(&self.buffer)?;
         self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Frame {
+    /// Appends one record, or answers the column that can't be written.
+    fn record(
+        &self,
+        printers: &[Printer<'_>],
+        safe: &[bool],
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), (usize, &'static str)> {
+        let names = match self {
+            Self::Csv(style) => return style.record(printers, safe, row, out),
+            Self::Json { names, .. } => names,
+        };
+        for (name, printer) in names.iter().zip(printers) {
+            out.extend_from_slice(name);
+            printer.push_json(row, out);
+        }
+        out.extend_from_slice(if names.is_empty() { b"{}\n" } else { b"}\n" });
         Ok(())
     }
 }
@@ -290,7 +349,7 @@ impl CsvStyle {
         safe: &[bool],
         row: usize,
         out: &mut Vec<u8>,
-    ) -> Result<(), (usize, String)> {
+    ) -> Result<(), (usize, &'static str)> {
         for (column, printer) in printers.iter().enumerate() {
             if column > 0 {
                 out.push(self.delimiter);
@@ -302,7 +361,7 @@ impl CsvStyle {
             let from = out.len();
             printer.push(row, out);
             if !safe[column] || out[from..] == self.null[..] {
-                self.frame(from, out).map_err(|reason| (column, reason.to_owned()))?;
+                self.frame(from, out).map_err(|reason| (column, reason))?;
             }
         }
         out.extend_from_slice(&self.line_end);

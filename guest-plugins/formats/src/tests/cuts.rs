@@ -142,7 +142,7 @@ fn a_reader_goes_on_from_each_position() {
     let lines: String = (0..200).map(|row| format!("{{\"id\":{row}}}\n")).collect();
     let packed = |packing: crate::Packing| {
         let output = Shared::default();
-        let mut packer = crate::pack::Packer::new(Box::new(output.clone()), packing).unwrap();
+        let mut packer = crate::pack::Packer::new(Box::new(output.clone()), packing, "a").unwrap();
         packer.write(text.as_bytes()).unwrap();
         packer.finish().unwrap();
         output.0.lock().unwrap().clone()

@@ -322,17 +322,27 @@ fn members_that_were_not_inferred_are_told() {
 #[test]
 fn broken_packed_files_are_faults_of_data() {
     let batch = crate::tests::round_trip::plain_batch();
-    for (compress, name) in [("gzip", "a.csv.gz"), ("zstd", "a.csv.zst")] {
+    for (compress, name) in [
+        ("gzip", "a.csv.gz"),
+        ("zstd", "a.csv.zst"),
+        ("snappy", "a.csv.sz"),
+        ("hadoop-snappy", "a.csv.snappy"),
+        ("lz4", "a.csv.lz4"),
+        ("xz", "a.csv.xz"),
+        ("zip", "a.csv.zip"),
+    ] {
         let good = written(&json!({ "compress": compress }), std::slice::from_ref(&batch));
         assert_eq!(
             read(&json!({}), &input(name, good.clone())).unwrap().rows.len(),
             batch.num_rows()
         );
         // Without an ending in the name the first bytes tell.
-        assert_eq!(
-            read(&json!({}), &input("a", good.clone())).unwrap().rows.len(),
-            batch.num_rows()
-        );
+        if compress != "hadoop-snappy" {
+            assert_eq!(
+                read(&json!({}), &input("a", good.clone())).unwrap().rows.len(),
+                batch.num_rows()
+            );
+        }
         let cut = input(name, &good[..good.len() - 9]);
         assert_eq!(read(&json!({}), &cut).err().unwrap().code, "format.corrupt");
         let mut broken = good.clone();
@@ -411,7 +421,7 @@ fn a_file_that_shrinks_is_a_fault_and_no_end() {
 
 #[test]
 fn packed_files_may_have_several_members() {
-    for compress in ["gzip", "zstd"] {
+    for compress in ["gzip", "zstd", "snappy", "hadoop-snappy", "lz4", "xz"] {
         let parameter = json!({ "compress": compress });
         let one = written(&parameter, &[round_trip::plain_batch()]);
         let content = read(&parameter, &input("a.csv", [one.clone(), one].concat())).unwrap();

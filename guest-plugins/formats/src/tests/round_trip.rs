@@ -356,3 +356,41 @@ fn types_without_a_text_are_refused_before_a_row() {
         assert_eq!(fault.code, "format.type");
     }
 }
+
+#[test]
+fn texts_come_back_in_each_encoding() {
+    let column = StringArray::from(vec![Some("中文, \"a\""), None, Some("行\n末"), Some("")]);
+    let batch = RecordBatch::try_from_iter([("名", Arc::new(column) as ArrayRef)]).unwrap();
+    for encoding in ["GBK", "GB18030", "UTF-16", "UTF-16LE", "UTF-16BE", "Big5"] {
+        for mut parameter in [
+            json!({ "header": true }),
+            json!({ "fileFormat": "jsonl" }),
+            json!({ "header": true, "compress": "zip" }),
+        ] {
+            parameter["encoding"] = json!(encoding);
+            let bytes = written(&parameter, std::slice::from_ref(&batch));
+            let content = read(&parameter, &input("a", bytes)).unwrap();
+            assert_eq!(content.schema.field(0).name(), "名", "{parameter}");
+            assert_eq!(content.rows, texts(&batch), "{parameter}");
+        }
+    }
+}
+
+#[test]
+fn a_character_that_the_encoding_lacks_refuses_its_row() {
+    let texts = StringArray::from(vec!["a", "€", "b"]);
+    let ids = Int64Array::from(vec![1, 2, 3]);
+    let columns = [("id", Arc::new(ids) as ArrayRef), ("text", Arc::new(texts))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    for parameter in [json!({}), json!({ "fileFormat": "jsonl" })] {
+        let mut parameter = parameter;
+        parameter["encoding"] = json!("iso-8859-1");
+        let parameters: crate::parameters::WriteParameters =
+            serde_json::from_value(parameter).unwrap();
+        let format = parameters.format(&["id".to_owned(), "text".to_owned()]).unwrap();
+        let mut encoder = format.encoder(Box::new(Vec::new()), &batch.schema()).unwrap();
+        let refused = encoder.write(&batch).unwrap();
+        assert_eq!(refused.len(), 1);
+        assert_eq!((refused[0].row, refused[0].column), (1, 1));
+    }
+}
