@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs};
 
 /// Packages of `guest-plugins/` that every binary carries.
-const PLUGINS: [&str; 4] = ["stream", "file", "mysql", "postgresql"];
+const PLUGINS: [&str; 5] = ["stream", "file", "mysql", "postgresql", "texts"];
 
 const TARGET: &str = "wasm32-wasip2";
 

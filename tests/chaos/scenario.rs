@@ -384,6 +384,7 @@ fn sums(summary: &Value) -> String {
         "records_written",
         "records_dirty",
         "records_filtered",
+        "records_added",
         "records_changed",
         "bytes_read",
         "bytes_written",

@@ -24,6 +24,53 @@ fn a_plugin_that_is_not_built_in_runs() {
     env.airlock(&["run", "job.json"]).run().expect(2);
 }
 
+/// A job with the plug-in on both sides of its step, which does what `parameter` says.
+fn rows_through_a_step(parameter: serde_json::Value) -> serde_json::Value {
+    json!({
+        "type": "job",
+        "version": "2.0",
+        "steps": [
+            {"stepType": "faulty", "category": "reader", "name": "R", "parameter": {"rows": 10, "splits": 1}},
+            {"stepType": "faulty", "category": "map", "name": "Odd", "parameter": parameter},
+            {"stepType": "stream", "category": "writer", "name": "W", "parameter": {"print": false}}
+        ],
+        "order": {"hops": [{"from": "R", "to": "Odd"}, {"from": "Odd", "to": "W"}]}
+    })
+}
+
+#[test]
+fn a_step_of_a_plugin_that_is_not_built_in() {
+    let env = Env::new();
+    let plugin = faulty();
+    let act = |act: &str| json!({"call": "apply", "act": act});
+    let run = |parameter: serde_json::Value, code: i32| {
+        env.write_json("job.json", &rows_through_a_step(parameter));
+        let run = ["run", "job.json", "--plugin", &plugin, "-o", "json"];
+        env.airlock(&run).run().expect(code).json()
+    };
+    assert_eq!(run(json!({}), 0)["records_written"], 10);
+    for command in ["validate", "plan", "check"] {
+        env.airlock(&[command, "job.json", "--plugin", &plugin]).run().expect(0);
+    }
+    let dropped = run(act("drop"), 0);
+    assert_eq!(
+        (&dropped["records_written"], &dropped["records_filtered"]),
+        (&json!(0), &json!(10))
+    );
+    let refused = run(act("refuse"), 4);
+    assert_eq!(refused["dirty"][0]["stage"], "transform", "{refused}");
+    assert_eq!(refused["dirty"][0]["message"], "Odd: refused on purpose", "{refused}");
+    for (name, code) in [("origins-twice", "plugin.lie.map"), ("panic", "plugin.trap")] {
+        let failed = run(act(name), 4);
+        assert_eq!(failed["error"]["code"], code, "{failed}");
+        let who = failed["error"]["context"].to_string();
+        assert!(who.contains("of step \\\"Odd\\\""), "{who}");
+    }
+    // A step reaches no place that the job does not name.
+    let asks = json!({"call": "requirements", "act": "ask-directory", "target": "/etc"});
+    assert_eq!(run(asks, 3)["error"]["code"], "grant.refused");
+}
+
 #[test]
 fn a_plugin_that_asks_for_a_place_its_job_does_not_name() {
     let env = Env::new();

@@ -28,17 +28,30 @@ fn the_table_is_what_plugins_say() {
 
 fn table(env: &Env) -> String {
     let json = |arguments: &[&str]| env.airlock(arguments).run().expect(0).json();
-    let mut table = "| Type | Also named | Reader | Writer |\n|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| Type | Also named | Reader | Step between | Writer |\n|---|---|---|---|---|\n"
+            .to_owned();
     for plugin in json(&["plugin", "list", "-o", "json"])["plugins"].as_array().unwrap() {
         let name = plugin["name"].as_str().unwrap();
         for kind in json(&["plugin", "inspect", name, "-o", "json"])["types"].as_array().unwrap() {
             let (reader, writer) = (role(&kind["reader"]), role(&kind["writer"]));
             let names = words(kind["aliases"].as_array().unwrap());
+            let step = step(&kind["transformer"]);
             let kind = kind["name"].as_str().unwrap();
-            table += &format!("| `{kind}` | {names} | {reader} | {writer} |\n");
+            table += &format!("| `{kind}` | {names} | {reader} | {step} | {writer} |\n");
         }
     }
     table
+}
+
+/// The category of a step, where a type can be one.
+fn step(role: &Value) -> &'static str {
+    let makes_several = |features: &Vec<Value>| features.iter().any(|feature| feature == "flatmap");
+    match role["features"].as_array() {
+        None => "no",
+        Some(features) if makes_several(features) => "`flatmap`",
+        Some(_) => "`map`",
+    }
 }
 
 /// What a role offers a choice of: the parameters whose values are listed.

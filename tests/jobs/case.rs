@@ -175,7 +175,12 @@ impl Place {
 fn told(output: &Output) -> String {
     let summary = output.json();
     let mut text = String::new();
-    for key in ["status", "records_read", "records_written", "records_filtered", "records_dirty"] {
+    let added = (summary["records_added"] != 0).then_some("records_added");
+    for key in ["status", "records_read"].into_iter().chain(added).chain([
+        "records_written",
+        "records_filtered",
+        "records_dirty",
+    ]) {
         text += &format!("{key}: {}\n", summary[key].to_string().trim_matches('"'));
     }
     for key in ["records_changed", "bytes_read", "bytes_written", "tasks", "commit_mode"] {

@@ -74,6 +74,8 @@ folders! {
     parquet_other_order
     parquet_to_csv
     parquet_to_parquet_types
+    plugin_explode
+    plugin_redact
     postgresql_all_types
     postgresql_nan_to_parquet
     postgresql_odd_values

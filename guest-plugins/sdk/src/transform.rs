@@ -1,13 +1,16 @@
 //! Steps between reader and writer.
 //!
-//! A [`Transformer`] is given batches and answers what became of their rows. This one writes texts in
-//! upper case; it is all that a step needs beside [`Plugin`](crate::Plugin), where
-//! `type Transformer = Upper;` names it and `describe` gives its type the role `transformer`:
+//! A [`Transformer`] is given batches and answers what became of their rows. This is a whole plug-in: its
+//! type `upper` writes texts in upper case, and a job names it as
+//! `{"stepType": "upper", "category": "map", "name": "Upper", "parameter": {}}`.
 //!
 //! ```
 //! # use airlock_sdk as sdk;
 //! use sdk::rows::{self, Value};
-//! use sdk::{Batch, Configuration, Result, Transformed, Transformer};
+//! use sdk::{
+//!     Batch, CheckStep, Configuration, Description, NoReader, NoWriter, Plugin, Requirement, Result,
+//!     Role, SourceType, Transformed, Transformer,
+//! };
 //!
 //! struct Upper;
 //!
@@ -26,7 +29,49 @@
 //!         Transformed::each(batch, rows::to_batch(&batch.rows.schema(), &table)?)
 //!     }
 //! }
+//!
+//! impl Plugin for Upper {
+//!     type Reader = NoReader;
+//!     type Transformer = Self;
+//!     type Writer = NoWriter;
+//!
+//!     fn describe() -> Description {
+//!         let any = || r#"{"type": "object"}"#.to_owned();
+//!         Description {
+//!             name: "upper".into(),
+//!             version: "1.0.0".into(),
+//!             summary: "texts in upper case".into(),
+//!             types: vec![SourceType {
+//!                 name: "upper".into(),
+//!                 aliases: Vec::new(),
+//!                 title: "Upper case".into(),
+//!                 family: "step".into(),
+//!                 connection_schema: any(),
+//!                 reader: None,
+//!                 transformer: Some(Role { parameter_schema: any(), features: Vec::new() }),
+//!                 writer: None,
+//!                 places: Vec::new(),
+//!             }],
+//!             metadata: Vec::new(),
+//!         }
+//!     }
+//!
+//!     fn requirements(_: &Configuration) -> Result<Vec<Requirement>> {
+//!         Ok(Vec::new())
+//!     }
+//!
+//!     fn check(_: &Configuration) -> Result<Vec<CheckStep>> {
+//!         Ok(Vec::new())
+//!     }
+//! }
+//!
+//! sdk::export!(Upper);
+//! # fn main() {}
 //! ```
+//!
+//! `cargo build --release --target wasm32-wasip2` makes the component, which `--plugin FILE` gives to
+//! `airlock`. Parameters are a struct ([`parameters`](crate::parameters)); a plug-in that may make several
+//! rows of one has `flatmap` among the features of its role.
 //!
 //! A step that drops rows or makes several of one says of each row which it came from
 //! ([`Transformed::of`]); one that makes other columns says so in [`Transformer::open`]. What becomes

@@ -77,14 +77,20 @@ pub(crate) fn judge(
     grant::judge(step.side, &step.source_type, requirements, named, &base)
 }
 
-/// How many sessions with other sources a lane may keep. Each lane has two instances, and planning has
-/// one more for each source and one for the destination; what is left is shared by the lanes.
+/// How many sessions with other sources a lane may keep. Each lane has two instances and one for each
+/// of `transformers`, and planning has one more for each source and one for the destination; what is
+/// left is shared by the lanes.
 ///
 /// # Errors
 /// `limits.instances`, domain user.
-pub(crate) fn resting_sessions(limits: &Limits, concurrent: u32, sources: u64) -> Result<usize> {
+pub(crate) fn resting_sessions(
+    limits: &Limits,
+    concurrent: u32,
+    sources: u64,
+    transformers: u64,
+) -> Result<usize> {
     let concurrent = u64::from(concurrent.max(1));
-    let needed = 2 * concurrent + sources + 1;
+    let needed = (2 + transformers) * concurrent + sources + 1;
     if needed <= limits.instances {
         let share = (limits.instances - needed) / concurrent;
         return Ok(share.min(sources.saturating_sub(1)).min(RESTING_MAX) as usize);
@@ -139,12 +145,14 @@ mod tests {
     #[test]
     fn lanes_without_instances_are_refused_before_the_run() {
         let limits = Limits { instances: 10, ..Limits::default() };
-        assert_eq!(resting_sessions(&limits, 4, 1), Ok(0));
-        let fault = resting_sessions(&limits, 5, 1).unwrap_err();
+        assert_eq!(resting_sessions(&limits, 4, 1, 0), Ok(0));
+        let fault = resting_sessions(&limits, 5, 1, 0).unwrap_err();
         assert_eq!(fault.code, "limits.instances");
         assert!(fault.hint.unwrap().ends_with("--limit instances=12"));
-        assert_eq!(resting_sessions(&limits, 2, 3), Ok(1));
-        assert_eq!(resting_sessions(&limits, 1, 3), Ok(2));
-        assert!(resting_sessions(&limits, 2, 6).unwrap_err().message.contains("6 sources"));
+        assert_eq!(resting_sessions(&limits, 2, 3, 0), Ok(1));
+        assert_eq!(resting_sessions(&limits, 1, 3, 0), Ok(2));
+        assert!(resting_sessions(&limits, 2, 6, 0).unwrap_err().message.contains("6 sources"));
+        assert_eq!(resting_sessions(&limits, 2, 3, 1), Ok(0));
+        assert!(resting_sessions(&limits, 4, 1, 1).is_err());
     }
 }

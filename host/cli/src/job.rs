@@ -9,7 +9,8 @@ use std::time::Duration;
 use domain::configuration::{Configuration, Side};
 use domain::fault::{Fault, Result};
 use domain::grant::{Grant, NamedPlace, Requirement};
-use engine::{Addresses, Engine};
+use domain::job::{Transformer, Work};
+use engine::{Addresses, Engine, StepPlugin};
 use sandbox::{GuestSource, Limits, Output, Reach, Sandbox};
 use spec::{Clock, Parameters};
 
@@ -230,7 +231,7 @@ pub(crate) fn secret_keys(catalogue: &Catalogue) -> BTreeSet<String> {
     descriptions.flat_map(|description| &description.types).flat_map(spec::secret_keys).collect()
 }
 
-/// Asks both plug-ins what they require: they look at their parameters, and reach nothing.
+/// Asks the plug-ins what they require: they look at their parameters, and reach nothing.
 ///
 /// # Errors
 /// What they say of their parameters.
@@ -312,6 +313,8 @@ pub(crate) struct GrantedJob {
     pub(crate) read: spec::Read,
     /// One for each source, with an end for each of its addresses.
     pub(crate) readers: Vec<Vec<End>>,
+    /// One for each step between that a plug-in does.
+    pub(crate) transformers: Vec<End>,
     pub(crate) writer: End,
     pub(crate) locator: Locator,
     no_progress: Duration,
@@ -330,7 +333,8 @@ impl GrantedJob {
     ) -> Result<Self, Failure> {
         let sources = read.job.readers.len() as u64;
         let concurrent = read.job.settings.concurrent;
-        let resting = grants::resting_sessions(catalogue.limits(), concurrent, sources);
+        let between = read.places.transformers.len() as u64;
+        let resting = grants::resting_sessions(catalogue.limits(), concurrent, sources, between);
         let resting_sessions = match resting {
             Ok(resting) => resting,
             Err(fault) => return Err(Failure { faults: vec![fault], warnings: read.warnings }),
@@ -339,10 +343,10 @@ impl GrantedJob {
         let no_progress = catalogue.limits().no_progress;
         let locator = Locator::of_job(&read);
         let mut faults = Vec::new();
-        let mut readers = Vec::new();
+        let (mut readers, mut transformers) = (Vec::new(), Vec::new());
         let mut writer = None;
-        let places = read.places.readers.iter().chain([&read.places.writer]);
-        for ((word, step), places) in locate::steps(&read.job).into_iter().zip(places) {
+        let steps = locate::steps(&read.job).into_iter().zip(read.places.steps());
+        for ((word, step), places) in steps {
             let others = step.alternatives.iter().map(|other| (&other.title, &other.configuration));
             let mut ends = Vec::new();
             for (source, configuration) in
@@ -356,25 +360,32 @@ impl GrantedJob {
             }
             match step.configuration.side {
                 Side::Reader => readers.push(ends),
-                Side::Transformer | Side::Writer => writer = ends.pop(),
+                Side::Transformer => transformers.append(&mut ends),
+                Side::Writer => writer = ends.pop(),
             }
         }
         match writer {
-            Some(writer) if faults.is_empty() => {
-                Ok(Self { read, readers, writer, locator, no_progress, resting_sessions })
-            }
+            Some(writer) if faults.is_empty() => Ok(Self {
+                read,
+                readers,
+                transformers,
+                writer,
+                locator,
+                no_progress,
+                resting_sessions,
+            }),
             _ => Err(Failure { faults, warnings: read.warnings }),
         }
     }
 
-    /// By side, the readers' first.
+    /// By side, in the order of the steps.
     pub(crate) fn grants(&self) -> Vec<(&'static str, Grant)> {
         let of = |end: &End| {
             let word = end.side().word();
             end.grants.iter().map(|grant| (word, grant.clone())).collect::<Vec<_>>()
         };
         let mut grants: Vec<(&'static str, Grant)> = Vec::new();
-        for grant in self.readers.iter().flatten().chain([&self.writer]).flat_map(of) {
+        for grant in self.ends().flat_map(of) {
             if !grants.contains(&grant) {
                 grants.push(grant);
             }
@@ -384,6 +395,24 @@ impl GrantedJob {
 }
 
 impl GrantedJob {
+    /// All steps that plug-ins do, in their order.
+    fn ends(&self) -> impl Iterator<Item = &End> {
+        self.readers.iter().flatten().chain(&self.transformers).chain([&self.writer])
+    }
+
+    /// The plug-ins between, each held to the category of its step.
+    fn plugins(&self) -> Vec<StepPlugin> {
+        let steps = self.read.job.transformers.iter();
+        let steps = steps.filter(|step| matches!(step.work, Work::Plugin(_)));
+        let plugin = |(step, end): (&Transformer, &End)| {
+            let (component, reach) = (&end.plugin.component, end.reach.clone());
+            let transform = component.transform(end.configuration.clone(), reach, step.category);
+            let digest = component.digest().to_owned();
+            StepPlugin { transform: Arc::new(transform), digest }
+        };
+        steps.zip(&self.transformers).map(plugin).collect()
+    }
+
     /// The engine for this job, its ports wrapped.
     pub(crate) fn engine<P: Ports>(
         &self,
@@ -411,6 +440,7 @@ impl GrantedJob {
             store: Arc::new(store),
             sources: self.readers.iter().map(addresses).collect(),
             destination: Arc::new(ports.destination(destination)),
+            plugins: self.plugins(),
             settings,
             progress: Arc::default(),
         }

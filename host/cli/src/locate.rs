@@ -4,13 +4,13 @@
 
 use domain::configuration::Side;
 use domain::fault::Fault;
-use domain::job::{Job, Step};
+use domain::job::{Job, Step, Work};
 use spec::{Lines, Moved};
 
 /// Knows where a job's steps stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Locator {
-    /// Readers, then writer; a data source by itself is one.
+    /// Readers, transformers, then writer; a data source by itself is one.
     ends: Vec<End>,
     lines: Lines,
 }
@@ -30,7 +30,6 @@ struct End {
 
 impl Locator {
     pub(crate) fn of_job(read: &spec::Read) -> Self {
-        let moved = read.moved.readers.iter().chain([&read.moved.writer]);
         let end = |((word, step), moved): ((String, &Step), &Vec<Moved>)| End {
             side: step.configuration.side,
             title: title(&word, step.configuration.side, &step.configuration.source_type),
@@ -39,7 +38,7 @@ impl Locator {
             connection_place: step.connection_place.clone(),
             moved: moved.clone(),
         };
-        let ends = steps(&read.job).into_iter().zip(moved).map(end).collect();
+        let ends = steps(&read.job).into_iter().zip(read.moved.steps()).map(end).collect();
         Self { ends, lines: read.lines.clone() }
     }
 
@@ -133,13 +132,18 @@ pub(crate) fn source_names(job: &Job) -> Vec<String> {
     }
 }
 
-/// The readers and the writer, with what faults call them.
+/// The steps that plug-ins do, in their order, with what faults call them.
 pub(crate) fn steps(job: &Job) -> Vec<(String, &Step)> {
     let settings =
         engine::Settings { source_names: source_names(job), ..engine::Settings::default() };
     let readers = (0..).zip(&job.readers);
     let mut steps: Vec<_> =
         readers.map(|(source, step)| (settings.reader_word(source), step)).collect();
+    let between = job.transformers.iter().filter_map(|transformer| match &transformer.work {
+        Work::Plugin(step) => Some((engine::transformer_word(&transformer.name), step)),
+        _ => None,
+    });
+    steps.extend(between);
     steps.push((Side::Writer.word().to_owned(), &job.writer));
     steps
 }

@@ -1,4 +1,4 @@
-//! What `check` and `discover` look at: a job's two ends, or one data source.
+//! What `check` and `discover` look at: the plug-ins of a job, or one data source.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::job::{self, End, GrantedJob, Said};
 use crate::locate::Locator;
 
-/// The ends of a job, or a data source, granted.
+/// The plug-ins of a job in the order of its steps, or a data source, granted.
 pub(crate) struct Target {
     pub(crate) ends: Vec<End>,
     pub(crate) locator: Locator,
@@ -44,7 +44,8 @@ impl Target {
         let read = job::read(host, said, catalogue, &document, sources, &said.given)?;
         let warnings = read.warnings.clone();
         let job = GrantedJob::new(catalogue, read, &document.folder, &said.allowed).await?;
-        let ends = job.readers.into_iter().flatten().chain([job.writer]).collect();
+        let ends = job.readers.into_iter().flatten();
+        let ends = ends.chain(job.transformers).chain([job.writer]).collect();
         Ok(Self { ends, locator: job.locator, warnings })
     }
 

@@ -49,7 +49,11 @@ pub struct Role {
 
 impl Role {
     /// The feature of a transformer that may make several rows of one.
-    pub const FLATMAP: &str = "flatmap";
+    const FLATMAP: &str = "flatmap";
+
+    pub fn makes_several(&self) -> bool {
+        self.features.iter().any(|feature| feature == Self::FLATMAP)
+    }
 }
 
 /// One step of `check`: `resolve`, `connect`, `authenticate`, …

@@ -12,6 +12,8 @@ pub struct Counts {
     pub records_read: u64,
     pub records_written: u64,
     pub records_filtered: u64,
+    /// Made of others on the way, beside the first of each; not contained in `records_read`.
+    pub records_added: u64,
     pub records_dirty: u64,
     /// Loaded, but cut or nulled by a policy; contained in `records_written`.
     pub records_changed: u64,
@@ -20,15 +22,21 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Invariant 5: every record read is written, dirty or filtered.
+    /// Records that were read, and those that were made of them.
+    pub fn records_in(&self) -> u64 {
+        self.records_read + self.records_added
+    }
+
+    /// Invariant 5: every record read or added is written, dirty or filtered.
     pub fn add_up(&self) -> bool {
-        self.records_read == self.records_written + self.records_dirty + self.records_filtered
+        self.records_in() == self.records_written + self.records_dirty + self.records_filtered
     }
 
     pub fn add(&mut self, other: &Self) {
         self.records_read += other.records_read;
         self.records_written += other.records_written;
         self.records_filtered += other.records_filtered;
+        self.records_added += other.records_added;
         self.records_dirty += other.records_dirty;
         self.records_changed += other.records_changed;
         self.bytes_read += other.bytes_read;
@@ -48,11 +56,14 @@ pub struct Mark {
     pub end: bool,
 }
 
-const VERSION: u8 = 1;
-const NUMBERS: usize = 8;
+const VERSION: u8 = 2;
+const NUMBERS: usize = 9;
+/// The version before, which counted no added records, and its numbers.
+const VERSION_1: u8 = 1;
+const NUMBERS_1: usize = 8;
 
 impl Mark {
-    /// Version, flags, eight little-endian numbers, then the position.
+    /// Version, flags, nine little-endian numbers, then the position.
     pub fn encode(&self) -> Vec<u8> {
         let position = self.position.as_deref().unwrap_or_default();
         let mut bytes = Vec::with_capacity(2 + NUMBERS * 8 + position.len());
@@ -76,6 +87,7 @@ impl Mark {
             counts.records_changed,
             counts.bytes_read,
             counts.bytes_written,
+            counts.records_added,
         ]
     }
 
@@ -89,8 +101,13 @@ impl Mark {
             )
         };
         let (head, rest) = bytes.split_at_checked(2).ok_or_else(unreadable)?;
-        let (numbers, position) = rest.split_at_checked(NUMBERS * 8).ok_or_else(unreadable)?;
-        if head[0] != VERSION || head[1] > 3 {
+        let count = match head[0] {
+            VERSION => NUMBERS,
+            VERSION_1 => NUMBERS_1,
+            _ => return Err(unreadable()),
+        };
+        let (numbers, position) = rest.split_at_checked(count * 8).ok_or_else(unreadable)?;
+        if head[1] > 3 {
             return Err(unreadable());
         }
         let mut values = numbers.chunks_exact(8).map(|chunk| {
@@ -109,6 +126,7 @@ impl Mark {
                 records_changed: next(),
                 bytes_read: next(),
                 bytes_written: next(),
+                records_added: next(),
             },
             position: (head[1] & 2 != 0).then(|| position.to_vec()),
             end: head[1] & 1 != 0,
@@ -126,6 +144,7 @@ mod tests {
             records_read: 3,
             records_written: 2,
             records_dirty: 1,
+            records_added: 4,
             bytes_read: u64::MAX,
             ..Counts::default()
         };
@@ -135,6 +154,19 @@ mod tests {
                 assert_eq!(Mark::decode(&mark.encode()), Ok(mark));
             }
         }
+    }
+
+    #[test]
+    fn a_mark_of_the_version_before_is_read() {
+        let mut bytes = vec![VERSION_1, 2];
+        (1..=8_u64).for_each(|number| bytes.extend(number.to_le_bytes()));
+        bytes.push(b'p');
+        let mark = Mark::decode(&bytes).unwrap();
+        assert_eq!(
+            (mark.sequence, mark.counts.bytes_written, mark.counts.records_added),
+            (1, 8, 0)
+        );
+        assert_eq!(mark.position.as_deref(), Some(&b"p"[..]));
     }
 
     #[test]

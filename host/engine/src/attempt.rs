@@ -19,7 +19,7 @@ use crate::advice::{self, Advice};
 use crate::lane::Lane;
 use crate::mapping::Mapping;
 use crate::pool::Pool;
-use crate::processing::Processing;
+use crate::processing::{Processing, StepPlugin};
 use crate::progress::{Progress, Stage};
 use crate::retry::Tries;
 use crate::session::Resting;
@@ -47,6 +47,8 @@ pub struct Engine<S, R, W> {
     /// One for each reader of the job.
     pub sources: Vec<Arc<R>>,
     pub destination: Arc<W>,
+    /// One for each step of the job that a plug-in does, in their order.
+    pub plugins: Vec<StepPlugin>,
     pub settings: Settings,
     pub progress: Arc<Progress>,
 }
@@ -164,7 +166,10 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let tasks = self.store.tasks(run).await.unwrap_or_default();
         let seen = self.progress.seen();
         let watermarks = record.as_ref().ok().map(watermarks).unwrap_or_default();
-        let changes = record.as_ref().map(|record| self.changes(record)).unwrap_or_default();
+        let changes = match &record {
+            Ok(record) => self.changes(record).await,
+            Err(_) => Vec::new(),
+        };
         let mut verified = None;
         let (state, commit_mode) = match record {
             Ok(record) => {
@@ -281,9 +286,9 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             verify: record.new.verify.is_some(),
         };
         let union = self.union(&planned)?;
-        let processing = Processing::new(union.datasets(), &self.settings)?;
+        let processing = planners.during(async { Ok(self.processing(&union).await) }).await??;
         let preparing = async {
-            let prepared = self.prepare(&record, &attempt, &union).await?;
+            let prepared = self.prepare(&record, &attempt, &processing).await?;
             let sides = (processing.datasets(), prepared.datasets.as_slice());
             let comparison = match &record.new.verify {
                 Some(wanted) => Some(self.comparison(&attempt, wanted, sides, &[]).await?),
@@ -324,6 +329,17 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         self.store.happened(&run, RunEvent::TasksDone, None).await
     }
 
+    /// What becomes of the datasets on their way, asked for until each plug-in has answered.
+    pub(crate) async fn processing(&self, union: &Union) -> Result<Processing> {
+        let mut tries = Tries::of_first_contact();
+        loop {
+            match Processing::new(union.datasets(), &self.settings, &self.plugins).await {
+                Ok(processing) => return Ok(processing),
+                Err(fault) => self.wait(&mut tries, fault).await?,
+            }
+        }
+    }
+
     pub(crate) async fn wait(&self, tries: &mut Tries, fault: Fault) -> Result<()> {
         let wait = tries.again(fault, &self.settings)?;
         self.progress.retried();
@@ -336,14 +352,14 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         &self,
         record: &RunRecord,
         attempt: &Attempt,
-        union: &Union,
+        processing: &Processing,
     ) -> Result<Prepared> {
         if let Some(prepared) = &record.prepared {
             return Ok(prepared.clone());
         }
         let mut tries = Tries::of_first_contact();
         let prepared = loop {
-            match self.try_prepare(record, attempt, union).await {
+            match self.try_prepare(record, attempt, processing).await {
                 Ok(prepared) => break prepared,
                 Err(fault) => self.wait(&mut tries, fault).await?,
             }
@@ -357,10 +373,9 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         &self,
         record: &RunRecord,
         attempt: &Attempt,
-        union: &Union,
+        processing: &Processing,
     ) -> Result<Prepared> {
         let within = |fault: Fault| fault.within("writer");
-        let processing = Processing::new(union.datasets(), &self.settings)?;
         let datasets = processing.datasets();
         let mut writer = self.destination.connect().await.map_err(within)?;
         let preview = writer.preview(datasets).await.map_err(within)?;
@@ -384,6 +399,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
                 reader: None,
                 resting: Resting::new(self.settings.resting_sessions),
                 writer: None,
+                transformers: None,
                 throttle: Arc::new(Throttle::new(self.settings.rates.lane)),
                 counted: Counts::default(),
                 careful: 0,
@@ -434,7 +450,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             }
             total.add(&done.counts);
         }
-        if self.settings.error_limit.exceeded_at_end(total.records_dirty, total.records_read) {
+        if self.settings.error_limit.exceeded_at_end(total.records_dirty, total.records_in()) {
             return Err(context.dirty_limit(total.records_dirty, None));
         }
         Ok(())
@@ -488,15 +504,16 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     }
 
     /// The notes about missing columns and casts of a run that was prepared.
-    fn changes(&self, record: &RunRecord) -> Vec<String> {
+    async fn changes(&self, record: &RunRecord) -> Vec<String> {
         let Ok(union) = self.union(&record.sources) else { return Vec::new() };
-        let casts = || {
+        let casts = async {
             let prepared = record.prepared.as_ref()?;
-            let processing = Processing::new(union.datasets(), &self.settings).ok()?;
-            let from = processing.datasets();
-            Mapping::unchecked(from, &prepared.datasets, &self.settings).ok()?.note()
+            let made = Processing::new(union.datasets(), &self.settings, &self.plugins).await;
+            let made = made.ok()?;
+            Mapping::unchecked(made.datasets(), &prepared.datasets, &self.settings).ok()?.note()
         };
-        union.notes().iter().cloned().chain(casts()).collect()
+        let casts = casts.await;
+        union.notes().iter().cloned().chain(casts).collect()
     }
 
     /// What the counts alone don't say.

@@ -1,5 +1,7 @@
 //! Dirty records, whole and readable.
 
+use std::sync::Arc;
+
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field};
@@ -15,9 +17,12 @@ pub(crate) struct Reason {
     pub(crate) column: Option<u32>,
     pub(crate) code: String,
     pub(crate) message: String,
+    /// Digest of the step's plug-in that found it; `None`: it was whoever is at work at this stage.
+    pub(crate) plugin: Option<Arc<str>>,
 }
 
-/// The dirty record of `row` in `rows`, which belong to `dataset`.
+/// The dirty record of `row` in `rows`, which belong to `dataset`; `plugin` is the digest of who is at
+/// work.
 pub(crate) fn of_row(
     reason: Reason,
     dataset: Option<&Dataset>,
@@ -34,7 +39,7 @@ pub(crate) fn of_row(
         message: reason.message,
         dataset: dataset.map(Dataset::title).unwrap_or_default(),
         column: reason.column.and_then(name),
-        plugin: plugin.to_owned(),
+        plugin: reason.plugin.as_deref().unwrap_or(plugin).to_owned(),
         origin: None,
         position,
         record: DirtyRecord::Values(values(rows, row)),
@@ -108,8 +113,6 @@ pub(crate) fn of_undecodable(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_array::{Date32Array, TimestampMicrosecondArray};
     use arrow_schema::TimeUnit;
 

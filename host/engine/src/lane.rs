@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::attempt::Context;
 use crate::pool::{Pool, Taken};
+use crate::processing::Sessions;
 use crate::reading::Reading;
 use crate::retry::Tries;
 use crate::session::{self, Kept, Origin, Reads, Resting, Writes, until};
@@ -33,6 +34,8 @@ pub(crate) struct Lane<S, R: Source, W: Destination> {
     /// Sessions with other sources.
     pub(crate) resting: Resting<R::Session>,
     pub(crate) writer: Option<Kept<Writes<W::Session>>>,
+    /// Sessions with the plug-ins among the steps.
+    pub(crate) transformers: Option<Sessions>,
     pub(crate) throttle: Arc<Throttle>,
     /// What the try that failed last has counted.
     pub(crate) counted: Counts,
@@ -97,6 +100,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                 Err((fault, progressed)) => {
                     self.reader = None;
                     self.writer = None;
+                    self.transformers = None;
                     if progressed {
                         tries.progressed();
                     }
@@ -184,6 +188,10 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
             };
             self.writer = Some(self.while_idle(connecting).await?);
         }
+        if self.transformers.is_none() {
+            let context = self.context.clone();
+            self.transformers = Some(self.while_idle(context.processing.sessions()).await?);
+        }
         Ok(())
     }
 
@@ -269,6 +277,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
         let context = self.context.clone();
         let reader = self.reader.take().ok_or_else(|| self.lost())?;
         let mut writer = self.writer.take().ok_or_else(|| self.lost())?;
+        let transformers = self.transformers.take().unwrap_or_default();
         let (queue, items) = mpsc::channel(context.settings.queue_batches.max(1));
         let (acknowledge, durable) = watch::channel(None);
         let mut budget = context.budget;
@@ -278,6 +287,7 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
             source: self.source,
             split: context.settings.split_title(self.source, &task.split.label),
             reader,
+            transformers,
             queue,
             durable,
             budget,
@@ -312,7 +322,8 @@ impl<S: Store, R: Source, W: Destination> Lane<S, R, W> {
                 self.told_redone(task.index, &done);
                 self.counted = Counts::default();
                 // The task is done and stored; a reader that cannot hear of it costs its session.
-                self.reader = read.inspect_err(|fault| tracing::warn!("{fault}")).ok();
+                let kept = read.inspect_err(|fault| tracing::warn!("{fault}")).ok();
+                (self.reader, self.transformers) = kept.unzip();
                 Ok(())
             }
             (None, Err(fault)) => Err(fault),

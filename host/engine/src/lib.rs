@@ -43,5 +43,6 @@ mod writing;
 pub use addresses::Addresses;
 pub use attempt::{Engine, Summary};
 pub use preview::{Preview, PreviewedSource, Sample, sample};
+pub use processing::StepPlugin;
 pub use progress::{Progress, Seen, Stage};
-pub use settings::Settings;
+pub use settings::{Settings, transformer_word};

@@ -58,7 +58,8 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         }
         let plans: Vec<_> = sources.iter().map(|source| &source.plan).collect();
         let union = Union::new(&plans, &self.settings.source_names, self.settings.missing_column)?;
-        let processing = Processing::new(union.datasets(), &self.settings)?;
+        let datasets = union.datasets();
+        let processing = Processing::new(datasets, &self.settings, &self.plugins).await?;
         let datasets = processing.datasets();
         let mut writer = self.destination.connect().await.map_err(within)?;
         let prepared = writer.preview(datasets).await.map_err(within)?;
@@ -90,7 +91,8 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let record = self.store.load(run).await?;
         let Some(prepared) = record.prepared else { return Ok(Vec::new()) };
         let union = self.union(&record.sources)?;
-        let processing = Processing::new(union.datasets(), &self.settings)?;
+        let datasets = union.datasets();
+        let processing = Processing::new(datasets, &self.settings, &self.plugins).await?;
         let datasets = processing.datasets();
         let columns = Mapping::unchecked(datasets, &prepared.datasets, &self.settings)?.columns();
         let names = datasets.iter().zip(&prepared.datasets);

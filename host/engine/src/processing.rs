@@ -19,6 +19,10 @@ use self::evaluated::evaluated;
 use self::extract::Extract;
 use self::filter::Filter;
 use self::mask::Masks;
+pub(crate) use self::passing::Passing;
+use self::plugin::Plugin;
+pub(crate) use self::plugin::Sessions;
+pub use self::plugin::StepPlugin;
 use self::replace::Replace;
 use self::texts::Change;
 use crate::dirty::Reason;
@@ -31,17 +35,23 @@ mod evaluated;
 mod extract;
 mod filter;
 mod mask;
+mod passing;
+mod plugin;
 mod replace;
 mod texts;
 
 /// The transformers of a job, made ready for each of its datasets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Processing {
     rules: Rules,
     /// As the mapping gets them.
     datasets: Vec<Dataset>,
     /// The steps of each dataset, index for index.
     chains: Vec<Vec<Step>>,
+    /// For each column of each dataset its position in what was read; `None`: it was not read.
+    read: Vec<Vec<Option<u32>>>,
+    /// Those of the steps that a plug-in does.
+    plugins: Vec<Plugin>,
 }
 
 /// How steps see values: DataX's by its table, others by exact casts.
@@ -64,16 +74,24 @@ struct Step {
 
 #[derive(Clone, Debug)]
 enum Work {
-    Change { column: usize, change: Change },
-    Drop { column: usize, filter: Filter },
+    Change {
+        column: usize,
+        change: Change,
+    },
+    Drop {
+        column: usize,
+        filter: Filter,
+    },
     Keep(Compiled),
     Edit(Edit),
     Replace(Replace),
     Extract(Extract),
     Mask(Masks),
+    /// By the plug-in with this number.
+    Plugin(usize),
 }
 
-/// A batch after all transformers, and what became of the rows that are no longer in it.
+/// A part of a batch behind all transformers, and what became of its rows.
 pub(crate) struct Processed {
     pub(crate) batch: Batch,
     pub(crate) origins: Origins,
@@ -81,6 +99,8 @@ pub(crate) struct Processed {
     pub(crate) dirty: Vec<(usize, Reason)>,
     /// Records that were dropped.
     pub(crate) filtered: u64,
+    /// Records that were made of others beside the first of each.
+    pub(crate) added: u64,
 }
 
 /// For each row its number in the batch before; `None`: the numbers are the same.
@@ -89,6 +109,11 @@ pub(crate) struct Origins(Option<Vec<usize>>);
 impl Origins {
     pub(crate) fn of(&self, row: usize) -> usize {
         self.0.as_ref().map_or(row, |origins| origins[row])
+    }
+
+    /// The same of `rows`.
+    fn through(&self, rows: impl Iterator<Item = usize>) -> Self {
+        Self(Some(rows.map(|row| self.of(row)).collect()))
     }
 }
 
@@ -107,19 +132,78 @@ impl Misfit {
 }
 
 impl Processing {
+    /// Asks each of `plugins`, one for each step that is one, what comes out of it.
+    ///
     /// # Errors
     /// `transform.column`: a dataset has no such column; `transform.type`: a transformer cannot see a
     /// type; `transform.value`: a filter's value is not of its column's type; `mapping.time_zone`; what
-    /// an expression has.
-    pub(crate) fn new(datasets: &[Dataset], settings: &Settings) -> Result<Self> {
-        let rules = Rules { datax: Values::new(settings)?, exact: Exact::new(settings)? };
-        let (mut made, mut chains) = (Vec::new(), Vec::new());
-        for dataset in datasets {
-            let (dataset, chain) = chain(dataset, &settings.transformers, &rules)?;
-            made.push(dataset);
-            chains.push(chain);
+    /// an expression or a plug-in has.
+    pub(crate) async fn new(
+        datasets: &[Dataset],
+        settings: &Settings,
+        plugins: &[StepPlugin],
+    ) -> Result<Self> {
+        let columns = |dataset: &Dataset| 0..dataset.schema.fields().len() as u32;
+        let mut made = Self {
+            rules: Rules { datax: Values::new(settings)?, exact: Exact::new(settings)? },
+            datasets: datasets.to_vec(),
+            chains: vec![Vec::new(); datasets.len()],
+            read: datasets.iter().map(|dataset| columns(dataset).map(Some).collect()).collect(),
+            plugins: Vec::new(),
+        };
+        let mut plugins = plugins.iter();
+        for transformer in &settings.transformers {
+            if !matches!(transformer.work, job::Work::Plugin(_)) {
+                made.add(transformer)?;
+                continue;
+            }
+            let missing = || Fault::internal("engine.transform", "a step has no plug-in");
+            made.add_plugin(&transformer.name, plugins.next().ok_or_else(missing)?).await?;
         }
-        Ok(Self { rules, datasets: made, chains })
+        Ok(made)
+    }
+
+    /// Adds a step of the host's own.
+    fn add(&mut self, transformer: &Transformer) -> Result<()> {
+        let ways = self.datasets.iter_mut().zip(&mut self.chains).zip(&mut self.read);
+        for ((dataset, chain), read) in ways {
+            let (work, schema) =
+                work(transformer, &dataset.schema, &self.rules).map_err(|fault| {
+                    let table = format!("table \"{}\"", dataset.title());
+                    let within = fault.place.as_deref().unwrap_or_default();
+                    let place = format!("{}{within}", transformer.place);
+                    fault.at(place).within(&transformer.name).within(table)
+                })?;
+            let next = read_behind(&work, read, schema.fields().len());
+            dataset.primary_key = key_behind(&work, dataset, &schema);
+            dataset.schema = schema.clone();
+            let read = std::mem::replace(read, next);
+            chain.push(Step { name: transformer.name.clone(), work, read, schema });
+        }
+        Ok(())
+    }
+
+    /// Adds a step that a plug-in does.
+    async fn add_plugin(&mut self, name: &str, plugin: &StepPlugin) -> Result<()> {
+        let before = self.datasets.clone();
+        let plugin = Plugin::new(name, plugin, before, self.read.clone()).await?;
+        let number = self.plugins.len();
+        let ways = self.datasets.iter_mut().zip(&mut self.chains).zip(&mut self.read);
+        for (((dataset, chain), read), after) in ways.zip(&plugin.after) {
+            // Where a column comes from is told by its name alone.
+            let at = |field: &Arc<Field>| {
+                read.get(dataset.schema.index_of(field.name()).ok()?).copied().flatten()
+            };
+            let next = after.schema.fields().iter().map(at).collect();
+            let (work, schema) = (Work::Plugin(number), after.schema.clone());
+            let read = std::mem::replace(read, next);
+            chain.push(Step { name: name.to_owned(), work, read, schema });
+            // It is the same table, whatever the plug-in calls it.
+            dataset.schema = after.schema.clone();
+            dataset.primary_key = after.primary_key.clone();
+        }
+        self.plugins.push(plugin);
+        Ok(())
     }
 
     /// The reader's datasets with the types behind the transformers.
@@ -133,45 +217,15 @@ impl Processing {
         self.chains.iter().map(of).collect()
     }
 
-    pub(crate) fn apply(&self, batch: Batch) -> Result<Processed> {
-        let mut done = Processed { batch, origins: Origins(None), dirty: Vec::new(), filtered: 0 };
-        // A batch of a dataset that there is not is told by the mapping.
-        let chain = self.chains.get(done.batch.dataset as usize);
-        for step in chain.into_iter().flatten() {
-            if done.batch.is_empty() {
-                // No step sees it any more, and the types are still those that follow.
-                done.batch.rows = RecordBatch::new_empty(step.schema.clone());
-                continue;
-            }
-            step.apply(&self.rules, &mut done)?;
-        }
-        Ok(done)
+    /// Where the column of a dataset behind all steps was read.
+    pub(crate) fn read(&self, dataset: u32, column: u32) -> Option<u32> {
+        *self.read.get(dataset as usize)?.get(column as usize)?
     }
-}
 
-/// A dataset as it is behind all steps, and the steps.
-fn chain(
-    dataset: &Dataset,
-    transformers: &[Transformer],
-    rules: &Rules,
-) -> Result<(Dataset, Vec<Step>)> {
-    let mut behind = dataset.clone();
-    let mut read: Vec<_> = (0..dataset.schema.fields().len() as u32).map(Some).collect();
-    let mut steps = Vec::with_capacity(transformers.len());
-    for transformer in transformers {
-        let (work, schema) = work(transformer, &behind.schema, rules).map_err(|fault| {
-            let table = format!("table \"{}\"", dataset.title());
-            let within = fault.place.as_deref().unwrap_or_default();
-            let place = format!("{}{within}", transformer.place);
-            fault.at(place).within(&transformer.name).within(table)
-        })?;
-        let next = read_behind(&work, &read, schema.fields().len());
-        behind.primary_key = key_behind(&work, &behind, &schema);
-        behind.schema = schema.clone();
-        steps.push(Step { name: transformer.name.clone(), work, read, schema });
-        read = next;
+    /// A lane's own sessions with the plug-ins.
+    pub(crate) async fn sessions(&self) -> Result<Sessions> {
+        Sessions::open(&self.plugins).await
     }
-    Ok((behind, steps))
 }
 
 /// Which columns behind a step were read where, as far as one was.
@@ -209,7 +263,7 @@ impl Processed {
             return Ok(());
         }
         let kept = (0..keep.len()).filter(|row| keep[*row]);
-        self.origins = Origins(Some(kept.map(|row| self.origins.of(row)).collect()));
+        self.origins = self.origins.through(kept);
         self.batch = filtered(&self.batch, keep)?;
         Ok(())
     }
@@ -245,10 +299,13 @@ fn work(transformer: &Transformer, schema: &SchemaRef, rules: &Rules) -> Result<
             let schema = masks.schema.clone();
             (Work::Mask(masks), schema)
         }
-        job::Work::Plugin(_) => {
-            return Err(Fault::internal("engine.transform", "a plug-in is no step of the host"));
-        }
+        job::Work::Plugin(_) => return Err(no_own()),
     })
+}
+
+/// A plug-in's work is done in its session.
+fn no_own() -> Fault {
+    Fault::internal("engine.transform", "a plug-in is no step of the host's own")
 }
 
 /// A transformer of DataX.
@@ -393,6 +450,7 @@ impl Step {
                     outcome.blame(Some(from), name, misfits);
                 }
             }
+            Work::Plugin(_) => return Err(no_own()),
         }
         Ok(outcome)
     }
@@ -444,6 +502,7 @@ impl Step {
             column: column.and_then(|column| self.read[column]),
             code: misfit.code.to_owned(),
             message,
+            plugin: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use domain::port::{Budget, Dirty, Reader, Rows, Step, Store};
 use domain::verify::Print;
 use domain::{Batch, Dataset, Fault, Position, Positions, Result, SourceIndex};
@@ -9,8 +10,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::attempt::Context;
-use crate::dirty;
-use crate::processing::Processed;
+use crate::dirty::{self, Reason};
+use crate::processing::{Passing, Processed, Sessions};
 use crate::session::{Kept, Reads, Session, until};
 use crate::throttle::Throttle;
 use crate::verify::Comparison;
@@ -28,16 +29,18 @@ pub(crate) enum Item {
     Ended { bookmark: Option<Position> },
 }
 
-/// Rows of one batch, mapped, and what was read beside them.
+/// Rows of one batch or of a part of it, mapped, and what was read beside them.
 #[derive(Default)]
 pub(crate) struct Piece {
     pub(crate) batch: Option<Batch>,
     pub(crate) records_read: u64,
     pub(crate) bytes_read: u64,
-    /// Records that could not be decoded, transformed or cast; contained in `records_read`.
+    /// Records that could not be decoded, transformed or cast.
     pub(crate) dirty: Vec<Dirty>,
-    /// Records that a transformer dropped; contained in `records_read`.
+    /// Records that a transformer dropped.
     pub(crate) records_filtered: u64,
+    /// Records that a transformer made of others; not contained in `records_read`.
+    pub(crate) records_added: u64,
     /// Of the rows in `batch`, where the run is verified.
     pub(crate) prints: Vec<Print>,
     /// Where the reader could go on behind this piece.
@@ -50,6 +53,8 @@ pub(crate) struct Reading<S, R> {
     /// The split's title, which tells where a record came from.
     pub(crate) split: String,
     pub(crate) reader: Kept<Reads<R>>,
+    /// The lane's, with the plug-ins among the steps.
+    pub(crate) transformers: Sessions,
     pub(crate) queue: mpsc::Sender<Item>,
     /// The newest position that is durable and stored.
     pub(crate) durable: watch::Receiver<Option<Position>>,
@@ -66,10 +71,23 @@ pub(crate) struct Reading<S, R> {
     pub(crate) waits_since: Option<Instant>,
 }
 
+/// A batch that goes through the steps, and how it was read.
+struct Way {
+    dataset: u32,
+    /// Which record of the task its first row is.
+    first: u64,
+    /// As one of the union, which steps and dirty records know.
+    read: RecordBatch,
+    passing: Passing,
+    /// Of the batch, for its first piece.
+    records_read: u64,
+    bytes_read: u64,
+}
+
 impl<S: Store, R: Reader> Reading<S, R> {
     /// Reads the open cursor to its end, then acknowledges until the writing half is done. Answers the
-    /// session for the next task.
-    pub(crate) async fn run(mut self) -> Result<Kept<Reads<R>>> {
+    /// sessions for the next task.
+    pub(crate) async fn run(mut self) -> Result<(Kept<Reads<R>>, Sessions)> {
         loop {
             if self.durable.has_changed().unwrap_or(false) {
                 self.acknowledge().await?;
@@ -106,7 +124,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
                 }
             };
             if !taken {
-                return Ok(self.reader);
+                return Ok((self.reader, self.transformers));
             }
         }
     }
@@ -162,15 +180,34 @@ impl<S: Store, R: Reader> Reading<S, R> {
 
     /// Hands on the pieces of a step; false where nobody takes them any more.
     async fn send_all(&mut self, rows: Rows) -> Result<bool> {
-        let begun = Instant::now();
-        let pieces = self.pieces(rows)?;
-        self.watch.since(Phase::Processing, begun);
-        for piece in pieces {
-            if !self.pay(&piece).await? || !self.send(Item::Piece(piece)).await? {
-                return Ok(false);
+        let mut last = None;
+        for batch in rows.batches {
+            let mut way = self.way(batch)?;
+            while let Some(piece) = self.piece(&mut way).await? {
+                // One is held back, since the position stands behind the last.
+                if let Some(piece) = last.replace(piece)
+                    && !self.hand_on(piece).await?
+                {
+                    return Ok(false);
+                }
             }
         }
-        Ok(true)
+        let digest = self.context.settings.reader_digest.clone();
+        let mut last = last.unwrap_or_default();
+        last.position = rows.position;
+        for record in rows.undecodable {
+            last.records_read += 1;
+            last.bytes_read += record.data.len() as u64;
+            let position = self.records;
+            self.records += 1;
+            last.dirty.push(dirty::of_undecodable(record, self.datasets(), position, &digest));
+        }
+        self.hand_on(last).await
+    }
+
+    /// Hands on a piece when the rates allow it; false where nobody takes it any more.
+    async fn hand_on(&mut self, piece: Piece) -> Result<bool> {
+        Ok(self.pay(&piece).await? && self.send(Item::Piece(piece)).await?)
     }
 
     /// Waits until the rates of the job and of the lane allow what was read; false where nobody takes
@@ -201,13 +238,13 @@ impl<S: Store, R: Reader> Reading<S, R> {
     }
 
     /// After the end: what becomes durable is acknowledged, until nothing more will.
-    async fn rest(mut self) -> Result<Kept<Reads<R>>> {
+    async fn rest(mut self) -> Result<(Kept<Reads<R>>, Sessions)> {
         loop {
             tokio::select! {
                 biased;
                 more = self.durable.changed() => match more {
                     Ok(()) => self.acknowledge().await?,
-                    Err(_) => return Ok(self.reader),
+                    Err(_) => return Ok((self.reader, self.transformers)),
                 },
                 () = until(self.reader.due()) => self.reader.tend().await?,
             }
@@ -256,63 +293,57 @@ impl<S: Store, R: Reader> Reading<S, R> {
         self.context.datasets.get(self.source as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// One piece a batch; the position stands behind the last.
-    fn pieces(&mut self, rows: Rows) -> Result<Vec<Piece>> {
-        let mut pieces = Vec::with_capacity(rows.batches.len().max(1));
-        for batch in rows.batches {
-            pieces.push(self.piece(batch)?);
-        }
-        if pieces.is_empty() {
-            pieces.push(Piece::default());
-        }
-        let context = &self.context;
-        let digest = &context.settings.reader_digest;
-        if let Some(last) = pieces.last_mut() {
-            last.position = rows.position;
-            for record in rows.undecodable {
-                last.records_read += 1;
-                last.bytes_read += record.data.len() as u64;
-                let position = self.records;
-                self.records += 1;
-                last.dirty.push(dirty::of_undecodable(record, self.datasets(), position, digest));
-            }
-        }
-        Ok(pieces)
+    /// Begins the way of a batch.
+    fn way(&mut self, mut batch: Batch) -> Result<Way> {
+        let (dataset, records_read) = (batch.dataset, batch.len() as u64);
+        let (bytes_read, first) = (batch.value_bytes(), self.records);
+        self.records += records_read;
+        batch.positions = Some(Positions::From(first));
+        let union = &self.context.union;
+        let batch = union.apply(self.source, &batch).map_err(|fault| self.within(fault))?;
+        let read = batch.rows.clone();
+        Ok(Way { dataset, first, read, passing: Passing::new(batch), records_read, bytes_read })
     }
 
-    fn piece(&mut self, mut batch: Batch) -> Result<Piece> {
-        let (records_read, bytes_read) = (batch.len() as u64, batch.value_bytes());
-        let first = self.records;
-        self.records += records_read;
-        let context = &self.context;
-        let dataset = self.datasets().get(batch.dataset as usize);
-        batch.positions = Some(Positions::From(first));
-        let batch = context.union.apply(self.source, &batch).map_err(|fault| self.within(fault))?;
-        let source = batch.rows.clone();
-        let processed = context.processing.apply(batch).map_err(|fault| self.within(fault))?;
-        let Processed { batch, origins, mut dirty, filtered: records_filtered } = processed;
+    /// The next piece of a batch; `None` where there is none.
+    async fn piece(&mut self, way: &mut Way) -> Result<Option<Piece>> {
+        let begun = Instant::now();
+        let context = self.context.clone();
+        let passing = way.passing.next(&context.processing, &mut self.transformers);
+        let Some(processed) = self.reader.during(passing).await? else { return Ok(None) };
+        let Processed { batch, origins, mut dirty, filtered, added } = processed;
+        let made = batch.dataset;
         let mapped = context.mapping.apply(batch).map_err(|fault| self.within(fault))?;
-        dirty.extend(mapped.dirty.into_iter().map(|(row, why)| (origins.of(row), why)));
+        dirty.extend(mapped.dirty.into_iter().map(|(row, why)| {
+            let column = why.column.and_then(|column| context.processing.read(made, column));
+            (origins.of(row), Reason { column, ..why })
+        }));
         let sorted = context.sorting.sorted(mapped.batch)?;
         let comparison = context.comparison.as_ref();
         let print = |comparison: &Comparison| comparison.printer.print(&sorted.rows);
         let prints = comparison.map(print).unwrap_or_default();
-        let digest = &context.settings.reader_digest;
-        let is_one_of_several = context.datasets.len() > 1
-            || dataset.is_some_and(|dataset| dataset.metadata.iter().any(|(key, _)| key == TABLES));
-        let dirty = dirty.into_iter();
-        let dirty = dirty.map(|(row, why)| Dirty {
-            origin: is_one_of_several.then(|| self.split.clone()),
-            ..dirty::of_row(why, dataset, &source, row, Some(first + row as u64), digest)
-        });
-        Ok(Piece {
-            dirty: dirty.collect(),
+        self.watch.since(Phase::Processing, begun);
+        Ok(Some(Piece {
+            dirty: dirty.into_iter().map(|(row, why)| self.dirty(way, row, why)).collect(),
             batch: Some(sorted).filter(|batch| !batch.is_empty()),
-            records_read,
-            bytes_read,
-            records_filtered,
+            records_read: std::mem::take(&mut way.records_read),
+            bytes_read: std::mem::take(&mut way.bytes_read),
+            records_filtered: filtered,
+            records_added: added,
             prints,
             position: None,
-        })
+        }))
+    }
+
+    /// The dirty record of a row as it was read.
+    fn dirty(&self, way: &Way, row: usize, why: Reason) -> Dirty {
+        let dataset = self.datasets().get(way.dataset as usize);
+        let is_one_of_several = self.context.datasets.len() > 1
+            || dataset.is_some_and(|dataset| dataset.metadata.iter().any(|(key, _)| key == TABLES));
+        let digest = &self.context.settings.reader_digest;
+        Dirty {
+            origin: is_one_of_several.then(|| self.split.clone()),
+            ..dirty::of_row(why, dataset, &way.read, row, Some(way.first + row as u64), digest)
+        }
     }
 }

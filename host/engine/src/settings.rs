@@ -155,6 +155,11 @@ impl Settings {
     }
 }
 
+/// What faults call a plug-in that is a step between.
+pub fn transformer_word(step: &str) -> String {
+    format!("transformer of step \"{step}\"")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -152,6 +152,19 @@ pub(crate) fn filtered(batch: &Batch, keep: &[bool]) -> Result<Batch> {
     Ok(Batch { dataset: batch.dataset, rows, operations, absent, positions })
 }
 
+/// The rows of `batch` from `first` on.
+pub(crate) fn behind(batch: &Batch, first: usize) -> Batch {
+    let count = batch.len();
+    let bitmap = |bitmap: &Vec<u8>| gathered_bitmap(bitmap, first..count);
+    Batch {
+        dataset: batch.dataset,
+        rows: batch.rows.slice(first, count - first),
+        operations: batch.operations.as_ref().map(|operations| operations[first..].to_vec()),
+        absent: batch.absent.iter().map(bitmap).collect(),
+        positions: batch.positions.as_ref().map(|positions| positions.gathered(first..count)),
+    }
+}
+
 fn filtered_bitmap(bitmap: &[u8], keep: &[bool]) -> Vec<u8> {
     let kept = keep.iter().enumerate().filter(|(_, keep)| **keep);
     gathered_bitmap(bitmap, kept.map(|(row, _)| row))
@@ -246,6 +259,12 @@ mod tests {
             let (first, second) = halves(&whole).unwrap();
             assert_eq!(joined(&first, &second).unwrap(), whole, "{count}");
         }
+    }
+
+    #[test]
+    fn the_last_rows_are_those_of_the_second_half() {
+        let whole = batch(17);
+        assert_eq!(behind(&whole, 8), halves(&whole).unwrap().1);
     }
 
     #[test]

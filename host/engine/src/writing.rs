@@ -161,6 +161,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
             counts.bytes_read += piece.bytes_read;
             counts.records_dirty += dirty;
             counts.records_filtered += piece.records_filtered;
+            counts.records_added += piece.records_added;
             counts.records_written += written;
             counts.bytes_written += bytes_written;
         });
@@ -296,8 +297,13 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         }
         let batch = sent.batch.clone();
         let stage = if remark.loaded { DirtyStage::Loaded } else { DirtyStage::Write };
-        let reason =
-            Reason { stage, column: remark.column, code: remark.code, message: remark.message };
+        let reason = Reason {
+            stage,
+            column: remark.column,
+            code: remark.code,
+            message: remark.message,
+            plugin: None,
+        };
         self.note(reason, &batch, remark.row as usize, remark.batch);
         Ok(())
     }
@@ -357,7 +363,8 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
                 parts.push(Part::Guilty(batch));
             } else {
                 let (code, message) = (fault.code.clone(), fault.message.clone());
-                let reason = Reason { stage: DirtyStage::Write, column: None, code, message };
+                let reason =
+                    Reason { stage: DirtyStage::Write, column: None, code, message, plugin: None };
                 self.note(reason, &batch, 0, number);
             }
         }

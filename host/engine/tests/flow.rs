@@ -1,6 +1,8 @@
 //! One attempt at a run, call by call: what plug-ins may answer and what they may not, and what is
 //! left in the books.
 
+#![allow(dead_code, reason = "the play serves other tests too")]
+
 mod play;
 
 use std::sync::Arc;

@@ -33,6 +33,7 @@ async fn attempt(parts: Parts) -> Result<()> {
         store: parts.store,
         sources: vec![parts.source],
         destination: parts.destination,
+        plugins: Vec::new(),
         settings: Settings {
             concurrent: options.lanes,
             error_limit: options.error_limit,

@@ -130,7 +130,12 @@ impl GuestTransformer {
         let columns = self.before.get(batch.dataset as usize);
         let columns = columns.map_or(0, |dataset| dataset.schema.fields().len());
         let asked = Asked { dataset: batch.dataset, rows, columns, category: self.category };
-        self.checked(&asked, answer)
+        let mut made = self.checked(&asked, answer)?;
+        // No step makes an insert of a deletion.
+        made.rows.operations = batch.operations.as_ref().map(|operations| {
+            made.origins.iter().filter_map(|row| operations.get(*row as usize)).copied().collect()
+        });
+        Ok(made)
     }
 
     fn checked(&mut self, asked: &Asked, answer: wire::Transformed) -> Result<Transformed> {

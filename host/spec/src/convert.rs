@@ -200,7 +200,7 @@ fn between(draft: DraftTransformer, secrets: &dyn Secrets, notes: &mut Notes) ->
         "parameter": parameter,
     });
     if !holds_variable(&parameter) {
-        transformer::finish(draft, secrets, notes);
+        transformer::finish(draft, &[], secrets, notes);
     }
     step
 }

@@ -13,6 +13,7 @@
 //! A new kind of document goes beside `script` and `datax`; a new setting into `settings`; a new key
 //! that names a place into `places`.
 
+mod between;
 mod blank;
 mod chain;
 mod connection;
@@ -40,7 +41,7 @@ use domain::configuration::{Configuration, Side};
 use domain::description::{Description, SourceType};
 use domain::fault::Fault;
 use domain::grant::NamedPlace;
-use domain::job::{DocumentKind, Job, Transformer};
+use domain::job::{DocumentKind, Job};
 use domain::nearest;
 
 pub use blank::{blank_document, secret_keys};
@@ -48,6 +49,7 @@ pub use convert::{Converted, convert};
 pub use document::Lines;
 pub use parameter::{Clock, Parameters};
 
+use between::Between;
 use document::{Document, Notes};
 use draft::Draft;
 use step::Workbench;
@@ -120,6 +122,8 @@ pub struct Input<'a> {
 pub struct Places {
     /// By reader.
     pub readers: Vec<Vec<NamedPlace>>,
+    /// By step between that a plug-in does.
+    pub transformers: Vec<Vec<NamedPlace>>,
     pub writer: Vec<NamedPlace>,
 }
 
@@ -139,7 +143,23 @@ pub struct Moved {
 pub struct MovedProperties {
     /// By reader.
     pub readers: Vec<Vec<Moved>>,
+    /// By step between that a plug-in does.
+    pub transformers: Vec<Vec<Moved>>,
     pub writer: Vec<Moved>,
+}
+
+impl Places {
+    /// By step that a plug-in does, in the order of a job.
+    pub fn steps(&self) -> impl Iterator<Item = &Vec<NamedPlace>> {
+        self.readers.iter().chain(&self.transformers).chain([&self.writer])
+    }
+}
+
+impl MovedProperties {
+    /// By step that a plug-in does, in the order of a job.
+    pub fn steps(&self) -> impl Iterator<Item = &Vec<Moved>> {
+        self.readers.iter().chain(&self.transformers).chain([&self.writer])
+    }
 }
 
 /// Why a document does not hold, and what else was found in it.
@@ -200,12 +220,11 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
     };
     let mut settings = settings::read(draft.kind, &document, &mut notes);
     let readers = draft.reader.and_then(|step| bench.finish_sources(step, &mut notes));
-    let transformers = draft.transformers.into_iter();
-    let transformers =
-        transformers.filter_map(|step| transformer::finish(step, input.secrets, &mut notes));
-    let transformers: Vec<Transformer> = transformers.collect();
+    let between = draft.transformers.into_iter();
+    let between = between.filter_map(|step| bench.finish_between(step, &mut notes));
+    let between: Vec<Between> = between.collect();
     let writer = draft.writer.and_then(|step| bench.finish(step, &mut notes));
-    let keeps_columns = !transformers.iter().any(|step| step.work.changes_columns());
+    let keeps_columns = !between.iter().any(|step| step.transformer.work.changes_columns());
     if let (Some(readers), Some(writer), true) = (&readers, &writer, keeps_columns) {
         step::check_columns(readers, writer, &mut notes);
     }
@@ -216,9 +235,10 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
         return Err(notes.refused());
     };
     notes.sort();
-    let ends = || readers.iter().chain([&writer]);
-    let secret_keys: BTreeSet<String> = ends().flat_map(|end| &end.secrets).cloned().collect();
-    let texts = ends().flat_map(|end| &end.secret_texts).cloned().collect();
+    let plugins = between.iter().filter_map(|step| step.plugin.as_ref());
+    let steps = || readers.iter().chain(plugins.clone()).chain([&writer]);
+    let secret_keys: BTreeSet<String> = steps().flat_map(|step| &step.secrets).cloned().collect();
+    let texts = steps().flat_map(|step| &step.secret_texts).cloned().collect();
     let secrets = Secrecy { keys: &secret_keys, texts };
     settings.missing_column = readers.first().map_or_else(Default::default, |it| it.missing_column);
     let (mut moved, mut places) = (MovedProperties::default(), Places::default());
@@ -227,6 +247,14 @@ pub fn read(input: &Input<'_>) -> Result<Read, Refused> {
         moved.readers.push(reader.moved);
         places.readers.push(reader.places);
         steps.push(reader.step);
+    }
+    let mut transformers = Vec::with_capacity(between.len());
+    for Between { transformer, plugin } in between {
+        transformers.push(transformer);
+        if let Some(plugin) = plugin {
+            moved.transformers.push(plugin.moved);
+            places.transformers.push(plugin.places);
+        }
     }
     (moved.writer, places.writer) = (writer.moved, writer.places);
     let secret_parameters = substituted.secret(&document, &secrets, &values);

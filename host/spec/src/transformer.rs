@@ -57,9 +57,16 @@ fn draft(entry: &Value, spot: Spot, notes: &mut Notes) -> Option<DraftTransforme
     Some(DraftTransformer { type_name: name.clone(), name, category, type_spot, parameter, spot })
 }
 
-/// Checks a step; `None` where something was wrong, which was told.
+/// Whether the host itself does steps of this type.
+pub(crate) fn is_own(name: &str) -> bool {
+    own::WORDS.contains(&name) || NAMES.contains(&name)
+}
+
+/// Checks a step of the host's own; `None` where something was wrong, which was told. `others` are the
+/// types that there are beside.
 pub(crate) fn finish(
     mut draft: DraftTransformer,
+    others: &[&str],
     secrets: &dyn Secrets,
     notes: &mut Notes,
 ) -> Option<Transformer> {
@@ -74,7 +81,7 @@ pub(crate) fn finish(
         }
         name if NAMES.contains(&name) => of_datax(name, &draft.parameter, notes)?,
         name => {
-            let words = own::WORDS.into_iter().chain(NAMES);
+            let words = own::WORDS.into_iter().chain(NAMES).chain(others.iter().copied());
             notes.faults.push(unknown(name, words, &draft.type_spot));
             return None;
         }
@@ -103,7 +110,7 @@ fn of_datax(name: &str, parameter: &Properties, notes: &mut Notes) -> Option<Wor
     Some(Work::Column { column: column?, action })
 }
 
-fn unknown(name: &str, words: impl Iterator<Item = &'static str> + Clone, spot: &Spot) -> Fault {
+fn unknown<'w>(name: &str, words: impl Iterator<Item = &'w str> + Clone, spot: &Spot) -> Fault {
     if name == "dx_groovy" {
         let message = "\"dx_groovy\" is not supported: no code of a document is run";
         let hint = "say the same with the other transformers, or in the reader's query";

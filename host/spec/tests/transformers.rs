@@ -1,5 +1,6 @@
 //! DataX's transformers, as a job holds them.
 
+use domain::configuration::Side;
 use domain::job::{
     Action, Category, Comparison, Computed, Condition, DigestAlgorithm, Edits, Extraction, Job,
     PadSide, Replacement, Transformer, Work,
@@ -238,4 +239,49 @@ fn a_key_is_a_secret() {
     let literal = document.replace("${K}", "a key of some length");
     let read = fixture::read(&literal, &[]).expect("the document holds");
     assert!(!read.text_blanked.contains("a key of some length"));
+}
+
+/// A job with a step of `step_type` between, of a category.
+fn through(step_type: &str, category: &str, parameter: Value) -> String {
+    json!({
+        "type": "job", "version": "2.0",
+        "steps": [
+            {"stepType": "stream", "category": "reader", "name": "R", "parameter": {
+                "sliceRecordCount": 1, "column": [{"value": "a"}]}},
+            {"stepType": step_type, "category": category, "name": "S", "parameter": parameter},
+            {"stepType": "stream", "category": "writer", "name": "W", "parameter": {}}
+        ],
+        "order": {"hops": [{"from": "R", "to": "S"}, {"from": "S", "to": "W"}]}
+    })
+    .to_string()
+}
+
+#[test]
+fn a_plugin_is_a_step() {
+    let text = through("explode", "flatmap", json!({"column": "a", "token": "t0ken"}));
+    let read =
+        fixture::read(&text, &[]).unwrap_or_else(|it| panic!("{}", fixture::render_all(&it)));
+    let step = &read.job.transformers[0];
+    let Work::Plugin(plugin) = &step.work else { panic!("{step:?}") };
+    assert_eq!((step.name.as_str(), step.category), ("S", Category::Flatmap));
+    assert_eq!(plugin.configuration.side, Side::Transformer);
+    assert_eq!(plugin.parameter_place, "/steps/1/parameter");
+    assert!(plugin.configuration.parameter.contains("t0ken"));
+    assert!(!plugin.configuration.parameter_blanked.contains("t0ken"));
+    assert!(!read.text_blanked.contains("t0ken"));
+    assert_eq!(read.places.transformers, [vec![]]);
+}
+
+#[test]
+fn a_plugin_that_cannot_be_the_step_is_refused() {
+    for (step_type, category, parameter, code, place) in [
+        ("explode", "map", json!({"column": "a"}), "spec.category", "/steps/1/category"),
+        ("file", "map", json!({}), "spec.no_role", "/steps/1/stepType"),
+        ("explod", "flatmap", json!({}), "spec.transformer", "/steps/1/stepType"),
+        ("explode", "flatmap", json!({}), "spec.required", "/steps/1/parameter"),
+    ] {
+        let refused = fixture::read(&through(step_type, category, parameter), &[]).unwrap_err();
+        let [fault] = refused.faults.as_slice() else { panic!("{:?}", refused.faults) };
+        assert_eq!((fault.code.as_str(), fault.place.as_deref()), (code, Some(place)), "{fault}");
+    }
 }

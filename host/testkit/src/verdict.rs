@@ -182,9 +182,10 @@ fn judge_sums(state: &mut State) {
     state.ensure(undone.is_empty() && tasks == splits, || {
         format!("the run succeeded with {tasks} tasks of {splits}, not done: {undone:?}")
     });
-    let wanted = [records, records - dirty, 0, dirty, changed];
+    let wanted = [records, 0, records - dirty, 0, dirty, changed];
     let found = [
         sums.records_read,
+        sums.records_added,
         sums.records_written,
         sums.records_filtered,
         sums.records_dirty,
@@ -192,7 +193,7 @@ fn judge_sums(state: &mut State) {
     ];
     state.ensure(found == wanted, || {
         format!(
-            "invariant 5: read, written, filtered, dirty, changed: {found:?} instead of {wanted:?}"
+            "invariant 5: read, added, written, filtered, dirty, changed: {found:?} instead of {wanted:?}"
         )
     });
 }

@@ -105,6 +105,13 @@ pub(crate) fn text(summary: &Summary) -> String {
         |records, bytes| format!("{}, {}", human::plural(records, "record"), human::bytes(bytes));
     lines.add("read", moved(counts.records_read, counts.bytes_read));
     lines.add("written", moved(counts.records_written, counts.bytes_written));
+    if counts.records_added > 0 {
+        let text = format!(
+            "{} by steps that make several of one",
+            human::plural(counts.records_added, "record")
+        );
+        lines.add("added", text);
+    }
     if counts.records_filtered > 0 {
         lines.add("filtered", human::plural(counts.records_filtered, "record"));
     }
@@ -250,6 +257,7 @@ pub(crate) fn json(summary: &Summary) -> Value {
         "status": summary.status.word(),
         "records_read": counts.records_read,
         "records_written": counts.records_written,
+        "records_added": counts.records_added,
         "records_filtered": counts.records_filtered,
         "records_dirty": counts.records_dirty,
         "records_changed": counts.records_changed,

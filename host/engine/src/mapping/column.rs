@@ -50,7 +50,13 @@ impl Misfit {
             }
             Self::Null => ("cast.null", format!("column \"{name}\" takes no NULL")),
         };
-        Reason { stage: DirtyStage::Cast, column: Some(column as u32), code: code.into(), message }
+        Reason {
+            stage: DirtyStage::Cast,
+            column: Some(column as u32),
+            code: code.into(),
+            message,
+            plugin: None,
+        }
     }
 }
 

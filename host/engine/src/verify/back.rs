@@ -16,7 +16,7 @@ use domain::{Batch, Dataset, Fault, Result, SourceIndex};
 
 use super::narrow::{Differences, Known};
 use super::prints::Printer;
-use super::scan::{self, Gather, Scan};
+use super::scan::{self, Gather, Scan, Way};
 use super::{Comparison, IMPOSSIBLE, MISMATCH};
 use crate::attempt::Engine;
 use crate::dirty;
@@ -37,9 +37,6 @@ const FETCHED_MAX: usize = 1_000;
 
 /// One side of the comparison: how its batches become rows of the destination's types.
 struct Side {
-    /// Of a source of the run, which stands behind it.
-    union: Option<(Union, SourceIndex)>,
-    processing: Option<Processing>,
     mapping: Mapping,
     printer: Printer,
 }
@@ -47,14 +44,6 @@ struct Side {
 impl Side {
     /// The rows, and how many could not be brought to the destination's types.
     fn rows(&self, batch: Batch) -> Result<(RecordBatch, u64)> {
-        let batch = match &self.union {
-            Some((union, source)) => union.apply(*source, &batch)?,
-            None => batch,
-        };
-        let batch = match &self.processing {
-            Some(processing) => processing.apply(batch)?.batch,
-            None => batch,
-        };
         let mapped = self.mapping.apply(batch)?;
         Ok((mapped.batch.rows, mapped.dirty.len() as u64))
     }
@@ -135,6 +124,8 @@ impl Gather for Fetching {
 struct Reading<'a, S, R, W: Destination> {
     engine: &'a Engine<S, R, W>,
     comparison: Comparison,
+    union: Union,
+    processing: Processing,
     sources: &'a [SourceRecord],
     prepared: &'a Prepared,
     tasks: &'a [TaskRecord],
@@ -194,13 +185,17 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let receipts: Vec<_> = done.map(|done| done.receipt.clone()).collect();
         let (epoch, bounded) = (record.epoch, sources.iter().all(|source| source.plan.bounded));
         let attempt = Attempt { run: run.clone(), epoch, bounded, verify: true };
-        let processing = Processing::new(self.union(sources)?.datasets(), &self.settings)?;
+        let union = self.union(sources)?;
+        let processing = self.processing(&union).await?;
         let sides = (processing.datasets(), prepared.datasets.as_slice());
         let wanted = record.new.verify.as_deref().unwrap_or_default();
         let comparison = self.comparison(&attempt, wanted, sides, &receipts).await?;
         let back = comparison.parameter.as_deref();
         let back = back.map(|parameter| Arc::new(self.destination.back(parameter)));
-        let reading = Reading { engine: self, comparison, sources, prepared, tasks: &tasks, back };
+        let tasks = tasks.as_slice();
+        let engine = self;
+        let reading =
+            Reading { engine, comparison, union, processing, sources, prepared, tasks, back };
         let verified = reading.compare(&sums).await?;
         self.store.save_verified(run, &verified).await?;
         if !verified.matches() {
@@ -276,18 +271,17 @@ impl<S: Store, R: Source, W: Destination> Reading<'_, S, R, W> {
         };
         let mapping = Mapping::new(datasets, &target, &settings)
             .map_err(|fault| Fault::plugin(IMPOSSIBLE, fault.message))?;
-        Ok(Arc::new(Side { union: None, processing: None, mapping, printer }))
+        Ok(Arc::new(Side { mapping, printer }))
     }
 
-    fn source_side(&self, source: SourceIndex) -> Result<Arc<Side>> {
-        let settings = &self.engine.settings;
-        let union = self.engine.union(self.sources)?;
-        let processing = Processing::new(union.datasets(), settings)?;
-        let prepared = &self.prepared.datasets;
-        let mapping = Mapping::new(processing.datasets(), prepared, settings)?;
-        let printer = self.comparison.printer.clone();
-        let union = Some((union, source));
-        Ok(Arc::new(Side { union, processing: Some(processing), mapping, printer }))
+    fn source_side(&self) -> Result<Arc<Side>> {
+        let (settings, prepared) = (&self.engine.settings, &self.prepared.datasets);
+        let mapping = Mapping::new(self.processing.datasets(), prepared, settings)?;
+        Ok(Arc::new(Side { mapping, printer: self.comparison.printer.clone() }))
+    }
+
+    fn way(&self, source: SourceIndex) -> Way {
+        Way { union: self.union.clone(), source, processing: self.processing.clone() }
     }
 
     async fn sum_up(&self) -> Result<Summed> {
@@ -315,6 +309,7 @@ impl<S: Store, R: Source, W: Destination> Reading<'_, S, R, W> {
             origin,
             datasets: planned.datasets,
             splits: planned.splits,
+            way: None,
             settings: settings.clone(),
             progress: progress.clone(),
         };
@@ -335,10 +330,11 @@ impl<S: Store, R: Source, W: Destination> Reading<'_, S, R, W> {
                 origin,
                 datasets: source.plan.datasets.clone(),
                 splits: tasks.map(|task| task.split.clone()).collect(),
+                way: Some(self.way(number)),
                 settings: self.engine.settings.clone(),
                 progress: self.engine.progress.clone(),
             };
-            scan.run(Arc::new(gather(self.source_side(number)?)), &mut done).await?;
+            scan.run(Arc::new(gather(self.source_side()?)), &mut done).await?;
         }
         Ok(())
     }

@@ -5,15 +5,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::port::{Reader, Source, Split, Step};
-use domain::{Batch, Dataset, Fault, Result};
+use domain::{Batch, Dataset, Fault, Result, SourceIndex};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::processing::{Passing, Processing, Sessions};
 use crate::progress::Progress;
 use crate::retry::Tries;
 use crate::session::{Kept, Origin, Reads};
 use crate::settings::Settings;
+use crate::union::Union;
 
 /// Splits asked for at once.
 const SPLITS_AT_ONCE: u32 = 100;
@@ -30,11 +32,20 @@ pub(crate) trait Gather: Send + Sync + 'static {
     fn undecodable(&self, part: &mut Self::Part, count: u64);
 }
 
+/// The way of a source's batches to the mapping.
+pub(crate) struct Way {
+    pub(crate) union: Union,
+    pub(crate) source: SourceIndex,
+    pub(crate) processing: Processing,
+}
+
 /// What is read.
 pub(crate) struct Scan<R> {
     pub(crate) origin: Origin<R>,
     pub(crate) datasets: Vec<Dataset>,
     pub(crate) splits: Vec<Split>,
+    /// `None`: what is read comes from the destination.
+    pub(crate) way: Option<Way>,
     pub(crate) settings: Settings,
     pub(crate) progress: Arc<Progress>,
 }
@@ -132,6 +143,9 @@ impl<R: Source> Scan<R> {
     }
 }
 
+/// A reader's session, and those with the plug-ins among the steps.
+type Lane<R> = (Kept<Reads<<R as Source>::Session>>, Sessions);
+
 async fn lane<R: Source, G: Gather>(
     shared: Arc<Shared<R, G>>,
     parts: mpsc::Sender<Result<G::Part>>,
@@ -150,11 +164,7 @@ async fn lane<R: Source, G: Gather>(
 
 impl<R: Source, G: Gather> Shared<R, G> {
     /// One split, from its beginning again after each fault that says so.
-    async fn read(
-        &self,
-        session: &mut Option<Kept<Reads<R::Session>>>,
-        split: &Split,
-    ) -> Result<G::Part> {
+    async fn read(&self, session: &mut Option<Lane<R>>, split: &Split) -> Result<G::Part> {
         let mut tries = Tries::default();
         loop {
             match self.try_read(session, split).await {
@@ -168,14 +178,10 @@ impl<R: Source, G: Gather> Shared<R, G> {
         }
     }
 
-    async fn try_read(
-        &self,
-        session: &mut Option<Kept<Reads<R::Session>>>,
-        split: &Split,
-    ) -> Result<G::Part> {
-        let kept = match session {
-            Some(kept) => kept,
-            None => session.insert(self.scan.origin.connect().await?),
+    async fn try_read(&self, session: &mut Option<Lane<R>>, split: &Split) -> Result<G::Part> {
+        let (kept, steps) = match session {
+            Some(lane) => lane,
+            None => session.insert(self.lane().await?),
         };
         kept.session.0.open(split, None, &self.scan.datasets).await?;
         let budget = self.scan.settings.budget(&Default::default());
@@ -191,7 +197,7 @@ impl<R: Source, G: Gather> Shared<R, G> {
                     empty = 0;
                     self.gather.undecodable(&mut part, rows.undecodable.len() as u64);
                     for batch in rows.batches {
-                        self.gather.rows(&mut part, batch)?;
+                        kept.during(self.take(&mut part, steps, batch)).await?;
                     }
                 }
                 Step::Idle => tokio::time::sleep_until(asked + budget.wait).await,
@@ -203,5 +209,23 @@ impl<R: Source, G: Gather> Shared<R, G> {
                 return Err(Fault::plugin("plugin.lie.idle", message));
             }
         }
+    }
+
+    async fn lane(&self) -> Result<Lane<R>> {
+        let steps = match &self.scan.way {
+            Some(way) => way.processing.sessions().await?,
+            None => Sessions::default(),
+        };
+        Ok((self.scan.origin.connect().await?, steps))
+    }
+
+    /// Takes in a batch, as it is at the end of its way.
+    async fn take(&self, part: &mut G::Part, steps: &mut Sessions, batch: Batch) -> Result<()> {
+        let Some(way) = &self.scan.way else { return self.gather.rows(part, batch) };
+        let mut passing = Passing::new(way.union.apply(way.source, &batch)?);
+        while let Some(processed) = passing.next(&way.processing, steps).await? {
+            self.gather.rows(part, processed.batch)?;
+        }
+        Ok(())
     }
 }

@@ -9,12 +9,12 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use domain::job::ErrorLimit;
 use domain::port::{
-    Answer, Attempt, Budget, Closed, CommitMode, Destination, Outcome, Plan, Prepared, ReadBack,
-    Reader, Remark, Rows, Source, Split, Splits, Step, Store, TaskRecord, Wishes, Writer,
+    Answer, Attempt, Budget, Closed, CommitMode, Destination, Dirty, Outcome, Plan, Prepared,
+    ReadBack, Reader, Remark, Rows, Source, Split, Splits, Step, Store, TaskRecord, Wishes, Writer,
 };
 use domain::run::RunState;
 use domain::{Batch, Counts, Dataset, Epoch, Fault, Mark, Position, Result, RunId, TaskIndex};
-use engine::{Engine, Progress, Settings, Summary};
+use engine::{Engine, Progress, Settings, StepPlugin, Summary};
 use testkit::MemStore;
 use testkit::conformance::new_run;
 use tokio::sync::watch;
@@ -46,6 +46,7 @@ pub(crate) struct Play {
     pub(crate) mode: CommitMode,
     pub(crate) wishes: Wishes,
     pub(crate) settings: Settings,
+    pub(crate) plugins: Vec<StepPlugin>,
     /// Lanes of the attempts behind the first; `None`: as many as its.
     pub(crate) lanes_later: Option<u32>,
     pub(crate) stop: watch::Sender<bool>,
@@ -74,6 +75,7 @@ impl Default for Play {
             mode: CommitMode::Transactional,
             wishes: Wishes::default(),
             settings,
+            plugins: Vec::new(),
             lanes_later: None,
             stop: watch::Sender::new(false),
             calls: Mutex::default(),
@@ -86,6 +88,7 @@ pub(crate) struct Played {
     pub(crate) summary: Summary,
     pub(crate) tasks: Vec<TaskRecord>,
     pub(crate) dirty: usize,
+    pub(crate) told: Vec<Dirty>,
     /// Simulated.
     pub(crate) took: Duration,
 }
@@ -161,6 +164,7 @@ impl Play {
             store: store.clone(),
             sources: vec![Arc::new(PlaySource(self.clone()))],
             destination: Arc::new(PlayDestination(self.clone())),
+            plugins: self.plugins.clone(),
             settings,
             progress: Arc::new(Progress::default()),
         };
@@ -168,8 +172,8 @@ impl Play {
         let attempt = engine.attempt(run, self.stop.subscribe());
         let summary = tokio::time::timeout(ATTEMPT_MAX, attempt).await.expect("it ends");
         let tasks = store.tasks(run).await.expect("tasks");
-        let dirty = store.dirty(run).len();
-        Played { summary, tasks, dirty, took: begun.elapsed() }
+        let told = store.dirty(run);
+        Played { summary, tasks, dirty: told.len(), told, took: begun.elapsed() }
     }
 }
 

@@ -126,6 +126,7 @@ fn a_summary_for_programs_has_every_key() {
         "status",
         "records_read",
         "records_written",
+        "records_added",
         "records_filtered",
         "records_dirty",
         "bytes_read",

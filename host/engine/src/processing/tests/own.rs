@@ -90,7 +90,7 @@ fn a_step_is_refused_at_its_place() {
         ),
     ];
     for (step, code, place) in table {
-        let fault = processing(&[longs(&[])], &[step]).unwrap_err();
+        let fault = processing(&[longs(&[])], &[step]).err().unwrap();
         assert_eq!((fault.code.as_str(), fault.place.as_deref()), (code, Some(place)));
     }
 }
@@ -129,11 +129,11 @@ fn a_column_is_told_where_it_was_read_and_a_key_follows_its_columns() {
     assert_eq!(dirty(&done), [(0, Some(1), "expression.division_by_zero")]);
     let settings = Settings { transformers: vec![edit(edits)], ..Settings::default() };
     let keyed = Dataset { primary_key: owned(&["c1"]), ..dataset(&columns) };
-    let made = Processing::new(std::slice::from_ref(&keyed), &settings).unwrap();
+    let made = now(Processing::new(std::slice::from_ref(&keyed), &settings, &[])).unwrap();
     assert_eq!(made.datasets()[0].primary_key, ["key"]);
     let dropped = edit(Edits { drop: owned(&["c1"]), ..Edits::default() });
     let settings = Settings { transformers: vec![dropped], ..Settings::default() };
-    let made = Processing::new(&[keyed], &settings).unwrap();
+    let made = now(Processing::new(&[keyed], &settings, &[])).unwrap();
     assert_eq!(made.datasets()[0].primary_key, Vec::<String>::new());
 }
 
@@ -147,7 +147,7 @@ fn what_was_not_sent_stays_so() {
     });
     let mut batch = batch(&columns);
     batch.absent = vec![vec![0b01], vec![]];
-    let done = processing(&columns, &[step]).unwrap().apply(batch).unwrap();
+    let done = apply(&processing(&columns, &[step]).unwrap(), batch).unwrap();
     assert_eq!(done.batch.absent, [vec![], vec![], vec![0b01]]);
 }
 
@@ -162,9 +162,9 @@ fn extremes_are_no_numbers() {
     let kept = edit(Edits { rename: vec![("c0".into(), "d".into())], ..Edits::default() });
     for (step, count) in [(step, 1), (kept, 2)] {
         let settings = Settings { transformers: vec![step], ..Settings::default() };
-        let made = Processing::new(std::slice::from_ref(&dataset), &settings).unwrap();
+        let made = now(Processing::new(std::slice::from_ref(&dataset), &settings, &[])).unwrap();
         let rows = RecordBatch::try_new(schema.clone(), vec![days.clone()]).unwrap();
-        let done = made.apply(Batch::new(0, rows)).unwrap();
+        let done = apply(&made, Batch::new(0, rows)).unwrap();
         assert_eq!(done.batch.len(), count);
         assert_eq!(done.batch.rows.schema().field(0).metadata(), &metadata);
         assert!(done.dirty.iter().all(|(_, reason)| reason.code == "transform.extreme"));
@@ -289,7 +289,7 @@ fn clocks_are_those_of_the_job() {
         ("CAST(c0 AS time) = '00:00:00'", None),
     ] {
         let kept = processing(&columns, &[filter(expression)]);
-        let kept = kept.and_then(|made| made.apply(batch(&columns)));
+        let kept = kept.and_then(|made| apply(&made, batch(&columns)));
         assert_eq!(kept.ok().map(|done| done.batch.len() == 1), expected, "{expression}");
     }
 }
