@@ -27,6 +27,7 @@ mod outside;
 mod plugins;
 /// The tour in README.md.
 mod readme;
+mod replay;
 mod report;
 /// Runs that go on after something stopped them.
 mod resume;

@@ -95,6 +95,7 @@ pub(crate) struct WritePlaces {
 
 /// All keys of the writer.
 #[derive(JsonSchema)]
+#[schemars(extend("x-adding" = {"writeMode": "append"}))]
 pub(crate) struct WriterDocument {
     #[serde(flatten)]
     _places: WritePlaces,

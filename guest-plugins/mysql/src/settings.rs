@@ -235,6 +235,7 @@ impl ReaderParameter {
 /// Parameters of the writer.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-adding" = {"preSql": null, "postSql": null, "loadMode": "append"}, "x-replacing" = ["partition"]))]
 pub(crate) struct WriterParameter {
     /// Name of the data source.
     #[serde(default)]

@@ -78,6 +78,7 @@ fn scalar(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// What becomes of the rows.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-adding" = {}))]
 pub(crate) struct WriterParameters {
     /// Prints each row as a line; else rows are counted and dropped.
     #[serde(default)]

@@ -1,10 +1,10 @@
 //! The command that goes on with a run: everything that a resumed attempt needs again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::run::RunId;
 
-use crate::arguments::RunArguments;
+use crate::arguments::{GrantArguments, LimitArguments, RunArguments};
 use crate::document::DocumentFile;
 use crate::shell::quoted;
 
@@ -17,29 +17,61 @@ pub(crate) fn command(
     state_dir: Option<&Path>,
     secret: &[String],
 ) -> String {
-    let mut words = vec!["airlock run".to_owned(), document.argument(), format!("--resume={run}")];
+    let mut words = vec![format!("airlock run {} --resume={run}", document.argument())];
+    let (input, sandboxed) = (&arguments.sandboxed.job.input, &arguments.sandboxed);
+    words.extend(options(&Options {
+        job: None,
+        sources: input.sources.as_deref(),
+        state_dir,
+        plugins: &input.plugins,
+        grants: &sandboxed.grants,
+        limits: &sandboxed.limits,
+        secret,
+    }));
+    words.join(" ")
+}
+
+/// Options that are not in the books.
+pub(crate) struct Options<'a> {
+    pub(crate) job: Option<&'a Path>,
+    pub(crate) sources: Option<&'a Path>,
+    pub(crate) state_dir: Option<&'a Path>,
+    pub(crate) plugins: &'a [PathBuf],
+    pub(crate) grants: &'a GrantArguments,
+    pub(crate) limits: &'a LimitArguments,
+    /// The names of secret parameters.
+    pub(crate) secret: &'a [String],
+}
+
+/// They as words for a shell.
+pub(crate) fn options(options: &Options<'_>) -> Vec<String> {
+    let mut words = Vec::new();
     let mut add = |option: &str, value: &str| words.push(format!("{option} {}", quoted(value)));
-    let (input, grants) = (&arguments.sandboxed.job.input, &arguments.sandboxed.grants);
-    let paths = [("--sources", input.sources.as_deref()), ("--state-dir", state_dir)];
+    let paths = [
+        ("--job", options.job),
+        ("--sources", options.sources),
+        ("--state-dir", options.state_dir),
+    ];
     for (option, path) in paths {
         if let Some(path) = path {
             add(option, &path.display().to_string());
         }
     }
-    for plugin in &input.plugins {
+    for plugin in options.plugins {
         add("--plugin", &plugin.display().to_string());
     }
+    let grants = options.grants;
     let repeated = [
         ("--allow-net", &grants.net),
         ("--allow-read", &grants.read),
         ("--allow-write", &grants.write),
-        ("--limit", &arguments.sandboxed.limits.limits),
+        ("--limit", &options.limits.limits),
     ];
     for (option, values) in repeated {
         values.iter().for_each(|value| add(option, value));
     }
-    words.extend(secret.iter().map(|name| format!("-p {}=...", quoted(name))));
-    words.join(" ")
+    words.extend(options.secret.iter().map(|name| format!("-p {}=...", quoted(name))));
+    words
 }
 
 #[cfg(test)]

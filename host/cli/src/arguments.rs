@@ -44,6 +44,7 @@ impl Command {
             Self::Plan(arguments) => arguments.explain,
             Self::Check(arguments) => arguments.explain,
             Self::Discover(arguments) => arguments.target.explain,
+            Self::Dirty(DirtyCommand::Replay(arguments)) => arguments.explain,
             _ => false,
         }
     }
@@ -116,7 +117,7 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Write a DataX document as one of script mode to standard output; reaches nothing
     Convert(ConvertArguments),
-    /// Look at the dirty records of a run
+    /// Look at the dirty records of a run, or send them again
     #[command(subcommand, arg_required_else_help = true)]
     Dirty(DirtyCommand),
     /// Look at, or set, where the next run of a job goes on
@@ -313,6 +314,53 @@ pub(crate) enum DirtyCommand {
     Show(DirtyShowArguments),
     /// Write all dirty records to a file, whole
     Export(DirtyExportArguments),
+    /// Send dirty records to the job's destination again, after fixes; adds records, does nothing else
+    Replay(Box<DirtyReplayArguments>),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DirtyReplayArguments {
+    #[command(flatten)]
+    pub(crate) which: DirtySelection,
+    /// Give a column another value, by an expression of SQL that sees all values as texts, such as
+    /// amount=REPLACE(amount, ',', '') (repeatable)
+    #[arg(long = "fix", value_name = "COLUMN=EXPRESSION")]
+    pub(crate) fixes: Vec<String>,
+    /// Only records for which this expression, which sees all values as texts, is true
+    #[arg(long = "where", value_name = "EXPRESSION")]
+    pub(crate) condition: Option<String>,
+    /// Show what would be sent, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The job document, or "-" for standard input [default: where it was for the run]
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<PathBuf>,
+    /// Give a secret parameter of the run again (repeatable)
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// File of data sources [default: datasources.json beside the document]
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_SOURCES", hide_env = true)]
+    pub(crate) sources: Option<PathBuf>,
+    /// Bring in a plug-in that is not built in (repeatable)
+    #[arg(long = "plugin", value_name = "FILE")]
+    pub(crate) plugins: Vec<PathBuf>,
+    /// Show the statements that plug-ins sent to databases, of those that differ only in values the first
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// How progress is shown, as of "airlock run"
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "MODE",
+        env = "AIRLOCK_PROGRESS",
+        hide_env = true
+    )]
+    pub(crate) progress: ProgressMode,
+    #[command(flatten)]
+    pub(crate) grants: GrantArguments,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
 }
 
 #[derive(Args, Debug)]

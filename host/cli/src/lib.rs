@@ -10,6 +10,7 @@
 //! Begin with [`main_with`], then `commands/run.rs`; `job.rs` is what the commands share. A new command
 //! goes into `arguments.rs` and `commands/`, a new way to show something into `render/`.
 
+mod adding;
 mod again;
 mod arguments;
 mod books;
@@ -33,6 +34,7 @@ mod panic;
 mod ports;
 mod progress;
 mod render;
+mod replay;
 mod run_id;
 mod sampler;
 mod shell;
@@ -129,7 +131,7 @@ async fn dispatch<P: Ports>(
         Command::Runs(arguments) => commands::runs::runs(&host, arguments).await,
         Command::Report(arguments) => commands::report::report(&host, arguments).await,
         Command::Convert(arguments) => commands::convert::convert(&host, arguments).await,
-        Command::Dirty(command) => commands::dirty::dirty(&host, command).await,
+        Command::Dirty(command) => Box::pin(commands::dirty::dirty(&host, &*ports, command)).await,
         Command::Watermark(command) => commands::watermark::watermark(&host, command).await,
         Command::Doctor(arguments) => commands::doctor::doctor(&host, arguments).await,
         Command::Completions(arguments) => commands::completions::completions(arguments),

@@ -28,6 +28,7 @@ mod preview;
 mod processing;
 mod progress;
 mod reading;
+pub mod replay;
 mod retry;
 mod session;
 mod settings;

@@ -1,7 +1,7 @@
 //! Where a run's books are kept: the only crate that knows a database.
 //!
 //! [`SqliteStore`] is the port `domain::port::Store` on one SQLite file in the state folder of one
-//! user: runs with their states and events, tasks with their marks, dirty records, bookmarks. [`RunLock`]
+//! user: runs with their states and events, tasks with their marks, dirty records and their replays, bookmarks. [`RunLock`]
 //! says that the process of a run lives.
 //!
 //! What is not here: decisions. Which state follows, which epoch is fenced and which mark is further is
@@ -15,6 +15,7 @@ mod bookmarks;
 mod fault;
 mod lock;
 mod queries;
+mod replay;
 mod rows;
 mod schema;
 mod sqlite;
@@ -25,4 +26,5 @@ mod worker;
 
 pub use lock::RunLock;
 pub use queries::{DirtyEntry, DirtyFilter, DirtyReason, EventEntry, RunEntry};
+pub use replay::{Replay, Shape, Standing};
 pub use sqlite::SqliteStore;

@@ -40,6 +40,8 @@ pub struct DirtyEntry {
     /// Tells it from the others of its mark.
     pub number: u64,
     pub dirty: Dirty,
+    /// The run that wrote it since.
+    pub replayed_by: Option<RunId>,
 }
 
 /// Which dirty records of a run are asked for; all where nothing is said.
@@ -62,6 +64,8 @@ pub struct DirtyReason {
     pub message: String,
     pub origin: Option<String>,
     pub records: u64,
+    /// Those of them that a replay wrote since.
+    pub replayed: u64,
 }
 
 impl SqliteStore {
@@ -114,7 +118,7 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<Vec<DirtyEntry>> {
         const SQL: &str = "SELECT task, sequence, number, stage, code, message, dataset, field,
-                plugin, origin, position, raw, named
+                plugin, origin, position, raw, named, replayed_by
              FROM dirty WHERE run = ?1 AND (?2 IS NULL OR task = ?2) AND (?3 IS NULL OR code = ?3)
                 AND (task, sequence, number) > (?4, ?5, ?6)
              ORDER BY task, sequence, number LIMIT ?7";
@@ -137,7 +141,7 @@ impl SqliteStore {
     /// Counts the dirty records of a run by stage, code and column: the first `limit` reasons.
     pub async fn dirty_reasons(&self, run: &RunId, limit: u32) -> Result<Vec<DirtyReason>> {
         // Beside `min`, SQLite answers the other columns of the row that has it.
-        const SQL: &str = "SELECT stage, code, field, message, origin, count(*) AS records,
+        const SQL: &str = "SELECT stage, code, field, message, origin, count(*) AS records, count(replayed_by) AS replayed,
                 min(printf('%010d %019d %019d', task, sequence, number)) AS first
              FROM dirty WHERE run = ?1
              GROUP BY stage, code, field ORDER BY first LIMIT ?2";
@@ -175,10 +179,11 @@ fn dirty_reason(row: &Row<'_>) -> Result<DirtyReason, Trouble> {
         message: row.get("message")?,
         origin: row.get("origin")?,
         records: rows::unsigned(row.get("records")?)?,
+        replayed: rows::unsigned(row.get("replayed")?)?,
     })
 }
 
-fn dirty_entry(row: &Row<'_>) -> Result<DirtyEntry, Trouble> {
+pub(crate) fn dirty_entry(row: &Row<'_>) -> Result<DirtyEntry, Trouble> {
     let raw: Option<Vec<u8>> = row.get("raw")?;
     let named: Option<String> = row.get("named")?;
     let record = match (raw, named) {
@@ -201,6 +206,7 @@ fn dirty_entry(row: &Row<'_>) -> Result<DirtyEntry, Trouble> {
             position: row.get::<_, Option<i64>>("position")?.map(rows::unsigned).transpose()?,
             record,
         },
+        replayed_by: row.get::<_, Option<String>>("replayed_by")?.map(RunId),
     })
 }
 

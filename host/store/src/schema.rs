@@ -23,7 +23,7 @@ const LOG_PAUSE: Duration = Duration::from_millis(20);
 
 /// Each entry brings a file from the format of its index to the next (`PRAGMA user_version`). Entries
 /// are never changed after a release, only added.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE run (
         id          TEXT PRIMARY KEY,
@@ -141,6 +141,29 @@ const MIGRATIONS: [&str; 5] = [
         report TEXT NOT NULL,
         PRIMARY KEY (run, epoch)
     ) STRICT, WITHOUT ROWID;
+    ",
+    "
+    ALTER TABLE dirty ADD COLUMN shape TEXT NOT NULL DEFAULT 'read'; -- whose columns the values are
+    UPDATE dirty SET shape = 'written' WHERE stage IN ('write', 'loaded');
+    ALTER TABLE dirty ADD COLUMN replayed_by TEXT; -- the run that wrote it
+
+    -- A run that sends dirty records of another again.
+    CREATE TABLE replay (
+        run        TEXT PRIMARY KEY REFERENCES run,
+        of         TEXT NOT NULL REFERENCES run,
+        shape      TEXT NOT NULL,
+        definition TEXT NOT NULL -- JSON of the front end's own
+    ) STRICT;
+    CREATE INDEX replay_by_run ON replay (of);
+
+    -- The records that it took, by their position in its only task.
+    CREATE TABLE replay_record (
+        replay   TEXT NOT NULL REFERENCES replay,
+        position INTEGER NOT NULL,
+        dirty    INTEGER NOT NULL REFERENCES dirty,
+        PRIMARY KEY (replay, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX replay_by_record ON replay_record (dirty);
     ",
 ];
 

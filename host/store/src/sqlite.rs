@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, param
 
 use crate::bookmarks;
 use crate::fault::Trouble;
+use crate::replay::{self, Shape};
 use crate::rows::{self, CountsRow, FaultRow, PlanRow, PreparedRow, VerifiedRow};
 use crate::schema;
 use crate::sums;
@@ -99,6 +100,9 @@ impl Store for SqliteStore {
             if record.state == RunState::Succeeded {
                 bookmarks::renew(books, &record.new)?;
             }
+            if record.state.is_ended() {
+                replay::settle(books, &record, || load_tasks(books, &run))?;
+            }
             Ok(record)
         })
         .await
@@ -139,12 +143,7 @@ impl Store for SqliteStore {
 
     async fn tasks(&self, run: &RunId) -> Result<Vec<TaskRecord>> {
         let run = run.clone();
-        self.worker
-            .call(move |books| {
-                let sql = format!("{TASK_SQL} WHERE run = ?1 ORDER BY number");
-                collect(books, &sql, params![run.0], task_record)
-            })
-            .await
+        self.worker.call(move |books| load_tasks(books, &run)).await
     }
 
     async fn claim(&self, run: &RunId, task: TaskIndex) -> Result<TaskRecord> {
@@ -284,7 +283,7 @@ impl Store for SqliteStore {
     }
 }
 
-fn insert_run(books: &Connection, record: &RunRecord) -> Result<(), Trouble> {
+pub(crate) fn insert_run(books: &Connection, record: &RunRecord) -> Result<(), Trouble> {
     let NewRun { id, document, text, parameters, created_ms, verify } = &record.new;
     let verify = verify.as_ref().map(rows::to_json).transpose()?;
     let inserted = books.execute(
@@ -445,6 +444,11 @@ const TASK_SQL: &str =
     "SELECT number, source, token, label, stage, rows_estimate, bytes_estimate, epoch,
         mark, counts, receipt, bookmark FROM task";
 
+fn load_tasks(books: &Connection, run: &RunId) -> Result<Vec<TaskRecord>, Trouble> {
+    let sql = format!("{TASK_SQL} WHERE run = ?1 ORDER BY number");
+    collect(books, &sql, params![run.0], task_record)
+}
+
 fn load_task(books: &Connection, run: &RunId, task: TaskIndex) -> Result<TaskRecord, Trouble> {
     let sql = format!("{TASK_SQL} WHERE run = ?1 AND number = ?2");
     collect(books, &sql, params![run.0, task], task_record)?
@@ -494,8 +498,8 @@ fn insert_dirty(
 ) -> Result<(), Trouble> {
     let mut insert = books.prepare_cached(
         "INSERT INTO dirty (run, task, sequence, stage, code, message, dataset, field, plugin,
-             origin, raw, named, position)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             origin, raw, named, position, shape)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     for one in dirty {
         let (raw, named) = match &one.record {
@@ -515,7 +519,8 @@ fn insert_dirty(
             one.origin,
             raw,
             named,
-            one.position.map(rows::signed).transpose()?
+            one.position.map(rows::signed).transpose()?,
+            Shape::of(one.stage).word()
         ])?;
     }
     Ok(())

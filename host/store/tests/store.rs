@@ -229,8 +229,12 @@ async fn damage_inside_the_file_is_told() {
     bytes.seek(SeekFrom::Start(4096)).unwrap();
     bytes.write_all(&vec![0xa5; (length - 4096) as usize]).unwrap();
     drop(bytes);
-    let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(refusal(store.runs(10).await).code, "store.corrupt");
+    // What describes the tables may be damaged too: then opening tells it.
+    let told = match SqliteStore::open(folder.path()) {
+        Ok(store) => store.runs(10).await.map(|_| ()),
+        Err(fault) => Err(fault),
+    };
+    assert_eq!(refusal(told).code, "store.corrupt");
 }
 
 #[tokio::test]

@@ -14,10 +14,12 @@ use crate::arguments::{
     DirtyCommand, DirtyExportArguments, DirtyListArguments, DirtySelection, DirtyShowArguments,
     ExportFormat,
 };
+use crate::commands::replay;
 use crate::commands::report::open;
 use crate::failure::{self, Ending};
 use crate::host::Host;
 use crate::human;
+use crate::ports::Ports;
 use crate::render::{escape, table};
 
 /// Reasons that are listed at most; records that differ in more have none in common.
@@ -25,16 +27,28 @@ const REASONS_MAX: u32 = 1000;
 /// Records that an export holds at a time.
 const PAGE: u32 = 1000;
 /// The header of an export as CSV: the keys of the same record as JSON.
-const COLUMNS: [&str; 12] = [
-    "task", "record", "stage", "code", "message", "dataset", "column", "origin", "plugin",
-    "values", "raw", "raw_hex",
+const COLUMNS: [&str; 13] = [
+    "task",
+    "record",
+    "stage",
+    "code",
+    "message",
+    "dataset",
+    "column",
+    "origin",
+    "plugin",
+    "values",
+    "raw",
+    "raw_hex",
+    "replayed_by",
 ];
 
-pub(crate) async fn dirty(host: &Host, command: &DirtyCommand) -> Ending {
+pub(crate) async fn dirty(host: &Host, ports: &impl Ports, command: &DirtyCommand) -> Ending {
     match command {
         DirtyCommand::List(arguments) => list(host, arguments).await,
         DirtyCommand::Show(arguments) => show(host, arguments).await,
         DirtyCommand::Export(arguments) => export(host, arguments).await,
+        DirtyCommand::Replay(arguments) => replay::replay(host, ports, arguments).await,
     }
 }
 
@@ -66,6 +80,7 @@ fn reasons_text(reasons: &[DirtyReason]) -> String {
     let row = |reason: &DirtyReason| {
         [
             human::count(reason.records),
+            human::count(reason.replayed),
             reason.stage.word().into(),
             reason.column.clone().unwrap_or_default(),
             reason.code.clone(),
@@ -74,7 +89,10 @@ fn reasons_text(reasons: &[DirtyReason]) -> String {
         ]
     };
     let rows: Vec<_> = reasons.iter().map(row).collect();
-    table::text(["records", "stage", "column", "code", "first at", "first message"], &rows)
+    table::text(
+        ["records", "replayed", "stage", "column", "code", "first at", "first message"],
+        &rows,
+    )
 }
 
 fn reason_json(reason: &DirtyReason) -> Value {
@@ -85,6 +103,7 @@ fn reason_json(reason: &DirtyReason) -> Value {
         "message": reason.message,
         "origin": reason.origin,
         "records": reason.records,
+        "replayed": reason.replayed,
     })
 }
 
@@ -181,9 +200,12 @@ fn entry_text(entry: &DirtyEntry) -> String {
     let position = dirty.position.filter(|_| dirty.origin.is_none());
     let record = position.map(|position| format!(" record {}", position + 1));
     let record = record.unwrap_or_default();
+    let replayed = entry.replayed_by.as_ref().map(|run| format!("; replayed by {run}"));
     let mut text = format!(
-        "task {task}{record}, {stage}{column}{origin}: {} [{}]\n",
-        dirty.message, dirty.code
+        "task {task}{record}, {stage}{column}{origin}: {} [{}]{}\n",
+        dirty.message,
+        dirty.code,
+        replayed.unwrap_or_default()
     );
     match &dirty.record {
         DirtyRecord::Raw(bytes) => {
@@ -234,6 +256,7 @@ fn entry_json(entry: &DirtyEntry) -> Value {
         "values": values,
         "raw": raw,
         "raw_hex": raw_hex,
+        "replayed_by": entry.replayed_by.as_ref().map(|run| &run.0),
     })
 }
 
@@ -259,7 +282,7 @@ mod tests {
             position: None,
             record,
         };
-        DirtyEntry { task: 1, sequence: 1, number: 1, dirty }
+        DirtyEntry { task: 1, sequence: 1, number: 1, dirty, replayed_by: None }
     }
 
     #[test]
@@ -284,7 +307,7 @@ mod tests {
         one.dirty.origin = Some(String::new());
         assert_eq!(
             line(&one, ExportFormat::Csv),
-            "1,,\"read\",\"csv.fields\",\"3 fields instead of 2\",\"orders\",,\"\",\"d\",\"{\"\"a\"\":\"\"x,\\\"\"y\\\"\"\"\"}\",,\n"
+            "1,,\"read\",\"csv.fields\",\"3 fields instead of 2\",\"orders\",,\"\",\"d\",\"{\"\"a\"\":\"\"x,\\\"\"y\\\"\"\"\"}\",,,\n"
         );
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod discover;
 pub(crate) mod doctor;
 pub(crate) mod plan;
 pub(crate) mod plugin;
+pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;

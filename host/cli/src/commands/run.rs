@@ -1,18 +1,19 @@
 //! `airlock run JOB`: one attempt at a new run, or at one that is unfinished.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use domain::fault::{Fault, Result};
-use domain::port::{NewRun, Store};
+use domain::port::{Destination, NewRun, Source, Store};
 use domain::run::{RunId, RunState};
-use engine::Progress;
 use engine::mapping::ColumnCast;
+use engine::{Engine, Progress};
 use spec::Clock;
 use store::{RunLock, SqliteStore};
 
 use crate::again;
-use crate::arguments::RunArguments;
+use crate::arguments::{ProgressMode, RunArguments};
 use crate::books;
 use crate::catalogue::Catalogue;
 use crate::document::DocumentFile;
@@ -20,6 +21,7 @@ use crate::failure::{self, Ending, Failure, exit_code};
 use crate::host::{Host, clock_text};
 use crate::job::{self, Given, GrantedJob, Said};
 use crate::kept::Kept;
+use crate::locate::Locator;
 use crate::ports::Ports;
 use crate::progress::Shown;
 use crate::render::summary::{self, DirtyReason, Status, Summary};
@@ -231,22 +233,52 @@ async fn attempt<P: Ports>(
         ..Summary::default()
     };
     let engine = job.engine(ports, store);
+    let (progress, locator) = (arguments.progress, &job.locator);
+    let attempted = Attempted { run: &ours.id, begun, progress, resume, locator };
+    let notes = || engine.sources.iter().filter_map(|source| source.note()).collect();
+    attempted_by(host, &engine, attempted, notes).await
+}
+
+/// An attempt at a run that this process works on, and no other.
+pub(crate) struct Attempted<'a> {
+    pub(crate) run: &'a RunId,
+    /// What is known of it before.
+    pub(crate) begun: Summary,
+    pub(crate) progress: ProgressMode,
+    /// The command that goes on with it.
+    pub(crate) resume: String,
+    pub(crate) locator: &'a Locator,
+}
+
+/// Lets the engine work, and keeps and answers what came of it.
+pub(crate) async fn attempted_by<S: Store, R: Source, W: Destination>(
+    host: &Host,
+    engine: &Engine<S, R, W>,
+    attempted: Attempted<'_>,
+    notes: impl FnOnce() -> Vec<String>,
+) -> Summary {
+    let Attempted { run, begun, progress: mode, resume, locator } = attempted;
     let progress = engine.progress.clone();
-    let sampler = sampler(host, job, ours, &progress);
-    let shown = Shown::start(arguments.progress, host.console.interactive, &ours.id, progress);
-    let mut ended = engine.attempt(&ours.id, host.stop.subscribe()).await;
+    let kept = Kept::begun(
+        jiff::Timestamp::now().as_millisecond(),
+        engine.settings.concurrent,
+        &begun.clock,
+    );
+    let sampler = sampler(host, run, kept, &progress);
+    let shown = Shown::start(mode, host.console.interactive, run, progress);
+    let mut ended = engine.attempt(run, host.stop.subscribe()).await;
     if ended.state == RunState::Failed && ended.fault.is_none() {
         // This attempt only cleared away; what broke the run is in the books.
-        ended.fault = engine.store.load(&ours.id).await.map_or_else(Some, |record| record.fault);
+        ended.fault = engine.store.load(run).await.map_or_else(Some, |record| record.fault);
     }
     if let Some(lost) = host.guest_output.lost() {
         ended.fault = Some(lost.clone());
     }
-    ended.notes.extend(engine.sources.iter().filter_map(|source| source.note()));
+    ended.notes.extend(notes());
     let status = status(host, &ended);
     shown.end(status.word());
     let looked_at = ended.counts.records_dirty + ended.counts.records_changed > 0;
-    let dirty = if looked_at { dirty_reasons(host, &ours.id).await } else { Ok(Vec::new()) };
+    let dirty = if looked_at { dirty_reasons(host, run).await } else { Ok(Vec::new()) };
     // The run has ended whatever becomes of this: books that cannot be read are only warned of.
     let dirty = dirty.unwrap_or_else(|fault| {
         host.console.warn(&fault.within("the reasons of the dirty records"));
@@ -269,11 +301,11 @@ async fn attempt<P: Ports>(
         notes: ended.notes,
         verified: ended.verified,
         resume: (!ended.state.is_ended()).then_some(resume),
-        fault: ended.fault.map(|fault| job.locator.locate(fault)),
+        fault: ended.fault.map(|fault| locator.locate(fault)),
         ..begun
     };
     // As with the reasons: the run has ended.
-    let columns = engine.columns(&ours.id).await.unwrap_or_default();
+    let columns = engine.columns(run).await.unwrap_or_default();
     if let Err(fault) = keep_report(sampler, &summary, &columns).await {
         host.console.warn(&fault.within("the report of the run"));
     }
@@ -291,16 +323,9 @@ async fn keep_report(
     sampler.end(&kept).await
 }
 
-fn sampler(
-    host: &Host,
-    job: &GrantedJob,
-    ours: &Ours,
-    progress: &Arc<Progress>,
-) -> Result<Sampler> {
+fn sampler(host: &Host, run: &RunId, kept: Kept, progress: &Arc<Progress>) -> Result<Sampler> {
     let store = SqliteStore::open(&host.folders()?.state)?;
-    let began = jiff::Timestamp::now().as_millisecond();
-    let kept = Kept::begun(began, job.read.job.settings.concurrent, &ours.clock);
-    Ok(Sampler::start(progress.clone(), store, ours.id.clone(), kept))
+    Ok(Sampler::start(progress.clone(), store, run.clone(), kept))
 }
 
 fn status(host: &Host, ended: &engine::Summary) -> Status {
@@ -320,20 +345,30 @@ async fn dirty_reasons(host: &Host, run: &RunId) -> Result<Vec<DirtyReason>> {
 }
 
 fn tell(host: &Host, summary: &Summary) -> u8 {
-    // What became of the run counts, and is told, whether or not anybody can read the summary.
-    let told = host.result(|| summary::text(summary), || summary::json(summary));
-    let unwritten = told.err().map(|error| failure::of_output(&error));
+    let written = host.result(|| summary::text(summary), || summary::json(summary));
+    tell_ends(host, std::slice::from_ref(summary), written)
+}
+
+/// What became of runs counts, and is told, whether or not anybody could read their summaries. Answers
+/// the code of the last that did not succeed.
+pub(crate) fn tell_ends(host: &Host, summaries: &[Summary], written: io::Result<()>) -> u8 {
+    let unwritten = written.err().map(|error| failure::of_output(&error));
     unwritten.iter().for_each(|fault| host.console.error(fault));
-    if let (Some(fault), Status::Succeeded | Status::Failed) = (&summary.fault, summary.status) {
-        host.console.error(fault);
-    }
-    if let Some(resume) = &summary.resume {
-        host.console.note(&format!("the run is unfinished; go on with: {resume}"));
-    }
     let code = |fault: &Fault| exit_code(std::slice::from_ref(fault));
-    match summary.status {
-        Status::Succeeded => unwritten.as_ref().map_or(0, code),
-        Status::Interrupted => host.stop.code().unwrap_or(1),
-        Status::Failed => summary.fault.as_ref().map_or(1, code),
+    let mut ended = unwritten.as_ref().map_or(0, code);
+    for summary in summaries {
+        if let (Some(fault), Status::Succeeded | Status::Failed) = (&summary.fault, summary.status)
+        {
+            host.console.error(fault);
+        }
+        if let Some(resume) = &summary.resume {
+            host.console.note(&format!("the run is unfinished; go on with: {resume}"));
+        }
+        match summary.status {
+            Status::Succeeded => {}
+            Status::Interrupted => ended = host.stop.code().unwrap_or(1),
+            Status::Failed => ended = summary.fault.as_ref().map_or(1, code),
+        }
     }
+    ended
 }

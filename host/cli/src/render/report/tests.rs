@@ -55,6 +55,7 @@ fn full() -> Report {
         message: hostile(),
         origin: Some(hostile()),
         records: 7,
+        replayed: 0,
     };
     Report {
         run: hostile(),
