@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::fault::{Fault, Result};
-use domain::job::ErrorLimit;
+use domain::job::{self, ErrorLimit};
 use domain::port::{NewRun, RunRecord, Store};
 use domain::run::RunState;
 use engine::replay::{self, Fix, Restoring};
@@ -25,7 +25,8 @@ use crate::commands::run::{self, Attempted};
 use crate::document::DocumentFile;
 use crate::failure::{Ending, Failure};
 use crate::host::{Host, clock_text};
-use crate::job::{self, End, Given, Said};
+use crate::job as jobs;
+use crate::job::{End, Given, Said};
 use crate::locate::{self, Locator};
 use crate::ports::Ports;
 use crate::render::summary::{Status, Summary};
@@ -199,12 +200,12 @@ impl Job {
         let said = Said::new(host, &input, &arguments.limits, &arguments.grants);
         let catalogue = said.catalogue(host, &input.plugins).await?;
         let kept = books::Given::read(record)?;
-        let keys = || job::secret_keys(&catalogue);
+        let keys = || jobs::secret_keys(&catalogue);
         books::same_text(&record.new.id, &record.new.text, &kept, &document.text, keys)?;
         let parameters = kept.parameters(&said.given.parameters)?;
         let given = Given { parameters, clock: kept.clock()? };
         let sources = input.sources.as_deref();
-        let read = job::read(host, &said, &catalogue, &document, sources, &given)?;
+        let read = jobs::read(host, &said, &catalogue, &document, sources, &given)?;
         let step = &read.job.writer;
         let places = [read.places.writer.as_slice(), &said.allowed].concat();
         let word = step.configuration.side.word();
@@ -366,6 +367,8 @@ impl<P: Ports> Work<'_, P> {
             store: Arc::new(self.ports.store(books)),
             sources: vec![Arc::new(ReplaySource { store: self.store.clone(), replay, restoring })],
             destination: Arc::new(self.ports.destination(destination)),
+            // A job with some has no replay that they would be in.
+            plugins: Vec::new(),
             settings,
             progress: Arc::default(),
         })
@@ -396,6 +399,9 @@ impl<P: Ports> Work<'_, P> {
             if page.is_empty() {
                 continue;
             }
+            if *shape == Shape::Read {
+                self.without_plugin_steps()?;
+            }
             let restoring = Arc::new(self.restoring(*shape, definition)?);
             let (mut records, mut left_out) = (Vec::new(), 0);
             while let Some(last) = page.last() {
@@ -412,6 +418,24 @@ impl<P: Ports> Work<'_, P> {
             all.push(Chosen { shape: *shape, restoring, records, left_out });
         }
         Ok(all)
+    }
+
+    /// A step that makes several records of one could have some of them written and others not, and the
+    /// books know one record.
+    ///
+    /// # Errors
+    /// `replay.plugin_step`
+    fn without_plugin_steps(&self) -> Result<()> {
+        let mut steps = self.job.read.job.transformers.iter();
+        let Some(step) = steps.find(|step| matches!(step.work, job::Work::Plugin(_))) else {
+            return Ok(());
+        };
+        let message = format!(
+            "\"{}\" is a step of a plug-in, behind which a replay cannot tell records apart",
+            step.name
+        );
+        Err(Fault::user("replay.plugin_step", message)
+            .hint("export the dirty records, and load them with a job of their own"))
     }
 
     async fn page(
