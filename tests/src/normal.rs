@@ -59,12 +59,12 @@ mod tests {
         let text = "\
 succeeded run 20251101t023045x7k2p
   elapsed   1.2 s, 200 records/s, 1.0 KiB/s
-  granted   reader: tcp 127.0.0.1:54321 (named by /tmp/x/work/job.json)
+  granted   reader: tcp 127.0.0.1:54321 (named by /srv/x/work/job.json)
   clock     2026-11-23 01:51:43 (UTC), business date 20261122
 {\"elapsed_ms\":12,\"records_read\":12}
 ";
         assert_eq!(
-            Normal::of(Path::new("/tmp/x")).apply(text),
+            Normal::of(Path::new("/srv/x")).apply(text),
             "\
 succeeded run [RUN]
   elapsed  [TIME]

@@ -93,6 +93,11 @@ impl Vendor {
         Fault::external(&format!("{}.{what}", self.code), message)
     }
 
+    /// A fault of the job, whose code is `what` behind the vendor's own.
+    pub fn user(&self, what: &str, message: impl Into<String>) -> Fault {
+        Fault::user(&format!("{}.{what}", self.code), message)
+    }
+
     /// The server sent what the protocol doesn't have there.
     pub fn broken(&self, what: &str) -> Fault {
         let name = self.name;

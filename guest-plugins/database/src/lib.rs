@@ -3,17 +3,21 @@
 //! A plug-in has a [`Vendor`], whose words stand in its faults, and brings the protocol, the types and the
 //! SQL; here is what is the same whatever the server: [`Wire`] is a connection that is read in place,
 //! over [`tls`] or not; [`Error`], [`Blame`] and [`Kind`] make faults of a server's errors; [`settings`]
-//! reads what all documents say the same way; [`marks`] is the shape of the table that says how far a
-//! run has come.
+//! reads what all documents say the same way; [`columns`] are those that are read, [`writing`] is what
+//! writers answer, [`load`] has the words for rows that are replaced; [`marks`] is the shape of the table
+//! that says how far a run has come.
 //!
 //! It is a library of plug-ins and no part of the SDK: an author of another kind of connector needs none
 //! of it.
 
+pub mod columns;
 mod error;
+pub mod load;
 pub mod marks;
 pub mod settings;
 pub mod tls;
 mod wire;
+pub mod writing;
 
 pub use error::{Blame, Error, Kind, Spoken, Vendor};
 pub use wire::{Stream, Wire};

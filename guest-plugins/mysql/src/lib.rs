@@ -4,9 +4,9 @@
 //! many rows. The connection is blocking and of this crate, as the host suspends a guest that waits.
 //! What it is not: a reader of the binary log, nor a runner of scripts.
 //!
-//! Begin with [`reader`] or [`writer`]. `splits` cuts tables into shares, `decode` and `encode` turn
-//! rows into Arrow and back, `target` and `marks` are what the writer knows about its table, `catalog`
-//! asks the server, `settings` is what users may write.
+//! Begin with [`reader`], or with [`writer`] and its `sink`. `splits` cuts tables into shares, `decode` and
+//! `encode` turn rows into Arrow and back, `target` and `marks` are what the writer knows about its table,
+//! `swap` puts rows in the place of others, `catalog` asks the server, `settings` is what users may write.
 
 mod auth;
 mod back;
@@ -20,6 +20,7 @@ mod login;
 mod marks;
 pub mod reader;
 mod settings;
+mod sink;
 mod splits;
 mod sql;
 mod swap;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_schema::{Schema, SchemaRef};
-use database::{ANSWER_WAIT, STATEMENT_WAIT};
+use database::{ANSWER_WAIT, STATEMENT_WAIT, columns};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
     Split, Splits, Step,
@@ -82,7 +82,9 @@ impl Source {
             Selection::Table { table, columns, filter, split_by } => {
                 let table = catalog::table(client, &table)?;
                 let all = catalog::columns(client, &table)?;
-                let (list, names) = select_list(&all, &columns);
+                let ident = |column: &Column| sql::ident(&column.name);
+                let (list, names) =
+                    columns::select_list(&all, &columns, catalog::find_column, ident);
                 let inner = list.join(", ");
                 let statement = format!("SELECT {inner} FROM {}", table.sql());
                 let mut columns =
@@ -180,35 +182,10 @@ fn key(
     Ok(column.map(|column| Key::new(column, primary == [column.name.as_str()])))
 }
 
-/// Each entry of `column` in SQL, and the name of its field where the server has none that tells.
-fn select_list(all: &[Column], wanted: &[String]) -> (Vec<String>, Vec<Option<String>>) {
-    let mut list = Vec::new();
-    for entry in wanted {
-        if entry.trim() == "*" {
-            list.extend(all.iter().map(|column| (sql::ident(&column.name), None)));
-        } else if let Some(column) = catalog::find_column(all, entry) {
-            list.push((sql::ident(&column.name), None));
-        } else {
-            // The line break ends a comment that the expression may end with.
-            list.push((format!("{entry}\n"), Some(entry.trim().to_owned())));
-        }
-    }
-    list.into_iter().unzip()
-}
-
-/// Columns with names of their own: the second `a` becomes `a_2`. A date that may become NULL may be it.
+/// Columns with names of their own. A date that may become NULL may be it.
 fn readable(mut columns: Vec<Definition>, zero_is_null: bool) -> Vec<Definition> {
-    for index in 0..columns.len() {
-        let taken = |name: &str| columns[..index].iter().any(|column| column.name == name);
-        let name = columns[index].name.clone();
-        let mut number = 2;
-        let mut free = name.clone();
-        while taken(&free) {
-            free = format!("{name}_{number}");
-            number += 1;
-        }
-        let column = &mut columns[index];
-        column.name = free;
+    columns::tell_apart(columns.iter_mut().map(|column| &mut column.name));
+    for column in &mut columns {
         let is_date = matches!(column.kind, Kind::Date | Kind::DateTime | Kind::Timestamp);
         column.nullable |= zero_is_null && is_date;
     }

@@ -5,12 +5,13 @@
 //! table itself stays what it is, with its privileges, views and triggers, and whoever reads it never
 //! waits and sees all old rows or all new ones. A staging table's name tells the table and the run.
 
-use sdk::load::{self, LoadMode};
+use database::load::{self, LoadMode, Partition};
+use database::writing::column_generated;
 use sdk::{Fault, Run, log};
 
 use crate::catalog::{self, Column, Table, text};
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Result, VENDOR};
 use crate::marks::Marks;
 use crate::settings::WriterParameter;
 use crate::sql;
@@ -26,8 +27,7 @@ const TURN_WAIT: u32 = 12 * 3600;
 /// What a run's rows take the place of.
 #[derive(Clone, Debug)]
 pub(crate) struct Swap {
-    /// Column and value of the partition; empty where the whole table is replaced.
-    partition: Vec<(String, String)>,
+    partition: Partition,
 }
 
 impl Swap {
@@ -45,17 +45,13 @@ impl Swap {
         if parameter.load_mode() == LoadMode::Append {
             return Ok(None);
         }
-        let mut partition = Vec::new();
-        for (name, value) in parameter.partition()? {
-            let column = catalog::column(columns, &name, table, "/parameter/partition")?;
-            if column.generated {
-                let message = format!("the server computes the column \"{name}\"");
-                return Err(Fault::user("mysql.column_generated", message)
-                    .at("/parameter/partition")
-                    .into());
+        let partition = parameter.partition()?.found(|(name, value)| {
+            let column = catalog::column(columns, &name, table, load::PLACE)?;
+            match column.generated {
+                true => Err(column_generated(VENDOR, &name).at(load::PLACE)),
+                false => Ok((column.name.clone(), value)),
             }
-            partition.push((column.name.clone(), value));
-        }
+        })?;
         stays_itself(client, table)?;
         Ok(Some(Self { partition }))
     }
@@ -68,20 +64,14 @@ impl Swap {
         }
     }
 
-    /// The names of the columns that have one value in all rows.
+    /// The columns that have one value in all rows.
     pub(crate) fn partition_columns(&self) -> impl Iterator<Item = &str> {
-        self.partition.iter().map(|(name, _)| name.as_str())
+        self.partition.columns()
     }
 
     /// The condition in SQL for the rows that are replaced.
     pub(crate) fn condition(&self) -> String {
-        let equals = |(name, value): &(String, String)| {
-            format!("{} = {}", sql::ident(name), sql::literal(value))
-        };
-        match self.partition.as_slice() {
-            [] => "true".to_owned(),
-            partition => partition.iter().map(equals).collect::<Vec<_>>().join(" AND "),
-        }
+        self.partition.condition(sql::ident, sql::literal)
     }
 
     /// Makes the run's staging table, where it is not there yet, and drops those of the same table whose
@@ -115,7 +105,7 @@ impl Swap {
 
     /// Lets a staging table hold rows of the partition alone, which is what it takes rows to be of.
     fn limit(&self, client: &mut Client, stage: &Table) -> Result<()> {
-        for (name, value) in &self.partition {
+        for (name, value) in self.partition.pairs() {
             let default = format!(
                 "ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}",
                 stage.sql(),
@@ -127,10 +117,10 @@ impl Swap {
                     "the column \"{name}\" can't have the partition's value: {}",
                     Fault::from(error).message
                 );
-                Fault::user("mysql.partition_value", message).at("/parameter/partition")
+                Fault::user("mysql.partition_value", message).at(load::PLACE)
             })?;
         }
-        if self.partition.is_empty() {
+        if self.partition.is_whole() {
             return Ok(());
         }
         let check = format!(
@@ -164,7 +154,7 @@ impl Swap {
             let hint = "leave the partition's columns out of \"column\", or filter the rows";
             return Err(Fault::user("mysql.partition_row", message)
                 .hint(hint)
-                .at("/parameter/partition")
+                .at(load::PLACE)
                 .into());
         }
         // A number that nobody wrote is the table's own to give.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow_schema::Schema;
+use database::writing::column_generated;
 use sdk::{Dataset, Fault};
 
 use crate::catalog::{self, Column, Table};
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Result, VENDOR};
 use crate::settings::{WriteMode, WriterParameter};
 use crate::sql;
 use crate::swap::Swap;
@@ -43,8 +44,7 @@ impl Target {
             }
             let column = catalog::column(&all, &name, &table, "/parameter/column")?;
             if column.generated {
-                let message = format!("the server computes the column \"{name}\"");
-                return Err(Fault::user("mysql.column_generated", message)
+                return Err(column_generated(VENDOR, &name)
                     .hint("leave it out of \"column\"")
                     .at("/parameter/column")
                     .into());

@@ -70,39 +70,9 @@ fn is_gap(client: &mut Client, table: &Table, all: &[Column], entry: &str) -> Re
     }
 }
 
-/// Each entry of `column` in SQL, and the name of its field where the server has none that tells.
-pub(crate) fn select_list(all: &[Column], wanted: &[String]) -> (Vec<String>, Vec<Option<String>>) {
-    let mut list = Vec::new();
-    for entry in wanted {
-        if entry.trim() == "*" {
-            list.extend(all.iter().map(|column| (sql::ident(&column.name), None)));
-        } else if let Some(column) = catalog::find_column(all, entry) {
-            list.push((sql::ident(&column.name), None));
-        } else {
-            // The line break ends a comment that the expression may end with.
-            list.push((format!("{entry}\n"), Some(entry.trim().to_owned())));
-        }
-    }
-    list.into_iter().unzip()
-}
-
 /// Columns as they are read: with names of their own, and as text where arrays may have any shape.
 pub(crate) fn readable(columns: Vec<Column>) -> Vec<Column> {
-    unique(columns.into_iter().map(Column::for_reading).collect())
-}
-
-/// Columns with names of their own: the second `a` becomes `a_2`.
-fn unique(mut columns: Vec<Column>) -> Vec<Column> {
-    for index in 1..columns.len() {
-        let taken = |name: &str| columns[..index].iter().any(|column| column.name == name);
-        let name = columns[index].name.clone();
-        let mut number = 2;
-        let mut free = name.clone();
-        while taken(&free) {
-            free = format!("{name}_{number}");
-            number += 1;
-        }
-        columns[index].name = free;
-    }
+    let mut columns: Vec<_> = columns.into_iter().map(Column::for_reading).collect();
+    database::columns::tell_apart(columns.iter_mut().map(|column| &mut column.name));
     columns
 }

@@ -20,7 +20,7 @@ use sdk::{
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{Client, CopyStep};
-use crate::columns::{Gaps, readable, select_list, without_gaps};
+use crate::columns::{Gaps, readable, without_gaps};
 use crate::cutting::{self, Whole};
 use crate::decode::Decoder;
 use crate::error::{Error, VENDOR};
@@ -101,7 +101,9 @@ impl Source {
                     MissingColumn::Error => (columns.clone(), Vec::new()),
                     MissingColumn::Null => without_gaps(client, &table, &all, columns)?,
                 };
-                let (list, names) = select_list(&all, &columns);
+                let ident = |column: &Column| sql::ident(&column.name);
+                let (list, names) =
+                    database::columns::select_list(&all, &columns, catalog::find_column, ident);
                 let inner = format!("SELECT {} FROM {}", list.join(", "), table.sql());
                 let mut columns = catalog::columns(client, &inner)
                     .map_err(|error| error.at("/parameter/column"))?;

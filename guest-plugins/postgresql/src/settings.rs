@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use database::load::{LoadMode, Partition};
 use database::settings::{self, Login, list, single};
 use database::tls::{Mode, Security};
 use schemars::JsonSchema;
-use sdk::load::{self, LoadMode};
 use sdk::parameters::{self, OneOrMany};
 use sdk::{Configuration, Fault, Result};
 use serde::Deserialize;
@@ -466,9 +466,8 @@ impl WriterParameter {
         LoadMode::of(self.load_mode, self.partition.as_deref())
     }
 
-    /// Columns and values of the partition.
-    pub(crate) fn partition(&self) -> Result<Vec<(String, String)>> {
-        load::partition(self.load_mode, self.partition.as_deref())
+    pub(crate) fn partition(&self) -> Result<Partition> {
+        Partition::read(self.load_mode, self.partition.as_deref())
     }
 
     /// The named key of an upsert; `None` means the primary key.

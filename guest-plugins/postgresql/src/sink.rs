@@ -2,22 +2,19 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use database::writing::{COMMIT_BYTES, COMMIT_WAIT, refuse_changes};
 use database::{ANSWER_WAIT, STATEMENT_WAIT, Spoken};
 use sdk::{Answer, Batch, Closed, Fault, Mark, Remark, Result, Sink, Task, log};
 
 use crate::client::Client;
 use crate::encode::{self, Form};
-use crate::error::{Error, ServerError};
+use crate::error::{Error, ServerError, VENDOR};
 use crate::marks::Marks;
 use crate::target::Target;
 use crate::types::PgType;
 use crate::xids::Xids;
-
-/// A transaction of this size keeps the cost of commits small and a redone part short.
-pub(crate) const COMMIT_BYTES: u64 = 32 << 20;
-pub(crate) const COMMIT_WAIT: Duration = Duration::from_secs(5);
 
 /// Writes one task.
 pub struct PostgresSink {
@@ -50,7 +47,7 @@ impl Sink for PostgresSink {
     }
 
     fn write(&mut self, batch: Batch) -> Result<Answer> {
-        refuse_changes(&batch)?;
+        refuse_changes(VENDOR, &batch)?;
         let number = self.written;
         self.written += 1;
         let encoded = encode::encode(&batch.rows, &self.types, self.form, self.empty_as_null)?;
@@ -253,16 +250,5 @@ fn note_xids(client: &mut Client, xids: &mut Xids) -> crate::error::Result<()> {
     )?;
     let numbers = rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
     numbers.filter_map(|number| number.parse().ok()).for_each(|number| xids.add(number));
-    Ok(())
-}
-
-/// Updates and deletes, and values that were not sent, need a writer that follows changes.
-fn refuse_changes(batch: &Batch) -> Result<()> {
-    let operations = batch.operations.as_deref().unwrap_or_default();
-    let absent = batch.absent.iter().flatten().any(|bits| *bits != 0);
-    if absent || operations.iter().any(|operation| *operation != 0) {
-        let message = "this writer takes new rows only, no updates or deletes";
-        return Err(Fault::user("postgresql.changes_unsupported", message));
-    }
     Ok(())
 }

@@ -7,12 +7,13 @@
 //! the partition (a hash) and the run; a session that works with it holds an advisory lock, so that those
 //! of dead runs can be told from those of live ones.
 
-use sdk::load::{self, LoadMode};
+use database::load::{self, LoadMode, Partition};
+use database::writing::column_generated;
 use sdk::{Fault, Run, log};
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{Client, is_true};
-use crate::error::Result;
+use crate::error::{Result, VENDOR};
 use crate::marks::Marks;
 use crate::settings::WriterParameter;
 use crate::sql;
@@ -28,8 +29,7 @@ const RUN_BYTES_MAX: usize = 28;
 /// What a run's rows take the place of.
 #[derive(Clone, Debug)]
 pub(crate) struct Swap {
-    /// Column and value of the partition; empty where the whole table is replaced.
-    partition: Vec<(String, String)>,
+    partition: Partition,
     /// Other tables have foreign keys to this one.
     referenced: bool,
 }
@@ -138,33 +138,34 @@ impl Swap {
         if parameter.load_mode() == LoadMode::Append {
             return Ok(None);
         }
-        let mut partition = Vec::new();
-        for (name, value) in parameter.partition()? {
-            let column = catalog::column(columns, &name, table, "/parameter/partition")?;
-            if column.generated {
-                let message = format!("the column \"{name}\" is computed by the server");
-                return Err(Fault::user("postgresql.column_generated", message)
-                    .at("/parameter/partition")
-                    .into());
-            }
-            partition.push((column.name.clone(), canonical(client, table, column, &value)?));
-        }
-        let referenced = keys_allow(client, table, !partition.is_empty())?;
+        let partition =
+            parameter.partition()?.found(|(name, value)| -> Result<(String, String)> {
+                let column = catalog::column(columns, &name, table, load::PLACE)?;
+                if column.generated {
+                    return Err(column_generated(VENDOR, &name).at(load::PLACE).into());
+                }
+                let value = canonical(client, table, column, &value)?;
+                Ok((column.name.clone(), value))
+            })?;
+        let referenced = keys_allow(client, table, !partition.is_whole())?;
         stays_itself(client, table)?;
         Ok(Some(Self { partition, referenced }))
     }
 
-    /// The name of the columns that have one value in all rows.
+    /// The columns that have one value in all rows.
     pub(crate) fn partition_columns(&self) -> impl Iterator<Item = &str> {
-        self.partition.iter().map(|(name, _)| name.as_str())
+        self.partition.columns()
     }
 
     fn scope(&self) -> String {
-        if self.partition.is_empty() {
+        if self.partition.is_whole() {
             return WHOLE.to_owned();
         }
         load::digest(
-            self.partition.iter().flat_map(|(name, value)| [name.as_str(), "=", value, "\n"]),
+            self.partition
+                .pairs()
+                .iter()
+                .flat_map(|(name, value)| [name.as_str(), "=", value, "\n"]),
         )
     }
 
@@ -180,13 +181,7 @@ impl Swap {
 
     /// The condition in SQL for the rows that are replaced.
     pub(crate) fn condition(&self) -> String {
-        let equals = |(name, value): &(String, String)| {
-            format!("{} = {}", sql::ident(name), sql::literal(value))
-        };
-        match self.partition.as_slice() {
-            [] => "true".to_owned(),
-            partition => partition.iter().map(equals).collect::<Vec<_>>().join(" AND "),
-        }
+        self.partition.condition(sql::ident, sql::literal)
     }
 
     /// In the open transaction: makes the run's staging table in `schema`, and drops those of the same
@@ -225,14 +220,14 @@ impl Swap {
                 sql::literal(&column)
             ))?;
         }
-        for (column, value) in &self.partition {
+        for (column, value) in self.partition.pairs() {
             client.execute(&format!(
                 "ALTER TABLE {name} ALTER COLUMN {} SET DEFAULT {}",
                 sql::ident(column),
                 sql::literal(value)
             ))?;
         }
-        if !self.partition.is_empty() {
+        if !self.partition.is_whole() {
             client.execute(&format!(
                 "ALTER TABLE {name} ADD CONSTRAINT {PARTITION} CHECK (({}) IS TRUE)",
                 self.condition()
@@ -257,7 +252,7 @@ impl Swap {
         // A policy that hides rows from this role would leave them in place.
         client.execute("SET LOCAL row_security = off")?;
         // Whoever replaces the same waits for its turn here; readers don't.
-        client.execute(&match self.partition.is_empty() {
+        client.execute(&match self.partition.is_whole() {
             true => format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.sql()),
             false => format!(
                 "DO $$BEGIN PERFORM pg_catalog.pg_advisory_xact_lock({}, pg_catalog.hashtext('{}')); END$$",
@@ -341,7 +336,7 @@ fn canonical(client: &mut Client, table: &Table, column: &Column, value: &str) -
     let rows = client.query(&cast).map_err(|error| {
         let reason = Fault::from(error).message;
         let message = format!("the value of \"{}\" is no {kind}: {reason}", column.name);
-        Fault::user("postgresql.partition_value", message).at("/parameter/partition")
+        Fault::user("postgresql.partition_value", message).at(load::PLACE)
     })?;
     let text = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
     Ok(text.unwrap_or_else(|| value.to_owned()))
@@ -436,16 +431,16 @@ mod tests {
 
     #[test]
     fn names_tell_table_partition_and_run() {
-        let swap = |partition: &[(&str, &str)]| Swap {
-            partition: partition.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        let swap = |partition: Option<&str>| Swap {
+            partition: Partition::read(None, partition).unwrap(),
             referenced: false,
         };
         let table = Table { oid: 16_384, schema: "s".into(), name: "t".into(), kind: 'r' };
         let name = |swap: Swap| swap.stage("s", &table, "20261127t070820wtyjh").unwrap();
-        let whole = name(swap(&[]));
+        let whole = name(swap(None));
         assert_eq!(whole.name, "_airlock_swap_16384_all_20261127t070820wtyjh");
-        let part = name(swap(&[("ds", "20251031"), ("type", "a")]));
-        assert_ne!(part.name, name(swap(&[("ds", "20251031"), ("type", "b")])).name);
+        let part = name(swap(Some("ds=20251031,type=a")));
+        assert_ne!(part.name, name(swap(Some("ds=20251031,type=b"))).name);
         assert!(part.name.len() <= 63);
         for stage in [whole, part] {
             assert_eq!(Stage::parse("s", &stage.name), Some(stage));

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
+use database::writing::column_generated;
 use sdk::{Dataset, Fault, FaultDomain};
 
 use crate::catalog::{self, Column, Table};
 use crate::client::Client;
 use crate::encode::Form;
-use crate::error::Result;
+use crate::error::{Result, VENDOR};
 use crate::settings::{ConflictMode, WriterParameter};
 use crate::sql;
 use crate::swap::{Stage, Swap};
@@ -62,8 +63,7 @@ impl Target {
             }
             let column = catalog::column(&all, &name, &table, "/parameter/column")?;
             if column.generated {
-                let message = format!("the column \"{name}\" is computed by the server");
-                return Err(Fault::user("postgresql.column_generated", message)
+                return Err(column_generated(VENDOR, &name)
                     .hint("leave it out of \"column\"")
                     .at("/parameter/column")
                     .into());
@@ -379,8 +379,8 @@ pub(crate) fn create_table(
         }
         columns.push(format!("{} {sql_type}", sql::ident(&column)));
     }
-    for (name, _) in parameter.partition()? {
-        let column = column_name(&name);
+    for name in parameter.partition()?.columns() {
+        let column = column_name(name);
         if columns.iter().all(|other: &String| !other.starts_with(&sql::ident(&column))) {
             let sql_type = parameter.pg_type.get(&column).map_or("text", String::as_str);
             let sql_type =

@@ -10,24 +10,23 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use database::load::LoadMode;
+use database::writing::{prepared, single};
 use database::{ANSWER_WAIT, STATEMENT_WAIT};
-use sdk::load::LoadMode;
 use sdk::{
-    CommitMode, Configuration, Dataset, Fault, Outcome, Prepared, ReadBack, Result, Run, Task,
-    Wishes, Writer, log,
+    Configuration, Dataset, Fault, Outcome, Prepared, ReadBack, Result, Run, Task, Writer, log,
 };
 
 use crate::back;
 use crate::catalog;
 use crate::client::Client;
+use crate::error::VENDOR;
 use crate::marks::{Marks, Once};
 use crate::settings::{Connection, WriterParameter};
-use crate::sink::{COMMIT_BYTES, COMMIT_WAIT, PostgresSink};
+use crate::sink::PostgresSink;
 use crate::swap::{self, Stage};
 use crate::target::{self, Target};
 
-/// A batch that makes a COPY worth its statements.
-const BATCH_BYTES: u64 = 512 << 10;
 /// A lock is waited for a little shorter than an answer, so that the server says what it waits for.
 const LOCK_WAIT_MS: &str = "40000";
 
@@ -162,40 +161,12 @@ fn lock_timeout(from: &str, to: &str) -> String {
     )
 }
 
-fn single(mut datasets: Vec<Dataset>) -> Result<Dataset> {
-    match datasets.len() {
-        1 => Ok(datasets.remove(0)),
-        count => Err(Fault::user(
-            "postgresql.dataset_count",
-            format!("{count} datasets come in, but a step writes one table"),
-        )),
-    }
-}
-
 /// A swap without marks could neither be resumed nor ended once.
 fn needs_marks() -> Fault {
     let message = "replacing rows takes a schema where this role may create tables";
     Fault::external("postgresql.swap_needs_schema", message)
         .hint("name one in \"markSchema\", or grant CREATE on the table's own")
         .at("/parameter/loadMode")
-}
-
-fn prepared(dataset: Dataset, has_marks: bool, mode: LoadMode) -> Prepared {
-    Prepared {
-        datasets: vec![dataset],
-        commit_mode: match (has_marks, mode) {
-            (true, LoadMode::Append) => CommitMode::Transactional,
-            (true, LoadMode::Swap) => CommitMode::Staged,
-            (false, _) => CommitMode::AtLeastOnce,
-        },
-        wishes: Wishes {
-            batch_rows: 0,
-            batch_bytes: BATCH_BYTES,
-            commit_bytes: COMMIT_BYTES,
-            commit_ms: COMMIT_WAIT.as_millis() as u32,
-            sort_by: Vec::new(),
-        },
-    }
 }
 
 /// Runs `work`, which notes in `marks` that it is done, in a transaction that is committed where it
@@ -242,7 +213,7 @@ impl Writer for PostgresWriter {
     }
 
     fn prepare(&mut self, run: &Run, datasets: Vec<Dataset>) -> Result<Prepared> {
-        let incoming = single(datasets)?;
+        let incoming = single(VENDOR, datasets)?;
         let client = &mut self.client.borrow_mut();
         client.allow(STATEMENT_WAIT);
         let marks = match self.mark_schema_before(client)? {
@@ -267,7 +238,7 @@ impl Writer for PostgresWriter {
     /// A table that is yet to be created is created and rolled back, so that the answer is the real
     /// one and missing rights show. What preSql may still make is not missed: `prepare` looks again.
     fn preview(&mut self, datasets: Vec<Dataset>) -> Result<Prepared> {
-        let incoming = single(datasets)?;
+        let incoming = single(VENDOR, datasets)?;
         let client = &mut self.client.borrow_mut();
         client.allow(STATEMENT_WAIT);
         let has_marks = match self.mark_schema_before(client)? {
@@ -298,7 +269,7 @@ impl Writer for PostgresWriter {
     }
 
     fn open(&mut self, task: Task, datasets: Vec<Dataset>) -> Result<PostgresSink> {
-        let incoming = single(datasets)?;
+        let incoming = single(VENDOR, datasets)?;
         let client = &mut self.client.borrow_mut();
         client.allow(ANSWER_WAIT);
         if client.in_transaction() {
@@ -350,7 +321,7 @@ impl Writer for PostgresWriter {
         datasets: Vec<Dataset>,
         receipts: Vec<Vec<u8>>,
     ) -> Result<ReadBack> {
-        let dataset = single(datasets)?;
+        let dataset = single(VENDOR, datasets)?;
         let client = &mut self.client.borrow_mut();
         client.allow(STATEMENT_WAIT);
         let marks = match self.mark_schema_before(client)? {

@@ -1,0 +1,266 @@
+//! One task: INSERTs of many rows, each batch behind a savepoint, rows and mark committed together.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use database::writing::{COMMIT_BYTES, COMMIT_WAIT, refuse_changes};
+use database::{ANSWER_WAIT, STATEMENT_WAIT, Spoken};
+use sdk::{Answer, Batch, Closed, Mark, Remark, Result, Sink, Task};
+
+use crate::catalog::text;
+use crate::client::{Client, Done};
+use crate::encode::{self, Line, Style};
+use crate::error::{Error, ServerError, VENDOR};
+use crate::marks::Marks;
+use crate::settings::{WriteMode, WriterParameter};
+use crate::target::Target;
+
+/// A statement at most, where the server takes as much: longer ones bring nothing.
+const STATEMENT_BYTES: usize = 1 << 20;
+/// Warnings that say that a value is not what was sent.
+const CHANGES: [u16; 7] = [1048, 1264, 1265, 1292, 1366, 1406, 1411];
+
+/// Writes one task.
+pub struct MysqlSink {
+    client: Rc<RefCell<Client>>,
+    target: Target,
+    head: String,
+    tail: String,
+    style: Style,
+    statement_bytes: usize,
+    statement_rows: usize,
+    marks: Option<Marks>,
+    task: Task,
+    committed: Option<Mark>,
+    /// The mark of rows that are in the open transaction.
+    pending: Option<Mark>,
+    /// Calls of `write`.
+    written: u64,
+    uncommitted_bytes: u64,
+    last_commit: Instant,
+}
+
+/// Rows of a statement that the server refused, or whose values it changed.
+struct Refused {
+    error: ServerError,
+    /// They are in the table as the server changed them.
+    loaded: bool,
+}
+
+impl Sink for MysqlSink {
+    fn committed(&mut self) -> Option<Mark> {
+        self.committed.clone()
+    }
+
+    fn write(&mut self, batch: Batch) -> Result<Answer> {
+        refuse_changes(VENDOR, &batch)?;
+        let number = self.written;
+        self.written += 1;
+        let (lines, refusals) = encode::encode(&batch.rows, &self.target.columns, self.style)?;
+        let mut remarks: Vec<Remark> = refusals
+            .iter()
+            .map(|refusal| Remark {
+                batch: number,
+                row: refusal.row,
+                column: refusal.column,
+                loaded: false,
+                code: refusal.misfit.0.to_owned(),
+                message: refusal.misfit.1.to_owned(),
+            })
+            .collect();
+        let mut answer = Answer { taken: self.written, ..Answer::default() };
+        self.client.borrow_mut().allow(ANSWER_WAIT);
+        if self.target.table.is_transactional && !lines.is_empty() {
+            self.save()?;
+        }
+        for chunk in self.chunks(&lines) {
+            let Some(refused) = self.insert(chunk)? else { continue };
+            remarks.extend(self.named_row(&refused, number, chunk));
+            if self.target.table.is_transactional {
+                self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
+                let mut fault = refused.error.fault();
+                fault.message = self.of_the_table(fault.message);
+                answer.undone = Some(fault);
+                answer.taken = number;
+                break;
+            }
+        }
+        if answer.undone.is_none() {
+            self.uncommitted_bytes +=
+                lines.iter().map(|line| line.values.len() as u64).sum::<u64>();
+        }
+        Ok(Answer { remarks, ..answer })
+    }
+
+    fn commit(&mut self, mark: Mark, now: bool) -> Result<Answer> {
+        self.pending = Some(mark);
+        let due = now
+            || self.uncommitted_bytes >= COMMIT_BYTES
+            || self.last_commit.elapsed() >= COMMIT_WAIT;
+        if due {
+            self.commit_pending()?;
+        }
+        let durable = if due { self.committed.clone() } else { None };
+        Ok(Answer { durable, taken: self.written, ..Answer::default() })
+    }
+
+    fn close(&mut self, mark: Mark) -> Result<Closed> {
+        let answer = self.commit(mark, true)?;
+        Ok(Closed { answer, receipt: Vec::new() })
+    }
+}
+
+impl MysqlSink {
+    /// A sink behind what `committed` says, to a server that takes packets of `packet_max` bytes.
+    ///
+    /// # Errors
+    /// Those of [`Target::insert`].
+    pub(crate) fn new(
+        client: Rc<RefCell<Client>>,
+        (target, marks): (Target, Option<Marks>),
+        task: Task,
+        committed: Option<Mark>,
+        parameter: &WriterParameter,
+        packet_max: usize,
+    ) -> Result<Self> {
+        let (head, tail) = target.insert(parameter)?;
+        let overhead = head.len() + tail.len() + 64;
+        let style = Style {
+            empty_as_null: parameter.empty_as_null(),
+            skips_null: parameter.skips_null() && parameter.write_mode() != WriteMode::Update,
+            row_bytes: packet_max.saturating_sub(overhead),
+        };
+        Ok(Self {
+            statement_bytes: style.row_bytes.min(STATEMENT_BYTES),
+            statement_rows: match target.table.is_transactional {
+                true => parameter.batch_rows(),
+                false => 1,
+            },
+            style,
+            head,
+            tail,
+            target,
+            marks,
+            client,
+            task,
+            committed,
+            pending: None,
+            written: 0,
+            uncommitted_bytes: 0,
+            last_commit: Instant::now(),
+        })
+    }
+
+    /// Rows by statement.
+    fn chunks<'a>(&self, lines: &'a [Line]) -> Vec<&'a [Line]> {
+        let (mut chunks, mut start, mut bytes) = (Vec::new(), 0, 0);
+        for (index, line) in lines.iter().enumerate() {
+            let is_full = bytes + line.values.len() + 1 > self.statement_bytes
+                || index - start >= self.statement_rows;
+            if is_full && index > start {
+                chunks.push(&lines[start..index]);
+                (start, bytes) = (index, 0);
+            }
+            bytes += line.values.len() + 1;
+        }
+        if start < lines.len() {
+            chunks.push(&lines[start..]);
+        }
+        chunks
+    }
+
+    /// What a batch goes back to.
+    fn save(&mut self) -> crate::error::Result<()> {
+        let client = &mut self.client.borrow_mut();
+        if !client.in_transaction() {
+            client.execute("START TRANSACTION")?;
+        }
+        // One of the same name takes the place of the last.
+        client.execute("SAVEPOINT airlock").map(|_| ())
+    }
+
+    /// Writes the rows of one statement.
+    fn insert(&mut self, lines: &[Line]) -> crate::error::Result<Option<Refused>> {
+        let mut statement = self.head.clone().into_bytes();
+        for (index, line) in lines.iter().enumerate() {
+            if index > 0 {
+                statement.push(b',');
+            }
+            statement.extend_from_slice(&line.values);
+        }
+        statement.extend_from_slice(self.tail.as_bytes());
+        let client = &mut self.client.borrow_mut();
+        match client.execute_bytes(&statement) {
+            Ok(Done { warnings: 0, .. }) => Ok(None),
+            Ok(_) => {
+                let change = change(client)?;
+                let loaded = !self.target.table.is_transactional;
+                Ok(change.map(|error| Refused { error, loaded }))
+            }
+            Err(Error::Server(error)) if error.refuses_rows() => {
+                Ok(Some(Refused { error: *error, loaded: false }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the server says of a staging table is of the table that it stands for.
+    fn of_the_table(&self, message: String) -> String {
+        match &self.target.stage {
+            Some(stage) => message.replace(&stage.name, &self.target.table.name),
+            None => message,
+        }
+    }
+
+    /// The row that is meant, where the server says so, or there was but one.
+    fn named_row(&self, refused: &Refused, batch: u64, lines: &[Line]) -> Option<Remark> {
+        let error = &refused.error;
+        let line = match lines {
+            [only] => only,
+            lines => lines.get(error.row()?.checked_sub(1)?)?,
+        };
+        let columns = &self.target.columns;
+        let column = error.column().and_then(|name| columns.iter().position(|c| c.name == name));
+        Some(Remark {
+            batch,
+            row: line.row,
+            column: column.map(|index| index as u32),
+            loaded: refused.loaded,
+            code: error.refusal_code().to_owned(),
+            message: self.of_the_table(error.text()),
+        })
+    }
+
+    /// Commits rows and mark together.
+    fn commit_pending(&mut self) -> Result<()> {
+        let Some(mark) = self.pending.take() else { return Ok(()) };
+        let client = &mut self.client.borrow_mut();
+        client.allow(STATEMENT_WAIT);
+        if !client.in_transaction() {
+            client.execute("START TRANSACTION")?;
+        }
+        if let Some(marks) = &self.marks {
+            let Task { run, index, epoch, .. } = &self.task;
+            if let Err(error) = marks.set(client, run, *index, *epoch, &mark) {
+                let _ = client.execute("ROLLBACK");
+                return Err(error.into());
+            }
+        }
+        client.execute("COMMIT")?;
+        self.committed = Some(mark);
+        self.uncommitted_bytes = 0;
+        self.last_commit = Instant::now();
+        Ok(())
+    }
+}
+
+/// The first of the last statement's warnings by which a value is not what was sent.
+fn change(client: &mut Client) -> crate::error::Result<Option<ServerError>> {
+    let rows = client.query("SHOW WARNINGS")?;
+    let warnings = rows.iter().map(|row| ServerError {
+        number: text(row, 1).parse().unwrap_or(0),
+        message: text(row, 2).to_owned(),
+    });
+    Ok(warnings.into_iter().find(|warning| CHANGES.contains(&warning.number)))
+}
