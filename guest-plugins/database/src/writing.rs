@@ -43,6 +43,7 @@ pub fn prepared(dataset: Dataset, is_marked: bool, mode: LoadMode) -> Prepared {
             commit_bytes: COMMIT_BYTES,
             commit_ms: COMMIT_WAIT.as_millis() as u32,
             sort_by: Vec::new(),
+            lanes: 0,
         },
     }
 }

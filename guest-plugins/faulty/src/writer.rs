@@ -45,6 +45,7 @@ impl Session {
                 commit_bytes: u64::from(wish) << 20,
                 commit_ms: wish,
                 sort_by: Vec::new(),
+                lanes: 0,
             },
         }
     }

@@ -151,6 +151,7 @@ impl FolderSession {
                 commit_bytes: if format.grows() { 0 } else { COMMIT_BYTES },
                 commit_ms: 0,
                 sort_by: Vec::new(),
+                lanes: 0,
             },
         }
     }

@@ -49,7 +49,7 @@ pub use bindings::airlock::connector::types::{
     ChangeKind, ColumnChange, Configuration, Fault, FaultDomain, Mark, Position, Side,
 };
 pub use bindings::exports::airlock::connector::connector::{
-    Access, CheckStep, Description, Directory, Endpoint, Entry, Requirement, Role, SourceType,
+    Access, CheckStep, Description, Directory, Endpoint, Entry, File, Requirement, Role, SourceType,
 };
 pub use bindings::exports::airlock::connector::reader::{Budget, Split, Splits, Undecodable};
 pub use bindings::exports::airlock::connector::transformer::Refused;

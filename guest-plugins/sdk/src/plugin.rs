@@ -138,7 +138,14 @@ pub struct Prepared {
 /// Has no wish.
 impl Default for Wishes {
     fn default() -> Self {
-        Self { batch_rows: 0, batch_bytes: 0, commit_bytes: 0, commit_ms: 0, sort_by: Vec::new() }
+        Self {
+            batch_rows: 0,
+            batch_bytes: 0,
+            commit_bytes: 0,
+            commit_ms: 0,
+            sort_by: Vec::new(),
+            lanes: 0,
+        }
     }
 }
 

@@ -48,6 +48,13 @@ pub enum Requirement {
         path: String,
         access: Access,
     },
+    /// The file that the user wrote, with those that a database keeps beside it. They appear to the guest
+    /// in its root under `name`, and nothing else of their folder does.
+    File {
+        path: String,
+        access: Access,
+        name: String,
+    },
 }
 
 impl fmt::Display for Requirement {
@@ -63,7 +70,9 @@ impl fmt::Display for Requirement {
                 write!(f, "tcp members of {host}:{first_port}")
             }
             Self::Http(url) => write!(f, "http {url}"),
-            Self::Directory { path, access } => write!(f, "{} {path}", access.word()),
+            Self::Directory { path, access } | Self::File { path, access, .. } => {
+                write!(f, "{} {path}", access.word())
+            }
         }
     }
 }
@@ -167,9 +176,17 @@ fn covers(place: &Place, requirement: &Requirement, base: &Path) -> bool {
             Requirement::Directory { path: wanted, access: wanted_access },
         ) => access == wanted_access && folder_text(path) == folder_text(wanted),
         (
+            Place::Directory { path, access },
+            Requirement::File { path: wanted, access: wanted_access, .. },
+        ) => access == wanted_access && path == wanted,
+        (
             Place::Tree { path, access },
             Requirement::Directory { path: wanted, access: wanted_access },
         ) => access == wanted_access && lies_below(path, &base.join(folder_text(wanted))),
+        (
+            Place::Tree { path, access },
+            Requirement::File { path: wanted, access: wanted_access, .. },
+        ) => access == wanted_access && lies_below(path, &base.join(wanted)),
         _ => false,
     }
 }
@@ -221,6 +238,10 @@ fn refusal(side: Side, plugin: &str, requirement: &Requirement) -> Fault {
         ),
         Requirement::Directory { path, access } => (
             "a plug-in opens only folders that its step or data source names",
+            format!("--allow-{} {path}", access.word()),
+        ),
+        Requirement::File { path, access, .. } => (
+            "a plug-in opens only files that its step or data source names",
             format!("--allow-{} {path}", access.word()),
         ),
     };
@@ -303,6 +324,21 @@ mod tests {
             "read in (for in/*.csv, named by /steps/0/parameter/path)"
         );
         assert!(ask(Access::Write).is_err());
+    }
+
+    #[test]
+    fn a_file_is_covered_by_itself_alone() {
+        let place = Place::Directory { path: "in/shop.db".into(), access: Access::Write };
+        let named = [NamedPlace { place, origin: "/connection/path".into() }];
+        let ask = |path: &str, access| {
+            let requirement = Requirement::File { path: path.into(), access, name: "main".into() };
+            judge(Side::Writer, "sqlite", &[requirement], &named, Path::new("/")).is_ok()
+        };
+        assert!(ask("in/shop.db", Access::Write));
+        assert!(!ask("in/shop.db", Access::Read));
+        for other in ["in", "in/shop", "in/shop.db-wal", "in/other.db", "./in/shop.db"] {
+            assert!(!ask(other, Access::Write), "{other}");
+        }
     }
 
     #[test]

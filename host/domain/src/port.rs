@@ -251,6 +251,8 @@ pub struct Wishes {
     pub commit_ms: u32,
     /// Fields that each batch is sorted by, the first counting most; batches of changes are not.
     pub sort_by: Vec<String>,
+    /// Tasks that are written at a time, at most.
+    pub lanes: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]

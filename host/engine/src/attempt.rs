@@ -171,10 +171,10 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             Err(_) => Vec::new(),
         };
         let mut verified = None;
-        let (state, commit_mode) = match record {
+        let (state, prepared) = match record {
             Ok(record) => {
                 verified = record.verified;
-                (record.state, record.prepared.map(|prepared| prepared.commit_mode))
+                (record.state, record.prepared)
             }
             Err(unread) => {
                 fault.get_or_insert(unread);
@@ -197,7 +197,10 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         let elapsed = begun.elapsed();
         let times = self.progress.times();
         let waited_throttle = times.of(Phase::WaitingThrottle);
-        let lanes = (tasks.len() as u32 - tasks_resumed).min(self.settings.concurrent).max(1);
+        let concurrent = prepared
+            .as_ref()
+            .map_or(self.settings.concurrent, |prepared| self.settings.lanes(&prepared.wishes));
+        let lanes = (tasks.len() as u32 - tasks_resumed).min(concurrent).max(1);
         let paced = (waited_throttle > elapsed * lanes / 2).then(|| PACED.to_owned());
         Summary {
             state,
@@ -205,16 +208,16 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             tasks: tasks.len() as u32,
             tasks_resumed,
             retries: seen.retries,
-            commit_mode,
+            commit_mode: prepared.as_ref().map(|prepared| prepared.commit_mode),
             elapsed,
             waited_reader: times.of(Phase::WaitingReader),
             waited_writer: times.of(Phase::WaitingWriter),
             waited_throttle,
             watermarks,
-            advice: self.advice(),
+            advice: self.advice(concurrent),
             notes: changes
                 .into_iter()
-                .chain(self.notes(commit_mode, &tasks))
+                .chain(self.notes(prepared.as_ref(), &tasks))
                 .chain(paced)
                 .collect(),
             verified,
@@ -389,7 +392,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
 
     async fn run_lanes(&self, context: &Arc<Context<S>>, pool: Arc<Pool<S, R>>) -> Result<()> {
         let mut lanes = JoinSet::new();
-        for number in 0..self.settings.concurrent.max(1) {
+        for number in 0..self.settings.lanes(&context.prepared.wishes) {
             let lane = Lane {
                 number,
                 context: context.clone(),
@@ -495,10 +498,10 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         finishing.await
     }
 
-    fn advice(&self) -> Vec<Advice> {
+    fn advice(&self, concurrent: u32) -> Vec<Advice> {
         advice::advise(&advice::Numbers {
             moving: self.progress.moving(),
-            concurrent: self.settings.concurrent,
+            concurrent,
             ledger: self.progress.ledger(),
         })
     }
@@ -517,22 +520,28 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
     }
 
     /// What the counts alone don't say.
-    fn notes(&self, mode: Option<CommitMode>, tasks: &[TaskRecord]) -> Vec<String> {
-        if mode != Some(CommitMode::AtLeastOnce) {
-            return Vec::new();
+    fn notes(&self, prepared: Option<&Prepared>, tasks: &[TaskRecord]) -> Vec<String> {
+        let Some(prepared) = prepared else { return Vec::new() };
+        let (lanes, wanted) = (self.settings.lanes(&prepared.wishes), self.settings.concurrent);
+        let fewer = (lanes < wanted).then(|| {
+            format!("the destination takes {lanes} of the job's {wanted} channels at a time")
+        });
+        if prepared.commit_mode != CommitMode::AtLeastOnce {
+            return fewer.into_iter().collect();
         }
         // Of a task that an earlier attempt began anew it is not known from where.
         let redone = tasks.iter().filter(|task| task.epoch > 1).filter_map(|task| {
             let done = task.done.as_ref()?.counts.records_written;
             Some(self.progress.written_twice(task.index).unwrap_or(done))
         });
-        match redone.sum() {
-            0_u64 => Vec::new(),
-            records => vec![format!(
+        let records: u64 = redone.sum();
+        let twice = (records > 0).then(|| {
+            format!(
                 "tasks were redone, and the destination cannot tell: it may contain duplicates, up to \
                  {records} records are there twice or more"
-            )],
-        }
+            )
+        });
+        fewer.into_iter().chain(twice).collect()
     }
 }
 

@@ -140,6 +140,12 @@ impl Settings {
         }
     }
 
+    /// Lanes that work at a time.
+    pub(crate) fn lanes(&self, wishes: &Wishes) -> u32 {
+        let most = if wishes.lanes == 0 { self.concurrent } else { wishes.lanes };
+        self.concurrent.min(most).max(1)
+    }
+
     pub(crate) fn commit_bytes(&self, wishes: &Wishes) -> u64 {
         match wishes.commit_bytes {
             0 => self.commit_bytes,

@@ -145,6 +145,10 @@ pub(crate) fn requirement(
         Requirement::Tcp { host, .. } | Requirement::Members { host, .. } => host,
         Requirement::Http(url) => url,
         Requirement::Directory { path, .. } => path,
+        Requirement::File { path, name, .. } => match plain(name) {
+            true => path,
+            false => return Err(format!("\"{}\" is no plain name of a file", harmless(name, 100))),
+        },
     };
     match text.len() > PLACE_BYTES_MAX || text.chars().any(is_misleading) {
         false => Ok(requirement),
@@ -169,14 +173,26 @@ fn place(requirement: connector::Requirement) -> Requirement {
             last_port: place.last_port,
         },
         R::Http(url) => Requirement::Http(url),
-        R::Directory(folder) => Requirement::Directory {
-            path: folder.path,
-            access: match folder.access {
-                connector::Access::Read => Access::Read,
-                connector::Access::Write => Access::Write,
-            },
-        },
+        R::Directory(folder) => {
+            Requirement::Directory { path: folder.path, access: access(folder.access) }
+        }
+        R::File(file) => {
+            Requirement::File { path: file.path, access: access(file.access), name: file.name }
+        }
     }
+}
+
+fn access(access: connector::Access) -> Access {
+    match access {
+        connector::Access::Read => Access::Read,
+        connector::Access::Write => Access::Write,
+    }
+}
+
+/// Whether a plug-in may call a file so in its root.
+fn plain(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.len() <= PLACE_BYTES_MAX && name.chars().all(is_plain)
 }
 
 /// What a plug-in says about itself, with its texts made harmless.
@@ -269,6 +285,7 @@ pub(crate) fn wishes(wishes: writer::Wishes) -> Wishes {
         commit_bytes: wishes.commit_bytes,
         commit_ms: wishes.commit_ms,
         sort_by: wishes.sort_by,
+        lanes: wishes.lanes,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Files that were granted by their names. For the guest their folder is an empty one in which these
-//! files, and nothing else, can be opened: what the host does not send elsewhere meets the empty folder.
+//! files, and nothing else, can be opened, made or removed: what the host does not send elsewhere meets the
+//! empty folder.
 
 use std::collections::HashMap;
 

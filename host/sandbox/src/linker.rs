@@ -140,6 +140,16 @@ fn link_files(l: &mut Linker<State>) -> wasmtime::Result<()> {
         },
     )?;
     files.func_wrap_async(
+        "[method]descriptor.unlink-file-at",
+        |mut cx: StoreContextMut<'_, State>, (dir, path): (Dir, String)| {
+            Box::new(async move {
+                let state = cx.data_mut();
+                let (dir, path) = state.files.lead(dir, path);
+                on_files(state.filesystem().unlink_file_at(dir, path).await)
+            })
+        },
+    )?;
+    files.func_wrap_async(
         "[method]descriptor.metadata-hash-at",
         |mut cx: StoreContextMut<'_, State>, (dir, follow, path): (Dir, PathFlags, String)| {
             Box::new(async move {

@@ -29,7 +29,19 @@ struct Folder {
     origin: String,
     /// The operator's folder that it must lie below, links followed.
     within: Option<PathBuf>,
+    /// It is a file, which the guest sees under this name.
+    seen_as: Option<String>,
 }
+
+/// A folder that no guest sees, for the granted files in it.
+pub(crate) struct Hidden {
+    path: PathBuf,
+    pub(crate) dir: Dir,
+    pub(crate) access: Access,
+}
+
+/// What stands behind the name of a database's file in those beside it.
+const BESIDE: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 
 /// A folder that was opened for one session.
 pub(crate) struct OpenFolder {
@@ -54,8 +66,7 @@ pub(crate) struct OpenFile {
 pub(crate) struct Opened {
     /// Each name once.
     pub(crate) folders: Vec<OpenFolder>,
-    /// Folders that no guest sees, for the granted files in them.
-    pub(crate) hidden: Vec<(PathBuf, Dir)>,
+    pub(crate) hidden: Vec<Hidden>,
     pub(crate) files: Vec<OpenFile>,
 }
 
@@ -86,14 +97,12 @@ impl Reach {
                     reach.endpoints.push(endpoint);
                 }
                 Requirement::Directory { path, access } => {
-                    let text = folder_text(path).to_owned();
-                    let path = base.join(&text);
-                    let origin = grant.origin.clone();
-                    let within = match &grant.place {
-                        Place::Tree { path, .. } => Some(path.clone()),
-                        _ => None,
-                    };
-                    reach.folders.push(Folder { text, path, access: *access, origin, within });
+                    let text = folder_text(path);
+                    reach.folders.push(Folder::new(grant, base, text, *access, None));
+                }
+                Requirement::File { path, access, name } => {
+                    let seen_as = Some(name.clone());
+                    reach.folders.push(Folder::new(grant, base, path, *access, seen_as));
                 }
                 other @ (Requirement::Members { .. } | Requirement::Http(_)) => {
                     return Err(Fault::external(
@@ -134,7 +143,9 @@ impl Reach {
     /// `grant.folder`, domain external, at the place that named the folder.
     pub(crate) fn make_folders(&self) -> Result<bool> {
         let mut made = false;
-        for folder in self.folders.iter().filter(|folder| folder.access == Access::Write) {
+        let to_write =
+            |folder: &&Folder| folder.access == Access::Write && folder.seen_as.is_none();
+        for folder in self.folders.iter().filter(to_write) {
             folder.check_within()?;
             made |= make_folder(&folder.path).map_err(|error| folder.not_made(&error))?;
         }
@@ -185,11 +196,42 @@ impl Opened {
             self.folders.push(OpenFolder { dir, name, access });
         }
     }
+
+    /// The number of a hidden folder.
+    fn hide(&mut self, folder: &Path, access: Access) -> io::Result<usize> {
+        let known = |hidden: &Hidden| hidden.path == folder && hidden.access == access;
+        match self.hidden.iter().position(known) {
+            Some(index) => Ok(index),
+            None => {
+                let dir = open_dir(folder)?;
+                self.hidden.push(Hidden { path: folder.to_owned(), dir, access });
+                Ok(self.hidden.len() - 1)
+            }
+        }
+    }
 }
 
 impl Folder {
+    fn new(
+        grant: &Grant,
+        base: &Path,
+        text: &str,
+        access: Access,
+        seen_as: Option<String>,
+    ) -> Self {
+        let within = match &grant.place {
+            Place::Tree { path, .. } => Some(path.clone()),
+            _ => None,
+        };
+        let (path, origin) = (base.join(text), grant.origin.clone());
+        Self { text: text.to_owned(), path, access, origin, within, seen_as }
+    }
+
     fn open(&self, opened: &mut Opened) -> Result<()> {
         self.check_within()?;
+        if let Some(name) = &self.seen_as {
+            return self.open_seen_as(name, opened).map_err(|error| self.fault(&error));
+        }
         match (fs::metadata(&self.path), self.access) {
             (Ok(meta), access) if meta.is_dir() => {
                 let dir = open_dir(&self.path).map_err(|error| self.fault(&error))?;
@@ -217,14 +259,7 @@ impl Folder {
         let (Some(folder), Some(name)) = (real.parent(), name) else {
             return Err(io::Error::other("its name is no UTF-8"));
         };
-        let known = opened.hidden.iter().position(|(path, _)| path == folder);
-        let hidden = match known {
-            Some(hidden) => hidden,
-            None => {
-                opened.hidden.push((folder.to_owned(), open_dir(folder)?));
-                opened.hidden.len() - 1
-            }
-        };
+        let hidden = opened.hide(folder, Access::Read)?;
         let (folder, file) = match self.text.rsplit_once('/') {
             Some(("", file)) => ("/", file),
             Some((folder, file)) => (folder, file),
@@ -236,6 +271,32 @@ impl Folder {
             hidden,
             real: name.to_owned(),
         });
+        Ok(())
+    }
+
+    /// Opens a file, and those beside it, under the guest's name for it. One to write may be made by the
+    /// guest, in a folder that is there.
+    fn open_seen_as(&self, name: &str, opened: &mut Opened) -> io::Result<()> {
+        let is_new = self.access == Access::Write && fs::symlink_metadata(&self.path).is_err();
+        let real = match (is_new, self.path.parent(), self.path.file_name()) {
+            (true, Some(folder), Some(file)) => folder.canonicalize()?.join(file),
+            _ => self.path.canonicalize()?,
+        };
+        if real.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let file = real.file_name().and_then(|file| file.to_str());
+        let (Some(folder), Some(file)) = (real.parent(), file) else {
+            return Err(io::Error::other("its name is no UTF-8"));
+        };
+        let hidden = opened.hide(folder, self.access)?;
+        let beside = |end: &&str| OpenFile {
+            folder: ".".to_owned(),
+            name: format!("{name}{end}"),
+            hidden,
+            real: format!("{file}{end}"),
+        };
+        opened.files.extend(BESIDE.iter().map(beside));
         Ok(())
     }
 
@@ -269,12 +330,14 @@ impl Folder {
             io::ErrorKind::NotFound => "reach.not_found",
             io::ErrorKind::PermissionDenied => "reach.denied",
             io::ErrorKind::NotADirectory => "reach.not_a_folder",
+            io::ErrorKind::IsADirectory => "reach.not_a_file",
             _ => "reach.unreadable",
         };
         let why = match error.kind() {
             io::ErrorKind::NotFound => "it does not exist".to_owned(),
             io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             io::ErrorKind::NotADirectory => "it is no folder".to_owned(),
+            io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
             _ => error.to_string(),
         };
         let word = self.access.word().trim_end_matches('e');

@@ -99,8 +99,8 @@ impl State {
         for folder in &opened.folders {
             preopen(&mut builder, &folder.dir, &folder.name, folder.access)?;
         }
-        for (index, (_, dir)) in opened.hidden.iter().enumerate() {
-            preopen(&mut builder, dir, &files::hidden_name(index), Access::Read)?;
+        for (index, hidden) in opened.hidden.iter().enumerate() {
+            preopen(&mut builder, &hidden.dir, &files::hidden_name(index), hidden.access)?;
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);

@@ -42,6 +42,8 @@ enum StoredPlace {
     Http(String),
     Read(String),
     Write(String),
+    ReadFile(String, String),
+    WriteFile(String, String),
 }
 
 /// The description of a component, where the cache has it.
@@ -99,6 +101,12 @@ fn stored_place(place: &Requirement) -> StoredPlace {
         Requirement::Http(url) => StoredPlace::Http(url.clone()),
         Requirement::Directory { path, access: Access::Read } => StoredPlace::Read(path.clone()),
         Requirement::Directory { path, access: Access::Write } => StoredPlace::Write(path.clone()),
+        Requirement::File { path, access: Access::Read, name } => {
+            StoredPlace::ReadFile(path.clone(), name.clone())
+        }
+        Requirement::File { path, access: Access::Write, name } => {
+            StoredPlace::WriteFile(path.clone(), name.clone())
+        }
     }
 }
 
@@ -138,6 +146,10 @@ fn place(place: StoredPlace) -> Requirement {
         StoredPlace::Http(url) => Requirement::Http(url),
         StoredPlace::Read(path) => Requirement::Directory { path, access: Access::Read },
         StoredPlace::Write(path) => Requirement::Directory { path, access: Access::Write },
+        StoredPlace::ReadFile(path, name) => Requirement::File { path, access: Access::Read, name },
+        StoredPlace::WriteFile(path, name) => {
+            Requirement::File { path, access: Access::Write, name }
+        }
     }
 }
 
@@ -170,6 +182,8 @@ mod tests {
                     Requirement::Http("https://c".into()),
                     Requirement::Directory { path: "d".into(), access: Access::Read },
                     Requirement::Directory { path: "e".into(), access: Access::Write },
+                    Requirement::File { path: "f".into(), access: Access::Read, name: "n".into() },
+                    Requirement::File { path: "g".into(), access: Access::Write, name: "m".into() },
                 ],
             }],
             metadata: vec![("k".into(), "v".into())],

@@ -1,7 +1,7 @@
 //! The places that a user named in a step or its data source: what grants are judged by.
 //!
 //! Only under the keys here, which are the host's own list: `host` and `port`, `address`, `jdbcUrl`,
-//! `endpoint`, `url`, `path`, `object`. Never a schema's default, and no text that only the plug-in
+//! `endpoint`, `url`, `path`, `object`, and `path` in the items of `attach`. Never a schema's default, and no text that only the plug-in
 //! calls a place.
 
 use domain::configuration::Side;
@@ -74,6 +74,7 @@ pub(crate) fn named(
                 "path" | "object" => {
                     each_text(value, spot, &mut |path, spot| named.path(path, spot))
                 }
+                "attach" => named.attached(value, spot),
                 _ => {}
             }
         }
@@ -177,6 +178,15 @@ impl Named<'_> {
             self.add(Place::Http(text.to_owned()), spot);
         }
         self.host(host, port, scheme, spot);
+    }
+
+    /// The files of `[{"path": "a.db"}, …]`.
+    fn attached(&mut self, value: &Value, spot: &Spot) {
+        for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+            if let Some(path) = item["path"].as_str().filter(|path| !path.is_empty()) {
+                self.path(path, &spot.item(index).key("path"));
+            }
+        }
     }
 
     fn path(&mut self, path: &str, spot: &Spot) {

@@ -126,11 +126,13 @@ pub(crate) struct PreparedRow {
     commit_bytes: u64,
     commit_ms: u32,
     sort_by: Vec<String>,
+    #[serde(default)]
+    lanes: u32,
 }
 
 impl PreparedRow {
     pub(crate) fn of(prepared: &Prepared) -> Result<Self> {
-        let Wishes { batch_rows, batch_bytes, commit_bytes, commit_ms, sort_by } =
+        let Wishes { batch_rows, batch_bytes, commit_bytes, commit_ms, sort_by, lanes } =
             prepared.wishes.clone();
         Ok(Self {
             datasets: dataset_rows(&prepared.datasets)?,
@@ -140,16 +142,17 @@ impl PreparedRow {
             commit_bytes,
             commit_ms,
             sort_by,
+            lanes,
         })
     }
 
     pub(crate) fn back(self) -> Result<Prepared> {
-        let Self { batch_rows, batch_bytes, commit_bytes, commit_ms, sort_by, .. } = self;
+        let Self { batch_rows, batch_bytes, commit_bytes, commit_ms, sort_by, lanes, .. } = self;
         Ok(Prepared {
             datasets: datasets(self.datasets)?,
             commit_mode: CommitMode::parse(&self.commit_mode)
                 .ok_or_else(|| unreadable(&format!("commit mode \"{}\"", self.commit_mode)))?,
-            wishes: Wishes { batch_rows, batch_bytes, commit_bytes, commit_ms, sort_by },
+            wishes: Wishes { batch_rows, batch_bytes, commit_bytes, commit_ms, sort_by, lanes },
         })
     }
 }

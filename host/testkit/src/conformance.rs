@@ -80,6 +80,7 @@ pub fn prepared() -> Prepared {
             commit_bytes: 1 << 40,
             commit_ms: 250,
             sort_by: vec!["id".into()],
+            lanes: 3,
         },
     }
 }

@@ -326,6 +326,7 @@ fn prepared(state: &mut State, datasets: &[Dataset]) -> Result<Prepared> {
             commit_bytes: 0,
             commit_ms: writing.commit_ms,
             sort_by: Vec::new(),
+            lanes: 0,
         },
     })
 }

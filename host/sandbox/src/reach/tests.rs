@@ -31,9 +31,42 @@ fn a_file_is_opened_without_what_lies_beside_it() {
         assert_eq!(opened.folders[0].dir.entries().unwrap().count(), 0);
         let file = &opened.files[0];
         assert_eq!((file.folder.as_str(), file.name.as_str()), (folder, name));
-        let (_, hidden) = &opened.hidden[file.hidden];
+        let hidden = &opened.hidden[file.hidden].dir;
         assert_eq!(hidden.read_to_string(&file.real).unwrap(), real, "{path}");
     }
+}
+
+#[test]
+fn a_file_is_seen_under_the_guests_name_with_those_beside_it() {
+    let base = tempfile::tempdir().unwrap();
+    fs::create_dir(base.path().join("data")).unwrap();
+    fs::write(base.path().join("data/shop.db"), "x").unwrap();
+    symlink("data/shop.db", base.path().join("link.db")).unwrap();
+    let open = |path: &str, access| {
+        let place = Place::Directory { path: path.into(), access };
+        let requirement = Requirement::File { path: path.into(), access, name: "main".into() };
+        let grant = Grant { requirement, place, origin: "/connection/path".into() };
+        let reach = Reach::new(&[grant], base.path()).unwrap();
+        assert!(!reach.make_folders().unwrap());
+        reach.open()
+    };
+    for access in [Access::Read, Access::Write] {
+        for path in ["data/shop.db", "link.db", "data/../data/shop.db"] {
+            let opened = open(path, access).unwrap();
+            let seen: Vec<_> =
+                opened.files.iter().map(|file| (file.name.as_str(), file.real.as_str())).collect();
+            assert_eq!(seen[..2], [("main", "shop.db"), ("main-journal", "shop.db-journal")]);
+            assert_eq!(seen[2..], [("main-wal", "shop.db-wal"), ("main-shm", "shop.db-shm")]);
+            assert_eq!(opened.folders[0].dir.entries().unwrap().count(), 0);
+            assert_eq!((opened.hidden.len(), opened.hidden[0].access), (1, access));
+            assert_eq!(opened.hidden[0].dir.read_to_string("shop.db").unwrap(), "x");
+        }
+    }
+    let code = |path: &str, access| open(path, access).err().unwrap().code;
+    assert_eq!(code("data/new.db", Access::Read), "reach.not_found");
+    assert_eq!(open("data/new.db", Access::Write).unwrap().files[0].real, "new.db");
+    assert_eq!(code("none/new.db", Access::Write), "reach.not_found");
+    assert_eq!(code("data", Access::Write), "reach.not_a_file");
 }
 
 #[test]
