@@ -10,13 +10,12 @@ use std::sync::{Arc, Mutex};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
-use domain::configuration::{Configuration, Secret, Side};
-use domain::job::{Category, Step, Transformer as JobStep, Work};
 use domain::port::{Answer, Boxed, DirtyRecord, Refused, Transform, Transformed, Transformer};
 use domain::run::RunState;
 use domain::{Batch, Dataset, Fault, Result};
 use engine::{Settings, StepPlugin};
 use play::{Play, again, ended, rows, taken};
+use testkit::step::job_step;
 
 /// Rows of one answer at most.
 const TAKES: usize = 3;
@@ -92,35 +91,13 @@ fn copies() -> Copies {
     }
 }
 
-fn job_step() -> JobStep {
-    let text = || "{}".to_owned();
-    let configuration = Configuration {
-        source_type: "copies".into(),
-        side: Side::Transformer,
-        connection: Secret::new("{}"),
-        connection_blanked: text(),
-        parameter: text(),
-        parameter_blanked: text(),
-    };
-    let work = Work::Plugin(Step {
-        name: "Copies".into(),
-        configuration,
-        parameter_place: "/steps/1/parameter".into(),
-        connection_place: "/steps/1/parameter".into(),
-        source: "copies".into(),
-        alternatives: Vec::new(),
-    });
-    let (name, place) = ("Copies".to_owned(), "/steps/1".to_owned());
-    JobStep { name, category: Category::Flatmap, work, place }
-}
-
 /// A play with the plug-in in it.
 fn playing(copies: Copies) -> (Arc<Copies>, Play) {
     let copies = Arc::new(copies);
     let play = Play::default();
     let transform: Arc<dyn Transform> = Arc::new(Opening(copies.clone()));
     let plugins = vec![StepPlugin { transform, digest: "blake3:copies".into() }];
-    let settings = Settings { transformers: vec![job_step()], ..play.settings.clone() };
+    let settings = Settings { transformers: vec![job_step("Copies")], ..play.settings.clone() };
     (copies, Play { plugins, settings, ..play })
 }
 

@@ -14,7 +14,8 @@ use domain::Result;
 use domain::job::ErrorLimit;
 use domain::port::CommitMode;
 use domain::run::RunState;
-use engine::{Engine, Progress, Settings};
+use engine::{Engine, Progress, Settings, StepPlugin};
+use testkit::step::job_step;
 use testkit::{
     Abilities, Coverage, FaultKind, FaultPlan, Operation, Parts, Planted, Scenario, check, examine,
     simulate,
@@ -29,13 +30,20 @@ const SEEDS_PLANTED: u64 = 1_000;
 
 async fn attempt(parts: Parts) -> Result<()> {
     let options = parts.options;
+    let plugins: Vec<_> = parts
+        .step
+        .into_iter()
+        .map(|transform| StepPlugin { transform, digest: "blake3:step".into() })
+        .collect();
+    let transformers = plugins.iter().map(|_| job_step("Twins")).collect();
     let engine = Engine {
         store: parts.store,
         sources: vec![parts.source],
         destination: parts.destination,
-        plugins: Vec::new(),
+        plugins,
         settings: Settings {
             concurrent: options.lanes,
+            transformers,
             error_limit: options.error_limit,
             uncommitted_bytes: options.uncommitted_bytes,
             ..Settings::default()
@@ -152,6 +160,7 @@ fn busy(mode: CommitMode) -> Scenario {
         scenario.writing.mode == mode
             && scenario.splits.len() > 2
             && scenario.dirty_expected() > 5
+            && scenario.step.is_some()
             && scenario.reading.position_every == Some(1)
     };
     let mut seeds = (0..).map(|seed| Scenario::from_seed(seed, Abilities::ALL));

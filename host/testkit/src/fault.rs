@@ -10,6 +10,9 @@ pub enum Operation {
     ReaderNext,
     ReaderAcknowledge,
     ReaderTend,
+    StepConnect,
+    StepOpen,
+    StepApply,
     DestinationConnect,
     WriterPrepare,
     WriterPreview,
@@ -45,7 +48,7 @@ use Operation as O;
 
 impl Operation {
     /// All that an attempt on a recorded run may call, but what only a resumed task asks for.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         O::SourceConnect,
         O::ReaderPlan,
         O::ReaderSplits,
@@ -53,6 +56,9 @@ impl Operation {
         O::ReaderNext,
         O::ReaderAcknowledge,
         O::ReaderTend,
+        O::StepConnect,
+        O::StepOpen,
+        O::StepApply,
         O::DestinationConnect,
         O::WriterPrepare,
         O::WriterPreview,
@@ -90,6 +96,9 @@ impl Operation {
             O::ReaderNext => "reader.next",
             O::ReaderAcknowledge => "reader.acknowledge",
             O::ReaderTend => "reader.tend",
+            O::StepConnect => "step.connect",
+            O::StepOpen => "step.open",
+            O::StepApply => "step.apply",
             O::DestinationConnect => "destination.connect",
             O::WriterPrepare => "writer.prepare",
             O::WriterPreview => "writer.preview",
@@ -124,6 +133,11 @@ impl Operation {
 
     pub fn is_store(self) -> bool {
         self >= O::StoreRecord
+    }
+
+    /// Whether it is one of a plug-in between source and destination.
+    pub fn is_step(self) -> bool {
+        matches!(self, O::StepConnect | O::StepOpen | O::StepApply)
     }
 
     /// Whether a newer epoch of the task makes it fail.
@@ -251,9 +265,14 @@ impl Phase {
         match self {
             Self::Starting => &[O::StoreHappened, O::StoreLoad, O::StoreTasks],
             Self::Planning => &[O::SourceConnect, O::ReaderPlan, O::ReaderTend, O::StoreSavePlan],
-            Self::Preparing => {
-                &[O::DestinationConnect, O::WriterPrepare, O::WriterPreview, O::StoreSavePrepared]
-            }
+            Self::Preparing => &[
+                O::StepConnect,
+                O::StepOpen,
+                O::DestinationConnect,
+                O::WriterPrepare,
+                O::WriterPreview,
+                O::StoreSavePrepared,
+            ],
             Self::Moving | Self::Resuming => &[
                 O::SourceConnect,
                 O::ReaderSplits,
@@ -261,6 +280,9 @@ impl Phase {
                 O::ReaderNext,
                 O::ReaderAcknowledge,
                 O::ReaderTend,
+                O::StepConnect,
+                O::StepOpen,
+                O::StepApply,
                 O::DestinationConnect,
                 O::WriterOpen,
                 O::WriterWrite,

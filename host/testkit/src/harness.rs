@@ -15,6 +15,7 @@ use crate::destination::ScriptedDestination;
 use crate::fault::Met;
 use crate::scenario::Scenario;
 use crate::source::ScriptedSource;
+use crate::step::ScriptedStep;
 use crate::store::MemStore;
 use crate::verdict;
 use crate::world::World;
@@ -30,6 +31,8 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 pub struct Parts {
     pub store: Arc<MemStore>,
     pub source: Arc<ScriptedSource>,
+    /// Between the two, where the scenario has one.
+    pub step: Option<Arc<ScriptedStep>>,
     pub destination: Arc<ScriptedDestination>,
     pub run: RunId,
     pub options: Options,
@@ -158,8 +161,8 @@ fn describe(scenario: &Scenario, report: &Report, what: &str) -> String {
     let first = report.trace.len().saturating_sub(SHOWN_LINES);
     let end = report.trace[first..].join("\n  ");
     format!(
-        "seed {}:\n  {what}\nfaults: {:?}\nreading: {:?}\nwriting: {:?}\ntrace:\n  {end}",
-        scenario.seed, scenario.faults, scenario.reading, scenario.writing
+        "seed {}:\n  {what}\nfaults: {:?}\nreading: {:?}\nstep: {:?}\nwriting: {:?}\ntrace:\n  {end}",
+        scenario.seed, scenario.faults, scenario.reading, scenario.step, scenario.writing
     )
 }
 
@@ -185,6 +188,7 @@ where
         let parts = Parts {
             store,
             source: Arc::new(ScriptedSource::new(Arc::clone(world))),
+            step: scenario.step.map(|_| Arc::new(ScriptedStep::new(Arc::clone(world)))),
             destination: Arc::new(ScriptedDestination::new(Arc::clone(world))),
             run: run.clone(),
             options: Options {

@@ -23,7 +23,7 @@
 //! [`Coverage`] that every fault met every step.
 //!
 //! Begin with [`harness`], then [`scenario`], then the doubles [`store`], [`source`],
-//! [`destination`]; `world` is where calls go wrong.
+//! [`step`], [`destination`]; `world` is where calls go wrong.
 
 pub mod back;
 pub mod conformance;
@@ -37,6 +37,7 @@ pub mod prng;
 pub mod scenario;
 mod sink;
 pub mod source;
+pub mod step;
 pub mod store;
 pub mod table;
 mod verdict;
@@ -49,7 +50,8 @@ pub use fault::{FaultKind, FaultPlan, Met, Operation, Phase};
 pub use harness::{Options, Parts, Report, check, examine, simulate};
 pub use planted::Planted;
 pub use prng::Rng;
-pub use scenario::{Abilities, Reading, Scenario, Taking, Writing};
+pub use scenario::{Abilities, Reading, Scenario, Stepping, Taking, Writing};
 pub use source::ScriptedSource;
+pub use step::ScriptedStep;
 pub use store::MemStore;
 pub use world::World;

@@ -20,10 +20,11 @@ pub enum Planted {
     ForgetAnswers,
     Miscount,
     ChangeValue,
+    LoseTwin,
 }
 
 impl Planted {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::AckOnRead,
         Self::AckBeforeStore,
         Self::LoseRowOnRetry,
@@ -41,6 +42,7 @@ impl Planted {
         Self::ForgetAnswers,
         Self::Miscount,
         Self::ChangeValue,
+        Self::LoseTwin,
     ];
 
     /// What goes wrong, for people.
@@ -63,6 +65,7 @@ impl Planted {
             Self::ForgetAnswers => "plan and prepared answer are made anew by each attempt",
             Self::Miscount => "a task is done with a record more than it has",
             Self::ChangeValue => "a value is changed on its way",
+            Self::LoseTwin => "a step that makes two of a record loses one",
         }
     }
 }

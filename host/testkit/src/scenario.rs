@@ -25,11 +25,20 @@ pub struct Abilities {
     pub limits: bool,
     /// Reads back what was written.
     pub verifies: bool,
+    /// Sends records through a plug-in between source and destination.
+    pub steps: bool,
 }
 
 impl Abilities {
-    pub const ALL: Self =
-        Self { casts: true, tends: true, halves: true, stops: true, limits: true, verifies: true };
+    pub const ALL: Self = Self {
+        casts: true,
+        tends: true,
+        halves: true,
+        stops: true,
+        limits: true,
+        verifies: true,
+        steps: true,
+    };
 }
 
 /// A simulation, whole: the same scenario plays the same.
@@ -39,6 +48,8 @@ pub struct Scenario {
     pub seed: u64,
     pub splits: Vec<SplitScript>,
     pub reading: Reading,
+    /// Between the two, where there is one.
+    pub step: Option<Stepping>,
     pub writing: Writing,
     /// Handed to the engine.
     pub lanes: u32,
@@ -70,6 +81,13 @@ pub struct Reading {
     pub splits_per_call: u32,
     pub amounts: Amounts,
     pub tend: Option<Duration>,
+}
+
+/// How the step between source and destination behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Stepping {
+    /// Rows of one answer at most; the others come again.
+    pub takes: u32,
 }
 
 /// How the destination behaves.
@@ -107,7 +125,8 @@ impl Scenario {
         let reading = reading(&mut rng, can);
         let position_every = reading.position_every;
         let writing = writing(&mut rng, can);
-        let splits = splits(&mut rng, can, &reading, &writing);
+        let step = stepping(&mut Rng::of(&[seed, 5]), can);
+        let splits = splits(&mut rng, can, &reading, step, &writing);
         let dirty = splits.iter().flat_map(|one| &one.records).filter(|one| one.fate.is_dirty());
         let dirty = dirty.count() as u64;
         let error_limit = match rng.between(0, 9) {
@@ -122,13 +141,14 @@ impl Scenario {
             seed,
             splits,
             reading,
+            step,
             writing,
             lanes: rng.between(1, 4) as u32,
             error_limit,
             uncommitted_bytes: uncommitted_bytes(&mut rng, position_every),
             latency_ms_max: rng.pick(&[0, 1, 5, 200]),
             verify: can.verifies && verify && !may_repeat,
-            faults: faults(&mut rng, can),
+            faults: faults(&mut rng, can, step),
             planted: None,
         };
         // A session that wants to be tended all the time, for hours, would say nothing new.
@@ -152,12 +172,20 @@ impl Scenario {
     }
 
     pub fn fate(&self, id: i64) -> Option<Fate> {
+        if let Some(origin) = table::twin_of(id) {
+            return (self.fate(origin)? == Fate::Doubled).then_some(Fate::Good);
+        }
         let (split, index) = table::place_of(id)?;
         Some(self.splits.get(split)?.records.get(index)?.fate)
     }
 
     pub fn dirty_expected(&self) -> u64 {
         self.records().filter(|record| record.fate.is_dirty()).count() as u64
+    }
+
+    /// Records of one fate.
+    pub fn count(&self, fate: Fate) -> u64 {
+        self.records().filter(|record| record.fate == fate).count() as u64
     }
 }
 
@@ -196,6 +224,10 @@ fn reading(rng: &mut Rng, can: Abilities) -> Reading {
     }
 }
 
+fn stepping(rng: &mut Rng, can: Abilities) -> Option<Stepping> {
+    (can.steps && rng.chance(30)).then(|| Stepping { takes: rng.pick(&[1, 3, 100]) })
+}
+
 fn writing(rng: &mut Rng, can: Abilities) -> Writing {
     let mode = rng.pick(&CommitMode::ALL);
     let may_forget = matches!(mode, CommitMode::Idempotent | CommitMode::AtLeastOnce);
@@ -213,11 +245,20 @@ fn writing(rng: &mut Rng, can: Abilities) -> Writing {
     }
 }
 
-fn splits(rng: &mut Rng, can: Abilities, reading: &Reading, writing: &Writing) -> Vec<SplitScript> {
+fn splits(
+    rng: &mut Rng,
+    can: Abilities,
+    reading: &Reading,
+    step: Option<Stepping>,
+    writing: &Writing,
+) -> Vec<SplitScript> {
     let mut bad = vec![Fate::Undecodable, Fate::RefusedAtOnce, Fate::RefusedNext, Fate::Changed];
     bad.extend([Fate::RefusedLate, Fate::ChangedNext]);
     if reading.amounts != Amounts::Integers {
         bad.push(Fate::Uncastable);
+    }
+    if step.is_some() {
+        bad.extend([Fate::Dropped, Fate::Doubled, Fate::RefusedByStep]);
     }
     // Halving finds the row only where a write says by itself that it went wrong.
     if can.halves && writing.taking == Taking::AtOnce {
@@ -240,7 +281,7 @@ fn splits(rng: &mut Rng, can: Abilities, reading: &Reading, writing: &Writing) -
 }
 
 /// Mostly a few faults, sometimes none, so that the plain way is simulated too.
-fn faults(rng: &mut Rng, can: Abilities) -> Vec<FaultPlan> {
+fn faults(rng: &mut Rng, can: Abilities, step: Option<Stepping>) -> Vec<FaultPlan> {
     let steps = Phase::ALL
         .into_iter()
         .flat_map(|phase| phase.operations().iter().map(move |operation| (phase, *operation)));
@@ -251,7 +292,9 @@ fn faults(rng: &mut Rng, can: Abilities) -> Vec<FaultPlan> {
         let (phase, operation) = rng.pick(&steps);
         let kind = rng.pick(&FaultKind::ALL);
         let nth = rng.between(1, often(operation));
-        let wanted = kind.fits(operation) && (can.stops || kind != FaultKind::Stop);
+        let wanted = kind.fits(operation)
+            && (can.stops || kind != FaultKind::Stop)
+            && (step.is_some() || !operation.is_step());
         // A fault of the content ends most runs, so it must not come with every other seed.
         if wanted && (kind != FaultKind::DataError || rng.chance(60)) {
             faults.extend(way_to(phase, rng));
@@ -277,7 +320,7 @@ fn way_to(phase: Phase, rng: &mut Rng) -> Option<FaultPlan> {
 fn often(operation: Operation) -> u64 {
     use Operation as O;
     match operation {
-        O::ReaderNext | O::WriterWrite => 20,
+        O::ReaderNext | O::StepApply | O::WriterWrite => 20,
         O::WriterCommit | O::StoreCheckpoint | O::ReaderAcknowledge => 3,
         O::ReaderOpen | O::WriterOpen | O::WriterClose | O::StoreClaim | O::StoreComplete => 4,
         O::StoreDropDirty | O::ReaderTend | O::WriterTend => 4,

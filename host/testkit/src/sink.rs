@@ -190,7 +190,7 @@ impl Sink {
             let fate = state.scenario.fate(id);
             let here = table::place_of(id).is_some_and(|(split, _)| split == self.split);
             match fate {
-                Some(fate) if here && !matches!(fate, Fate::Undecodable | Fate::Uncastable) => {
+                Some(fate) if here && reaches(fate) => {
                     rows.push(Row { batch: number, row: row as u32, id, fate, told: false });
                 }
                 _ => state.violation(format!("task {} gets record {id}", self.task)),
@@ -298,6 +298,12 @@ impl Sink {
             )
         });
     }
+}
+
+/// Whether a record of this fate comes to the destination.
+fn reaches(fate: Fate) -> bool {
+    use Fate as F;
+    !matches!(fate, F::Undecodable | F::Uncastable | F::Dropped | F::RefusedByStep)
 }
 
 /// What a durable mark counts is at the destination and in the dirty store.

@@ -22,6 +22,12 @@ pub enum Fate {
     Undecodable,
     /// Its amount is a text that is no number, or has a fraction that an integer would lose.
     Uncastable,
+    /// The step makes nothing of it.
+    Dropped,
+    /// The step makes two of it: itself, and its twin.
+    Doubled,
+    /// The step cannot handle it.
+    RefusedByStep,
     /// Refused in the answer to the write that brings it.
     RefusedAtOnce,
     /// Refused in the answer to a later write, or else with `undone` as `RefusedLate`.
@@ -35,7 +41,10 @@ pub enum Fate {
 impl Fate {
     /// Whether the record belongs into the dirty store instead of the destination.
     pub fn is_dirty(self) -> bool {
-        !matches!(self, Self::Good | Self::Changed | Self::ChangedNext)
+        !matches!(
+            self,
+            Self::Good | Self::Changed | Self::ChangedNext | Self::Dropped | Self::Doubled
+        )
     }
 }
 
@@ -54,6 +63,8 @@ pub struct SplitScript {
 
 /// Ids of split `n` start at `n` times this, plus one.
 const IDS_PER_SPLIT: i64 = 1_000_000;
+/// Twins lie so far behind the records that they are made of, in the same split.
+const TWINS: i64 = 500_000;
 
 pub fn id(split: usize, index: usize) -> i64 {
     split as i64 * IDS_PER_SPLIT + index as i64 + 1
@@ -63,6 +74,17 @@ pub fn id(split: usize, index: usize) -> i64 {
 pub fn place_of(id: i64) -> Option<(usize, usize)> {
     let from_zero = usize::try_from(id.checked_sub(1)?).ok()?;
     Some((from_zero / IDS_PER_SPLIT as usize, from_zero % IDS_PER_SPLIT as usize))
+}
+
+/// The record that a step makes beside another.
+pub fn twin(id: i64) -> i64 {
+    id + TWINS
+}
+
+/// The record that this one is the twin of.
+pub fn twin_of(id: i64) -> Option<i64> {
+    let (_, index) = place_of(id)?;
+    (index as i64 >= TWINS).then_some(id - TWINS)
 }
 
 /// A text or NULL, told from the id alone.

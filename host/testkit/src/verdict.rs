@@ -78,12 +78,18 @@ fn judge_records(state: &mut State) {
     let records: Vec<_> = state.scenario.records().collect();
     for record in &records {
         let times = arrived.remove(&record.id).unwrap_or(0);
+        if record.fate == Fate::Doubled {
+            let twins = arrived.remove(&table::twin(record.id)).unwrap_or(0);
+            state.ensure(twins == 1 || (twins > 1 && !exactly_once), || {
+                format!("invariant 2: the twin of record {} arrived {twins} times", record.id)
+            });
+        }
         let told = dirty.get(&record.id).copied().unwrap_or(0);
         let told_changed = changed.get(&record.id).copied().unwrap_or(0);
-        let right = if record.fate.is_dirty() {
-            times == 0 && told == 1
-        } else {
-            (times == 1 || (times > 1 && !exactly_once)) && told == 0
+        let right = match record.fate {
+            Fate::Dropped => times == 0 && told == 0,
+            fate if fate.is_dirty() => times == 0 && told == 1,
+            _ => (times == 1 || (times > 1 && !exactly_once)) && told == 0,
         };
         state.ensure(right, || {
             format!(
@@ -182,7 +188,10 @@ fn judge_sums(state: &mut State) {
     state.ensure(undone.is_empty() && tasks == splits, || {
         format!("the run succeeded with {tasks} tasks of {splits}, not done: {undone:?}")
     });
-    let wanted = [records, 0, records - dirty, 0, dirty, changed];
+    let (doubled, dropped) =
+        (state.scenario.count(Fate::Doubled), state.scenario.count(Fate::Dropped));
+    let written = records + doubled - dropped - dirty;
+    let wanted = [records, doubled, written, dropped, dirty, changed];
     let found = [
         sums.records_read,
         sums.records_added,

@@ -22,8 +22,9 @@ use testkit::{
 /// Enough that every mode meets every kind of fault; a seed takes about a millisecond.
 const SEEDS: u64 = 1500;
 
-/// The naive engine never waits, so it does not look at the time.
-const NAIVE: Abilities = Abilities { tends: false, verifies: false, ..Abilities::ALL };
+/// The naive engine never waits, so it does not look at the time; it knows no steps.
+const NAIVE: Abilities =
+    Abilities { tends: false, verifies: false, steps: false, ..Abilities::ALL };
 
 #[tokio::test]
 async fn the_store_in_memory_keeps_every_promise_of_the_port() {
@@ -65,7 +66,7 @@ fn every_fault_at_every_call_is_survived() {
             }
         }
     }
-    // The naive engine neither tends nor looks nor loads nor verifies, and always reads all.
+    // The naive engine neither tends nor looks nor loads nor verifies, knows no steps, and always reads all.
     missed.retain(|one| {
         use Operation as O;
         let not_verified = matches!(
@@ -77,6 +78,7 @@ fn every_fault_at_every_call_is_survived() {
                 | O::StoreSaveVerified
         );
         !not_verified
+            && !one.is_step()
             && !matches!(one, O::ReaderTend | O::WriterTend | O::WriterPreview)
             && !matches!(one, O::StoreLoad | O::StoreBookmarks)
     });
@@ -96,9 +98,14 @@ fn seed_of(mode: CommitMode) -> u64 {
         .expect("there are many seeds")
 }
 
+/// The bugs that the naive engine can meet.
+fn planted() -> impl Iterator<Item = Planted> {
+    Planted::ALL.into_iter().filter(|planted| *planted != Planted::LoseTwin)
+}
+
 #[test]
 fn each_planted_bug_is_found() {
-    for planted in Planted::ALL {
+    for planted in planted() {
         let found = (0..SEEDS).find(|seed| {
             let scenario = Scenario::from_seed(*seed, NAIVE).with(planted);
             !simulate(scenario, naive::attempt).violations.is_empty()
@@ -125,8 +132,9 @@ fn the_planted_bugs_are_found_for_what_they_are() {
         Planted::LoseReceipt => "receipts",
         Planted::ForgetAnswers => "a plan is made again",
         Planted::Miscount => "invariant 5",
+        Planted::LoseTwin => "the twin of record",
     };
-    for planted in Planted::ALL {
+    for planted in planted() {
         let mut found = (0..SEEDS).flat_map(|seed| {
             let scenario = Scenario::from_seed(seed, NAIVE).with(planted);
             simulate(scenario, naive::attempt).violations

@@ -62,7 +62,7 @@ async fn finish(parts: &Parts, attempt: &Attempt, state: RunState) -> Result<()>
 }
 
 async fn work(parts: &Parts, attempt: &Attempt, record: RunRecord) -> Result<()> {
-    let Parts { store, source, destination, run, options } = parts;
+    let Parts { store, source, destination, run, options, .. } = parts;
     let mut planner = source.connect().await?;
     let planned = match record.sources.into_iter().next() {
         Some(planned) => planned,
