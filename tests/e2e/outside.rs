@@ -1,10 +1,12 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use serde_json::json;
-use tests::{Database, Document, Env, Output, PgServer, Stopped, document, referee, tree};
+use tests::{
+    Database, Document, Env, MysqlServer, Output, PgServer, SmallDisk, Stopped, document, referee,
+    tree,
+};
 
 /// A job from a CSV file to the table `people`, and its database.
 fn to_people() -> (Env, Database) {
@@ -177,11 +179,64 @@ fn a_disk_that_is_full() {
     for format in ["csv", "parquet"] {
         let env = large_files(format);
         // Without the right to mount, the file that may not grow stands for the disk.
-        let Some(disk) = SmallDisk::mount(&env) else { continue };
+        let Some(disk) = SmallDisk::mount(env.path("small"), 1, None) else { continue };
         nothing_is_published(&env, &env.airlock(&["run", "job.json"]).run().expect(3));
         disk.grow();
         goes_on(&env);
     }
+}
+
+/// A job that writes some ten megabytes into the table `people`.
+fn many_people(env: &Env, writer: &str, source: &str) {
+    let columns = json!([
+        {"random": "1,1000000", "type": "long"},
+        {"random": "100,100", "type": "string"},
+    ]);
+    let reader = json!({"column": columns, "sliceRecordCount": 100_000});
+    let writer = (writer, json!({"datasource": source, "table": "people"}));
+    env.write_json("job.json", Document::new(("stream", reader), writer).json());
+}
+
+/// The run says that its server's disk is full, and goes on once there is room.
+fn fills(env: &Env, disk: &SmallDisk, code: &str) {
+    let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(3);
+    assert_eq!(output.error_code(), code, "{output}");
+    assert!(output.json()["resume"].is_string(), "it can go on: {output}");
+    disk.grow();
+    let output = env.airlock(&["run", "job.json", "--resume", "-o", "json"]).run().expect(0);
+    assert_eq!(output.json()["records_written"], 100_000, "{output}");
+}
+
+#[test]
+fn a_disk_of_postgresql_that_is_full() {
+    let server = PgServer::own();
+    let Some(disk) = server.small_disk(4) else { return };
+    let database = server.database();
+    let folder = disk.path().display();
+    database.sql(&format!("create tablespace small location '{folder}'"));
+    database.sql("create table people (id bigint, name text) tablespace small");
+    database.sql("grant all on people to mover");
+    let mut env = Env::new();
+    database.admit(&mut env);
+    many_people(&env, "postgresql", "pg");
+    fills(&env, &disk, "postgresql.disk_full");
+    assert_eq!(database.count("select count(*) from people"), 100_000);
+}
+
+#[test]
+fn a_disk_of_mysql_that_is_full() {
+    let server = MysqlServer::own();
+    let Some(disk) = server.small_disk(4) else { return };
+    let database = server.database();
+    let folder = disk.path().display();
+    database.sql(&format!(
+        "create table people (id bigint, name varchar(200)) data directory = '{folder}'"
+    ));
+    let mut env = Env::new();
+    database.admit(&mut env);
+    many_people(&env, "mysql", "my");
+    fills(&env, &disk, "mysql.disk_full");
+    assert_eq!(database.sql("select count(*) from people"), "100000\n");
 }
 
 #[test]
@@ -217,34 +272,4 @@ fn a_state_folder_that_cannot_be_written() {
     let state = env.path("file").display().to_string();
     let output = env.airlock(&["run", "job.json", "--state-dir", &state]).run().expect(3);
     insta::assert_snapshot!(output.normal());
-}
-
-/// A file system of one megabyte in the working folder.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    /// `None` without the right to mount.
-    fn mount(env: &Env) -> Option<Self> {
-        let folder = env.path("small");
-        std::fs::create_dir_all(&folder).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(&folder)
-            .stderr(Stdio::null())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
-    }
-}
-
-impl SmallDisk {
-    fn grow(&self) {
-        let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0).status();
-        assert!(grown.unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).output();
-    }
 }

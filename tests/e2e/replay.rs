@@ -148,19 +148,3 @@ fn rows_that_were_swapped_in_stay_and_a_partition_is_not_replaced() {
     let refused = replay(&env, &id, &["--fix", "amount='2.50'"]).expect(2);
     assert_eq!(refused.error_code(), "replay.cannot_add", "{refused}");
 }
-
-#[test]
-fn a_step_of_a_plugin_hides_which_records_are_dirty() {
-    let (env, _database, _id) = job("1,1.50,a\n2,x,b\n", 1, json!({"preSql": ["truncate @table"]}));
-    let mut document: Value =
-        serde_json::from_str(&std::fs::read_to_string(env.path("job.json")).unwrap()).unwrap();
-    let step = json!({"stepType": "redact", "category": "map", "name": "Redact",
-        "parameter": {"column": ["note"]}});
-    document["steps"].as_array_mut().unwrap().insert(1, step);
-    document["order"]["hops"] =
-        json!([{"from": "Reader", "to": "Redact"}, {"from": "Redact", "to": "Writer"}]);
-    env.write_json("job.json", &document);
-    let run = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json();
-    let refused = replay(&env, run["run_id"].as_str().unwrap(), &["--fix", "amount='2'"]).expect(2);
-    assert_eq!(refused.error_code(), "replay.plugin_step", "{refused}");
-}

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tests::{Database, Document, Env, PgServer, document, lineitem, referee, soak};
+use tests::{
+    Database, Document, Env, MysqlDatabase, MysqlServer, PgServer, document, lineitem, referee,
+    soak,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -11,10 +14,12 @@ pub(crate) enum Format {
     Jsonl,
     Parquet,
     PostgreSql,
+    MySql,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 4] = [Self::Csv, Self::Jsonl, Self::Parquet, Self::PostgreSql];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Csv, Self::Jsonl, Self::Parquet, Self::PostgreSql, Self::MySql];
 
     /// The word of `fileFormat`, and the suffix of the files.
     fn word(self) -> &'static str {
@@ -23,6 +28,7 @@ impl Format {
             Self::Jsonl => "jsonl",
             Self::Parquet => "parquet",
             Self::PostgreSql => "postgresql",
+            Self::MySql => "mysql",
         }
     }
 }
@@ -31,14 +37,23 @@ pub(crate) fn rows() -> u64 {
     if soak() { 1_000_000 } else { 50_000 }
 }
 
+/// Moves the table to every destination.
+pub(crate) fn check_all(from: Format) {
+    for to in Format::ALL {
+        check(from, to);
+    }
+}
+
 /// Moves the table, and compares every value and, where the destination has types, every type.
-pub(crate) fn check(from: Format, to: Format) {
+fn check(from: Format, to: Format) {
     let place = Place::new(from, to, rows());
     let job = Document::new(place.reader(), place.writer()).concurrent(2);
     let summary = place.run(&job);
-    assert_eq!(summary["records_read"], rows(), "{summary}");
-    assert_eq!(summary["records_written"], rows(), "{summary}");
-    assert_eq!(referee::compare(&lineitem::file(rows(), "parquet"), &place.written()), rows());
+    let pair = format!("{from:?} to {to:?}");
+    assert_eq!(summary["records_read"], rows(), "{pair}: {summary}");
+    assert_eq!(summary["records_written"], rows(), "{pair}: {summary}");
+    let same = referee::compare(&lineitem::file(rows(), "parquet"), &place.written());
+    assert_eq!(same, rows(), "{pair}");
     if to == Format::Parquet {
         let got = referee::types(&place.parquet_file());
         assert_eq!(got, wanted_types());
@@ -77,15 +92,16 @@ pub(crate) struct Place {
     to: Format,
     rows: u64,
     pub(crate) env: Env,
-    database: Option<Database>,
+    postgresql: Option<Database>,
+    mysql: Option<MysqlDatabase>,
 }
 
 impl Place {
     pub(crate) fn new(from: Format, to: Format, rows: u64) -> Self {
         let mut env = Env::new();
-        let is_needed = [from, to].contains(&Format::PostgreSql);
-        let database = is_needed.then(|| PgServer::shared().database());
-        if let Some(database) = &database {
+        let is_needed = |format| [from, to].contains(&format);
+        let postgresql = is_needed(Format::PostgreSql).then(|| PgServer::shared().database());
+        if let Some(database) = &postgresql {
             database.admit(&mut env);
             if from == Format::PostgreSql {
                 database.setup(&lineitem::create_table("lineitem"));
@@ -95,7 +111,18 @@ impl Place {
                 database.setup(&lineitem::create_table("copy"));
             }
         }
-        Self { from, to, rows, env, database }
+        let mysql = is_needed(Format::MySql).then(|| MysqlServer::shared().database());
+        if let Some(database) = &mysql {
+            database.admit(&mut env);
+            if from == Format::MySql {
+                database.sql(&lineitem::create_table("lineitem"));
+                database.import("lineitem", &lineitem::file(rows, "csv"));
+            }
+            if to == Format::MySql {
+                database.sql(&lineitem::create_table("copy"));
+            }
+        }
+        Self { from, to, rows, env, postgresql, mysql }
     }
 
     /// Columns are declared where the format has no types of its own.
@@ -123,12 +150,14 @@ impl Place {
                 ("file", json!({"path": [path("parquet")], "fileFormat": "parquet"}))
             }
             Format::PostgreSql => document::table("lineitem"),
+            Format::MySql => ("mysql", json!({"datasource": "my", "table": "lineitem"})),
         }
     }
 
     pub(crate) fn writer(&self) -> (&'static str, Value) {
         match self.to {
             Format::PostgreSql => document::table("copy"),
+            Format::MySql => ("mysql", json!({"datasource": "my", "table": "copy"})),
             file => document::out(file.word()),
         }
     }
@@ -141,28 +170,37 @@ impl Place {
     /// What was written, for the referee: the files, or the table as the database spells it.
     pub(crate) fn written(&self) -> PathBuf {
         match self.to {
-            Format::PostgreSql => self.exported("copy"),
+            Format::PostgreSql | Format::MySql => self.exported("copy"),
             file => self.env.path(&format!("out/*.{}", file.word())),
         }
     }
 
-    pub(crate) fn database(&self) -> &Database {
-        self.database.as_ref().expect("one side is PostgreSQL")
+    fn database(&self) -> &Database {
+        self.postgresql.as_ref().expect("one side is PostgreSQL")
     }
 
     /// A table as the database spells it.
     pub(crate) fn exported(&self, table: &str) -> PathBuf {
         let file = self.env.path("exported.csv");
-        self.database().export(&format!("select * from {table}"), &file);
+        match (&self.mysql, self.to) {
+            (Some(database), Format::MySql) => database.export(table, &file),
+            _ => self.database().export(&format!("select * from {table}"), &file),
+        }
         file
     }
 
     /// The columns of a table, as the standard's catalog has them: type, and digits behind the point.
     pub(crate) fn table_types(&self, table: &str) -> Vec<String> {
-        let types = self.database().sql(&format!(
+        let query = format!(
             "select concat_ws(' ', data_type, case data_type when 'numeric' then numeric_scale end)
              from information_schema.columns where table_name = '{table}' order by ordinal_position"
-        ));
+        );
+        let types = match (&self.mysql, self.to) {
+            (Some(database), Format::MySql) => {
+                database.sql(&query.replace("where", "where table_schema = database() and"))
+            }
+            _ => self.database().sql(&query),
+        };
         types.lines().map(str::to_owned).collect()
     }
 

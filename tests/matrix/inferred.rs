@@ -68,6 +68,9 @@ fn a_code_with_zeros_stays_text() {
             Format::PostgreSql => {
                 ("postgresql", json!({"datasource": "pg", "table": "codes", "createTable": true}))
             }
+            Format::MySql => {
+                ("mysql", json!({"datasource": "my", "table": "codes", "createTable": true}))
+            }
             _ => place.writer(),
         };
         assert_eq!(
@@ -75,7 +78,7 @@ fn a_code_with_zeros_stays_text() {
             3
         );
         let written = match to {
-            Format::PostgreSql => place.exported("codes"),
+            Format::PostgreSql | Format::MySql => place.exported("codes"),
             _ => place.written(),
         };
         assert_eq!(referee::compare(&place.env.path("codes.csv"), &written), 3, "{to:?}");
@@ -89,6 +92,7 @@ fn a_code_with_zeros_stays_text() {
                 assert_eq!(kinds(referee::types(&place.parquet_file())), ["string", "int64"]);
             }
             Format::PostgreSql => assert_eq!(place.table_types("codes"), ["text", "bigint"]),
+            Format::MySql => assert_eq!(place.table_types("codes"), ["longtext", "bigint"]),
         }
     }
 }

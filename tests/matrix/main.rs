@@ -11,28 +11,17 @@ mod memory;
 
 use formats::Format;
 
-/// A test for each pair.
-macro_rules! pairs {
-    ($($name:ident: $from:ident to $to:ident;)*) => {
-        $(#[test] fn $name() { formats::check(Format::$from, Format::$to); })*
+/// A test for each source, which goes to every destination.
+macro_rules! sources {
+    ($($name:ident: $from:ident;)*) => {
+        $(#[test] fn $name() { formats::check_all(Format::$from); })*
     };
 }
 
-pairs! {
-    csv_to_csv: Csv to Csv;
-    csv_to_jsonl: Csv to Jsonl;
-    csv_to_parquet: Csv to Parquet;
-    csv_to_postgresql: Csv to PostgreSql;
-    jsonl_to_csv: Jsonl to Csv;
-    jsonl_to_jsonl: Jsonl to Jsonl;
-    jsonl_to_parquet: Jsonl to Parquet;
-    jsonl_to_postgresql: Jsonl to PostgreSql;
-    parquet_to_csv: Parquet to Csv;
-    parquet_to_jsonl: Parquet to Jsonl;
-    parquet_to_parquet: Parquet to Parquet;
-    parquet_to_postgresql: Parquet to PostgreSql;
-    postgresql_to_csv: PostgreSql to Csv;
-    postgresql_to_jsonl: PostgreSql to Jsonl;
-    postgresql_to_parquet: PostgreSql to Parquet;
-    postgresql_to_postgresql: PostgreSql to PostgreSql;
+sources! {
+    from_csv: Csv;
+    from_jsonl: Jsonl;
+    from_parquet: Parquet;
+    from_postgresql: PostgreSql;
+    from_mysql: MySql;
 }

@@ -16,6 +16,7 @@
 
 pub mod airlock;
 pub mod certificates;
+pub mod disk;
 pub mod document;
 pub mod env;
 pub mod lineitem;
@@ -27,6 +28,7 @@ pub mod stops;
 pub mod tree;
 
 pub use airlock::{Airlock, Output, Running};
+pub use disk::SmallDisk;
 pub use document::Document;
 pub use env::Env;
 pub use mysql::{MysqlDatabase, MysqlServer};

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::certificates;
+use crate::disk::SmallDisk;
 use crate::env::Env;
 
 const SERVER: &str = "/usr/sbin/mariadbd";
@@ -168,6 +169,11 @@ impl MysqlServer {
         }
     }
 
+    /// A disk of so many megabytes in the server's folder, for a table; `None` without the right to mount.
+    pub fn small_disk(&self, megabytes: u32) -> Option<SmallDisk> {
+        SmallDisk::mount(self.folder.join("small"), megabytes, self.owner)
+    }
+
     /// Everything that the server logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
@@ -187,7 +193,7 @@ impl MysqlServer {
             .args(["--no-defaults", "--user=root", "--batch", "--skip-column-names"])
             .args(["--default-character-set=utf8mb4", "--init-command=set time_zone='+00:00'"])
             .arg(format!("--socket={}", self.folder.join("s.sock").display()))
-            .arg(database)
+            .args(["--local-infile", database])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -238,6 +244,32 @@ impl MysqlDatabase {
     /// Runs statements as `root`, and answers the rows: a tab between columns, `NULL` for none.
     pub fn sql(&self, text: &str) -> String {
         self.server.client(&self.name, text)
+    }
+
+    /// Writes a table into a CSV file with a header, in the database's own text; NULL is nothing.
+    pub fn export(&self, table: &str, file: &Path) {
+        let names = self.sql(&format!(
+            "select column_name from information_schema.columns \
+             where table_schema = database() and table_name = '{table}' order by ordinal_position"
+        ));
+        let names: Vec<_> = names.lines().collect();
+        let quoted = |name: &&str| {
+            format!("ifnull(concat('\"', replace(`{name}`, '\"', '\"\"'), '\"'), '')")
+        };
+        let values = names.iter().map(quoted).collect::<Vec<_>>().join(", ',', ");
+        let rows = self.sql(&format!("select concat({values}) from `{table}`"));
+        // As the client prints line breaks, tabs and backslashes.
+        let rows = rows.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\");
+        fs::write(file, format!("{}\n{rows}", names.join(","))).unwrap();
+    }
+
+    /// Loads a CSV file with a header.
+    pub fn import(&self, table: &str, file: &Path) {
+        self.sql(&format!(
+            "load data local infile '{}' into table {table} \
+             fields terminated by ',' optionally enclosed by '\"' escaped by '' ignore 1 lines",
+            file.display()
+        ));
     }
 
     /// Leaves jobs no more than these rights.

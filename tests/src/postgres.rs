@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
+use crate::disk::SmallDisk;
 use crate::env::Env;
 
 /// Where Debian keeps the server's programs, one folder for each version.
@@ -185,6 +186,12 @@ impl PgServer {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// A disk of so many megabytes in the server's folder, for a tablespace; `None` without the right to
+    /// mount.
+    pub fn small_disk(&self, megabytes: u32) -> Option<SmallDisk> {
+        SmallDisk::mount(self.folder.join("small"), megabytes, self.owner.0)
     }
 
     /// Everything that the server logged.

@@ -12,7 +12,7 @@ use crate::error::{Result, VENDOR};
 use crate::settings::{WriteMode, WriterParameter};
 use crate::sql;
 use crate::swap::Swap;
-use crate::types::{self, field};
+use crate::types::{self, column_field};
 
 /// The table with the columns that are written.
 #[derive(Clone, Debug)]
@@ -82,11 +82,7 @@ impl Target {
     }
 
     pub(crate) fn dataset(&self) -> Dataset {
-        let fields: Vec<_> = self
-            .columns
-            .iter()
-            .map(|column| field(&column.name, column.kind, column.nullable))
-            .collect();
+        let fields: Vec<_> = self.columns.iter().map(column_field).collect();
         let written = |name: &String| self.columns.iter().any(|column| column.name == *name);
         let is_whole = self.primary_key.iter().all(written);
         Dataset {

@@ -3,7 +3,11 @@
 use arrow_schema::{DataType, Field, TimeUnit};
 use sdk::Result;
 
+use crate::catalog::Column;
 use crate::wire::Parts;
+
+const EXTENSION_NAME: &str = "ARROW:extension:name";
+const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
 /// Digits of a decimal that 128 bits hold.
 const DECIMAL128_DIGITS: u8 = 38;
@@ -95,8 +99,7 @@ fn kind_of(code: u8, flags: u16, charset: u16, length: u32, decimals: u8) -> Kin
 /// The kind of a column by its type in SQL, such as `int(10) unsigned`, in lower case.
 pub(crate) fn kind_of_type(sql_type: &str) -> Kind {
     let unsigned = sql_type.contains("unsigned") || sql_type.contains("zerofill");
-    let end = sql_type.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(sql_type.len());
-    let (word, rest) = sql_type.split_at(end);
+    let (word, rest) = split_word(sql_type);
     let numbers =
         rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(list, _)| list);
     let mut numbers = numbers.into_iter().flat_map(|list| list.split(','));
@@ -119,11 +122,24 @@ pub(crate) fn kind_of_type(sql_type: &str) -> Kind {
         "time" => Kind::Time,
         "datetime" => Kind::DateTime,
         "timestamp" => Kind::Timestamp,
-        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry"
-        | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
-        | "multipolygon" | "geometrycollection" | "geomcollection" => Kind::Bytes,
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Kind::Bytes,
+        _ if is_geometry(word) => Kind::Bytes,
         _ => Kind::Text,
     }
+}
+
+/// The first word of a type in SQL, and what stands behind it.
+fn split_word(sql_type: &str) -> (&str, &str) {
+    let end = sql_type.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(sql_type.len());
+    sql_type.split_at(end)
+}
+
+fn is_geometry(word: &str) -> bool {
+    let shape = word.strip_prefix("multi").unwrap_or(word);
+    matches!(
+        shape,
+        "geometry" | "point" | "linestring" | "polygon" | "geometrycollection" | "geomcollection"
+    )
 }
 
 pub(crate) fn data_type(kind: Kind) -> DataType {
@@ -152,7 +168,27 @@ pub(crate) fn data_type(kind: Kind) -> DataType {
     }
 }
 
-/// The Arrow field of a column.
+/// The Arrow field of a table's column. A type whose texts or bytes only the server can judge names itself.
+pub(crate) fn column_field(column: &Column) -> Field {
+    let field = field(&column.name, column.kind, column.nullable);
+    let (word, _) = split_word(&column.sql_type);
+    let (name, metadata) = match word {
+        "json" => ("arrow.json", String::new()),
+        "enum" | "set" | "time" | "uuid" | "inet4" | "inet6" => opaque(&column.sql_type),
+        _ if is_geometry(word) => opaque(&column.sql_type),
+        _ => return field,
+    };
+    let pairs = [(EXTENSION_NAME, name.to_owned()), (EXTENSION_METADATA, metadata)];
+    field.with_metadata(pairs.map(|(key, value)| (key.to_owned(), value)))
+}
+
+/// The extension for a type of this server, as the specification of `arrow.opaque` says.
+fn opaque(sql_type: &str) -> (&'static str, String) {
+    let metadata = serde_json::json!({"type_name": sql_type, "vendor_name": "MySQL"});
+    ("arrow.opaque", metadata.to_string())
+}
+
+/// The Arrow field of a value.
 pub(crate) fn field(name: &str, kind: Kind, nullable: bool) -> Field {
     Field::new(name, data_type(kind), nullable)
 }
@@ -210,9 +246,27 @@ mod tests {
             ("datetime(6)", Kind::DateTime),
             ("timestamp", Kind::Timestamp),
             ("year(4)", Kind::Year),
+            ("multipoint", Kind::Bytes),
+            ("geometrycollection", Kind::Bytes),
         ];
         for (text, kind) in cases {
             assert_eq!(kind_of_type(text), kind, "{text}");
         }
+    }
+
+    #[test]
+    fn what_only_the_server_can_judge_names_itself() {
+        let name = |sql_type: &str| {
+            let field = column_field(&Column::new("c", sql_type, true));
+            let name = field.metadata().get(EXTENSION_NAME).cloned();
+            (name, field.metadata().get(EXTENSION_METADATA).cloned().unwrap_or_default())
+        };
+        assert_eq!(name("json").0.as_deref(), Some("arrow.json"));
+        let (extension, metadata) = name("enum('a','b')");
+        assert_eq!(extension.as_deref(), Some("arrow.opaque"));
+        assert_eq!(metadata, r#"{"type_name":"enum('a','b')","vendor_name":"MySQL"}"#);
+        assert_eq!(name("point").0.as_deref(), Some("arrow.opaque"));
+        assert_eq!(name("datetime(6)").0, None);
+        assert_eq!(name("varchar(3)").0, None);
     }
 }

@@ -1,0 +1,286 @@
+//! What real plug-ins and servers answer for each type of each system.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tests::{Document, Env, document, referee};
+
+use super::systems::{MYSQL, OTHER, SERVERS, Servers, System};
+use super::{class, table};
+
+/// What the casts of each type of a source into one column mean; `None`: impossible.
+pub(super) type Fates = Vec<Option<usize>>;
+
+/// A column on its way.
+#[derive(Clone)]
+pub(super) struct Pair {
+    from: String,
+    pub(super) to: String,
+    pub(super) cast: String,
+}
+
+/// A folder and a database of each server, with files and tables of all types.
+pub(super) struct Matrix {
+    pub(super) env: Env,
+    servers: Servers,
+    /// The types of each system, in its own words.
+    pub(super) kinds: BTreeMap<System, Vec<String>>,
+    /// The kinds of JSON values by Arrow type.
+    json: BTreeMap<String, &'static str>,
+}
+
+impl Matrix {
+    pub(super) fn new() -> Self {
+        let mut env = Env::new();
+        let servers = Servers::new(&mut env);
+        env.write("row.csv", "1\n");
+        let parquet = referee::columns(&env.path("types.parquet"));
+        let mut matrix = Self { env, servers, kinds: BTreeMap::new(), json: BTreeMap::new() };
+        let text = matrix.examples("file", "DescribedColumn");
+        let stream = matrix.examples("stream", "Column");
+        let parquet = parquet.into_iter().map(|(_, kind)| kind).collect();
+        matrix.kinds.extend([(System::Text, text), (System::Stream, stream)]);
+        matrix.kinds.insert(System::Parquet, parquet);
+        matrix.tables();
+        // They have all Arrow types that the others have.
+        matrix.json = [System::Parquet, System::Postgresql, System::Mysql]
+            .into_iter()
+            .flat_map(|source| matrix.json_kinds(source))
+            .collect();
+        matrix
+    }
+
+    /// The kinds of JSON values that the columns of a source become, by their Arrow types.
+    fn json_kinds(&self, source: System) -> Vec<(String, &'static str)> {
+        let columns: Vec<_> = (0..self.kinds[&source].len()).collect();
+        let reader = self.reader(source, &columns);
+        let pairs = self.plan(reader.clone(), document::out("jsonl")).unwrap();
+        assert!(self.runs(reader, document::out("jsonl")));
+        let kinds = referee::kinds(&self.env.path("out").join("*.jsonl"));
+        assert_eq!(kinds.len(), pairs.len());
+        let word = |(pair, (_, kind)): (Pair, (String, String))| {
+            let kind = match kind.as_str() {
+                _ if pair.from.contains("arrow.json") => "as it is",
+                "bool" => "true or false",
+                "int" | "float" => "number",
+                "str" => "text",
+                "list" => "list",
+                "dict" => "object",
+                other => panic!("{} became {other}", pair.from),
+            };
+            (pair.from, kind)
+        };
+        pairs.into_iter().zip(kinds).map(word).collect()
+    }
+
+    /// The types that a plug-in's schema gives as examples for a column.
+    fn examples(&self, plugin: &str, column: &str) -> Vec<String> {
+        let inspected = self.env.airlock(&["plugin", "inspect", plugin, "-o", "json"]).run();
+        let kind = inspected.expect(0).json()["types"][0].clone();
+        let column = &kind["reader"]["parameter_schema"]["$defs"][column];
+        let examples = column["properties"]["type"]["examples"].as_array().unwrap();
+        examples.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A table with a column of each type of a server, and for each of these types a table with as many
+    /// columns of it as any system has.
+    fn tables(&mut self) {
+        let mysql = MYSQL.map(|(kind, _)| kind.to_owned()).to_vec();
+        self.servers.make(System::Mysql, "types", &mysql);
+        let postgresql = self.listed();
+        self.servers.make(System::Postgresql, "types", &postgresql);
+        self.servers.fill();
+        self.kinds.extend([(System::Mysql, mysql), (System::Postgresql, postgresql)]);
+        let most = self.kinds.values().map(Vec::len).max().unwrap();
+        for server in SERVERS {
+            for (index, kind) in self.kinds[&server].iter().enumerate() {
+                let name = format!("there_{index}");
+                self.servers.make(server, &name, &vec![kind.clone(); most]);
+            }
+        }
+    }
+
+    /// Each type that PostgreSQL has, but one for those that travel as its text.
+    fn listed(&self) -> Vec<String> {
+        let kinds = self.servers.listed();
+        self.servers.make(System::Postgresql, "every", &kinds);
+        let reader = ("postgresql", json!({"datasource": "pg", "table": "every"}));
+        let pairs = self.plan(reader, ("stream", json!({}))).unwrap();
+        let own = |(kind, pair): &(&String, Pair)| {
+            !pair.from.contains("arrow.opaque") || kind.starts_with("numeric")
+        };
+        let kinds: Vec<_> =
+            kinds.iter().zip(pairs).filter(own).map(|(kind, _)| kind.clone()).collect();
+        [kinds, vec![OTHER.to_owned()]].concat()
+    }
+
+    /// The pairs of a job's columns; `None` where it cannot be planned.
+    fn plan(&self, reader: (&str, Value), writer: (&str, Value)) -> Option<Vec<Pair>> {
+        self.env.write_json("job.json", Document::new(reader, writer).json());
+        let output = self.env.airlock(&["plan", "job.json", "-o", "json"]).run();
+        let plan = (output.code == Some(0)).then(|| output.json())?;
+        let pairs = plan["datasets"][0]["columns"].as_array()?.iter().map(|pair| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            Pair {
+                // Names of elements say nothing of types.
+                from: text(&pair["from"]["type"]).replace(", field: 'element'", ""),
+                to: text(&pair["to"]["type"]),
+                cast: text(&pair["cast"]),
+            }
+        });
+        Some(pairs.collect())
+    }
+
+    fn runs(&self, reader: (&str, Value), writer: (&str, Value)) -> bool {
+        self.env.write_json("job.json", Document::new(reader, writer).json());
+        let output = self.env.airlock(&["run", "job.json", "-o", "json"]).run();
+        output.code == Some(0)
+    }
+
+    /// Reads some columns of a source, by their numbers.
+    pub(super) fn reader(&self, source: System, columns: &[usize]) -> (&'static str, Value) {
+        let kinds = &self.kinds[&source];
+        let names: Vec<_> = columns.iter().map(|at| format!("t{at}")).collect();
+        let nulls = || -> Vec<_> {
+            let columns = columns.iter();
+            columns
+                .map(|at| json!({"name": format!("t{at}"), "type": kinds[*at], "value": null}))
+                .collect()
+        };
+        match source {
+            System::Postgresql | System::Mysql => source.table("types", columns),
+            System::Text => {
+                ("file", json!({"path": ["row.csv"], "fileFormat": "csv", "column": nulls()}))
+            }
+            System::Parquet => (
+                "file",
+                json!({"path": ["types.parquet"], "fileFormat": "parquet", "column": names}),
+            ),
+            System::Stream => ("stream", json!({"sliceRecordCount": 1, "column": nulls()})),
+        }
+    }
+
+    /// What becomes of each column; all at once, or one by one where one of them spoils it.
+    fn each<T>(
+        &self,
+        source: System,
+        answer: impl Fn(&[usize]) -> Option<Vec<T>>,
+    ) -> Vec<Option<T>> {
+        let all: Vec<_> = (0..self.kinds[&source].len()).collect();
+        if let Some(answers) = answer(&all) {
+            return answers.into_iter().map(Some).collect();
+        }
+        all.iter().map(|at| answer(&[*at])?.pop()).collect()
+    }
+
+    /// Destinations that make their own columns: a row for each type.
+    pub(super) fn made(&self, source: System) -> String {
+        let kinds = &self.kinds[&source];
+        let print = ("stream", json!({"print": true}));
+        let plain =
+            self.each(source, |columns| self.plan(self.reader(source, columns), print.clone()));
+        let written = |writer: (&'static str, Value)| {
+            self.each(source, |columns| self.written(source, columns, writer.clone()))
+        };
+        let made = |server| self.each(source, |columns| self.new_table(source, server, columns));
+        let cells = [
+            made(System::Postgresql),
+            made(System::Mysql),
+            written(document::out("parquet")),
+            written(document::out("csv"))
+                .into_iter()
+                .map(|cell| cell.map(|_| "text".into()))
+                .collect(),
+            written(document::out("jsonl"))
+                .into_iter()
+                .zip(&plain)
+                .map(|(cell, pair)| cell.and(Some(self.json[&pair.as_ref()?.from].to_owned())))
+                .collect(),
+            written(print).into_iter().map(|cell| cell.map(|_| "text".into())).collect(),
+        ];
+        let rows = kinds.iter().enumerate().map(|(at, kind)| {
+            let arrow = plain[at].as_ref().map_or_else(String::new, |pair| pair.from.clone());
+            // Only the same system has the same words.
+            let cells = cells.iter().enumerate().map(|(to, column)| match &column[at] {
+                Some(cell) if SERVERS.get(to) == Some(&source) && *cell == code(kind) => {
+                    "same".to_owned()
+                }
+                Some(cell) if *cell == code(&arrow) => "same".to_owned(),
+                Some(cell) => cell.clone(),
+                None => "impossible".to_owned(),
+            });
+            let head = [source.named(kind), code(&arrow)];
+            head.into_iter().chain(cells.collect::<Vec<_>>()).collect()
+        });
+        let head = [
+            "Type",
+            "Arrow",
+            "New table in PostgreSQL",
+            "New table in MySQL",
+            "Parquet",
+            "CSV",
+            "JSON lines",
+            "stream",
+        ];
+        table(&head, rows.collect())
+    }
+
+    /// The types of a table that a server creates.
+    fn new_table(&self, source: System, server: System, columns: &[usize]) -> Option<Vec<String>> {
+        self.servers.sql(server, "drop table if exists made");
+        let (kind, mut parameter) = server.table("made", &[]);
+        parameter["column"] = json!(["*"]);
+        parameter["createTable"] = true.into();
+        let reader = self.reader(source, columns);
+        let pairs = self.plan(reader.clone(), (kind, parameter.clone()))?;
+        let made =
+            self.runs(reader, (kind, parameter)).then(|| self.servers.columns(server, "made"))?;
+        let cells = made.iter().zip(pairs).map(|(kind, pair)| with_cast(code(kind), &pair));
+        Some(cells.collect())
+    }
+
+    /// The types in which a destination takes the columns, where it does.
+    fn written(
+        &self,
+        source: System,
+        columns: &[usize],
+        writer: (&str, Value),
+    ) -> Option<Vec<String>> {
+        let reader = self.reader(source, columns);
+        let pairs = self.plan(reader.clone(), writer.clone())?;
+        let cells = pairs.iter().map(|pair| with_cast(code(&pair.to), pair)).collect();
+        self.runs(reader, writer).then_some(cells)
+    }
+
+    /// A source's columns on their way into columns of one type of a server, by its number.
+    pub(super) fn pairs_with(
+        &self,
+        source: System,
+        server: System,
+        target: usize,
+    ) -> Vec<Option<Pair>> {
+        let name = format!("there_{target}");
+        self.each(source, |columns| {
+            self.plan(self.reader(source, columns), server.table(&name, columns))
+        })
+    }
+
+    /// For each type of a server, and then for each of the source's, what the cast means.
+    pub(super) fn there(&self, source: System, server: System) -> Vec<Fates> {
+        let targets = 0..self.kinds[&server].len();
+        let fates =
+            |pairs: Vec<Option<Pair>>| pairs.iter().map(|pair| class(pair.as_ref()?)).collect();
+        targets.map(|target| fates(self.pairs_with(source, server, target))).collect()
+    }
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+fn with_cast(cell: String, pair: &Pair) -> String {
+    match pair.cast.as_str() {
+        "same" | "exact" => cell,
+        other => format!("{cell}, {other}"),
+    }
+}
