@@ -33,6 +33,8 @@ mod report;
 mod resume;
 /// Secrets stay secret.
 mod secrets;
+/// Files of SQLite, and what is wrong with them.
+mod sqlite;
 /// The table of what is supported in README.md.
 mod supported;
 /// What types become, in TYPES.md.

@@ -8,6 +8,9 @@ use tests::mysql::{MysqlDatabase, MysqlServer};
 use tests::postgres::{Database, PgServer};
 use tests::{Env, Output, Stopped, referee, tree};
 
+/// The file that `setup_sqlite.sql` makes and `check_sqlite.sql` asks.
+const SQLITE: &str = "shop.db";
+
 /// What `case.json` says; every key may be left out.
 struct Case {
     /// `arguments`: more words of the command line.
@@ -105,6 +108,9 @@ impl Place {
             database.sql(&setup);
             database
         });
+        if let Ok(setup) = fs::read_to_string(env.path("setup_sqlite.sql")) {
+            referee::sqlite(&env.path(SQLITE), &setup);
+        }
         Self { env, database, mysql }
     }
 
@@ -126,6 +132,10 @@ impl Place {
         if let Ok(check) = fs::read_to_string(self.env.path("check_mysql.sql")) {
             let database = self.mysql.as_ref().expect("check_mysql.sql needs setup_mysql.sql");
             text += &format!("== check_mysql.sql\n{}", database.sql(&check));
+        }
+        if let Ok(check) = fs::read_to_string(self.env.path("check_sqlite.sql")) {
+            let answer = referee::sqlite(&self.env.path(SQLITE), &check);
+            text += &format!("== check_sqlite.sql\n{answer}");
         }
         text
     }

@@ -8,6 +8,7 @@
 //!   `${database}`; `check.sql` asks it at the end;
 //! * `setup_mysql.sql` and `check_mysql.sql`, the same for the data source `my`,
 //!   `${mysql_port}` and `${mysql_database}`;
+//! * `setup_sqlite.sql` and `check_sqlite.sql`, the same for the file `shop.db`;
 //! * `case.json`, where something is not as usual: see [`case::Case`];
 //! * `expected.txt`, what comes out. `UPDATE_EXPECTED=1` writes it anew.
 //!
@@ -97,6 +98,13 @@ folders! {
     split_by_integer
     split_by_primary_key
     split_by_text
+    sqlite_all_types
+    sqlite_create_table
+    sqlite_log_and_attached
+    sqlite_refuses_rows
+    sqlite_replace
+    sqlite_to_sqlite
+    sqlite_upsert
     statements_before_and_after
     statements_create_the_table
     steps_filter_and_edit
@@ -105,6 +113,7 @@ folders! {
     stream_to_stream
     swap_mysql_partition
     swap_mysql_table
+    swap_sqlite_partition
     swap_partition
     swap_table
     throttled

@@ -45,6 +45,11 @@ pub fn make(file: &Path, query: &str) {
     ask(&["make", &file.display().to_string(), query]);
 }
 
+/// Runs statements on a file of SQLite by Python's own, and answers their rows.
+pub fn sqlite(file: &Path, script: &str) -> String {
+    ask(&["sqlite", &file.display().to_string(), script])
+}
+
 /// Makes a Parquet file with a column of each Arrow type that pyarrow writes, `t0` and so on, and one row of
 /// values; answers the columns.
 pub fn columns(file: &Path) -> Vec<(String, String)> {

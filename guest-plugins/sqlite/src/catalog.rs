@@ -57,7 +57,7 @@ pub(crate) fn query<T>(
     params: impl Params,
     mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Vec<T>> {
-    let work = || {
+    let work = || -> rusqlite::Result<Vec<T>> {
         let mut statement = database.prepare(sql)?;
         let rows = statement.query_map(params, |row| take(row))?;
         rows.collect()

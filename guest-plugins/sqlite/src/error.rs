@@ -25,7 +25,8 @@ pub(crate) fn refusal(error: &Error) -> Option<(&'static str, String, Option<Str
     let Error::SqliteFailure(code, message) = error else { return None };
     let message = message.as_deref().unwrap_or_default();
     // "NOT NULL constraint failed: table.column", and for a key a list of them.
-    let named = message.split_once("failed: ").map_or("", |(_, named)| named);
+    let named = message.split_once("failed: ").or_else(|| message.rsplit_once(" column "));
+    let named = named.map_or("", |(_, named)| named);
     let column = named.rsplit_once('.').filter(|_| !named.contains(','));
     let column = column.map(|(_, column)| column.to_owned());
     let (name, words) = match (code.code, code.extended_code) {

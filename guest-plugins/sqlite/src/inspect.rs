@@ -6,8 +6,9 @@ use sdk::{CheckStep, Configuration, Dataset, Entry, Result, Side};
 use crate::catalog;
 use crate::places::Places;
 use crate::reader::Source;
-use crate::settings::{Connection, ReaderParameter};
+use crate::settings::{Connection, ReaderParameter, WriterParameter};
 use crate::sql;
+use crate::target::Target;
 
 /// Entries of one answer at most.
 const ENTRIES_MAX: u32 = 10_000;
@@ -16,6 +17,10 @@ const ENTRIES_MAX: u32 = 10_000;
 pub(crate) fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
     let places = Places::of(&Connection::read(configuration)?);
     let step = |name: &str, fault| CheckStep { name: name.to_owned(), fault };
+    // A run makes the file that it writes.
+    if configuration.side == Side::Writer && !places.are_there()? {
+        return Ok(vec![step("file", None)]);
+    }
     let database = match places.open_to_read(&[]) {
         Ok(database) => database,
         Err(fault) => return Ok(vec![step("file", Some(fault))]),
@@ -36,7 +41,17 @@ fn look(database: &Database, places: &Places, configuration: &Configuration) -> 
             let source = Source::look(database, &places.schemas(), &parameter);
             Some(source.and_then(|source| source.try_read(database)))
         }
-        Side::Transformer | Side::Writer => None,
+        Side::Transformer => None,
+        Side::Writer => {
+            let parameter: WriterParameter = sdk::parameters::parameter(configuration).ok()?;
+            let (schemas, name) = (places.schemas(), parameter.table().ok()?);
+            if parameter.creates_table()
+                && matches!(catalog::find_table(database, &schemas, &name), Ok(None))
+            {
+                return Some(Ok(()));
+            }
+            Some(Target::look(database, &schemas, &parameter).map(drop))
+        }
     }
 }
 
@@ -71,6 +86,10 @@ pub(crate) fn discover(
 ) -> Result<Vec<Dataset>> {
     let places = Places::of(&Connection::read(configuration)?);
     let database = places.open_to_read(&[])?;
+    if paths.is_empty() && configuration.side == Side::Writer {
+        let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
+        return Ok(vec![Target::look(&database, &places.schemas(), &parameter)?.dataset()]);
+    }
     if paths.is_empty() {
         let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
         return Ok(vec![Source::look(&database, &places.schemas(), &parameter)?.dataset()]);

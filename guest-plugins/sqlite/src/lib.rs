@@ -9,18 +9,25 @@
 //! statement, `types` and `catalog` say what a table is, `splits` cuts it into shares, `decode` and `encode`
 //! turn values into Arrow and back, `target` and `marks` are what the writer knows about its table.
 
+mod back;
 mod catalog;
 mod decode;
+mod encode;
 mod error;
 mod inspect;
+mod marks;
 mod moments;
 mod places;
 pub mod reader;
 mod rows;
 mod settings;
+mod sink;
 mod splits;
 mod sql;
+mod swap;
+mod target;
 mod types;
+pub mod writer;
 
 use sdk::{
     CheckStep, Configuration, Dataset, Description, Entry, NoTransformer, Plugin, Requirement,
@@ -33,7 +40,7 @@ pub struct Sqlite;
 impl Plugin for Sqlite {
     type Reader = reader::SqliteReader;
     type Transformer = NoTransformer;
-    type Writer = sdk::NoWriter;
+    type Writer = writer::SqliteWriter;
 
     fn describe() -> Description {
         let role = |parameter_schema| Role { parameter_schema, features: Vec::new() };

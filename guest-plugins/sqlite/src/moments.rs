@@ -1,6 +1,6 @@
 //! Dates and times as the texts in which SQLite keeps them.
 
-use jiff::ToSpan;
+use jiff::Span;
 use jiff::civil::{self, Date};
 
 const SECOND: i64 = 1_000_000;
@@ -76,7 +76,7 @@ fn number(digits: &[u8]) -> Option<i64> {
 
 /// The text of days since 1970; `None` for a year that SQLite does not know.
 pub(crate) fn date_text(days: i64) -> Option<String> {
-    let date = epoch().checked_add(i32::try_from(days).ok()?.days()).ok()?;
+    let date = epoch().checked_add(Span::new().try_days(days).ok()?).ok()?;
     (date.year() >= 0).then(|| format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()))
 }
 

@@ -159,6 +159,51 @@ impl Places {
         Ok(database)
     }
 
+    /// Whether all files are there.
+    pub(crate) fn are_there(&self) -> Result<bool> {
+        for place in &self.0 {
+            let found = metadata(&place.guest_path(""));
+            if found.map_err(|error| place.failed(&error))?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Empty databases in place of the files that are yet to be made, and the others.
+    pub(crate) fn stand_in(&self) -> Result<Database> {
+        let mut uris = Vec::new();
+        for (index, place) in self.0.iter().enumerate() {
+            let path = place.guest_path("");
+            let found = metadata(&path).map_err(|error| place.failed(&error))?;
+            uris.push(match found {
+                Some(_) => format!("file:{}?immutable=1", escaped(&path)),
+                None => format!("file:absent_{index}?mode=memory"),
+            });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        self.open(&uris, flags, &[])
+    }
+
+    /// Takes away what only an open file needs beside it.
+    pub(crate) fn tidy(&self, database: &Database) -> Result<()> {
+        for place in &self.0 {
+            let schema = sql::ident(&place.schema);
+            let mode: String = database
+                .query_row(&format!("PRAGMA {schema}.journal_mode"), [], |row| row.get(0))
+                .map_err(error::fault)?;
+            let last = match mode.as_str() {
+                "wal" => format!("PRAGMA {schema}.wal_checkpoint(TRUNCATE)"),
+                _ => format!("PRAGMA {schema}.journal_mode = DELETE"),
+            };
+            run(database, &last).map_err(error::fault)?;
+        }
+        Ok(())
+    }
+
     fn open(&self, uris: &[String], flags: OpenFlags, session: &[String]) -> Result<Database> {
         let open = |uri: &String| Database::open_with_flags_and_vfs(uri, flags, NO_LOCKS);
         let database = open(&uris[0]).map_err(error::fault)?;

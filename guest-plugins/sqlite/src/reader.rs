@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
 use database::columns;
-use rusqlite::Connection as Database;
+use rusqlite::{Connection as Database, Row};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
     Split, Splits, Step,
@@ -130,7 +130,7 @@ impl Source {
         }
         let mut seen = vec![Seen::default(); self.columns.len()];
         let place = if self.table.is_some() { "/parameter/where" } else { "/parameter/querySql" };
-        let mut work = || {
+        let mut work = || -> rusqlite::Result<()> {
             let mut statement = database.prepare(&self.select(&Share::Whole))?;
             let mut rows = statement.raw_query();
             for _ in 0..SAMPLE_ROWS {
@@ -182,8 +182,10 @@ impl Source {
         }
         let name = sql::ident(&key.column);
         let statement = format!("SELECT max({name}), min({name}) FROM {}", table.sql());
-        let (high, low): (Option<i64>, Option<i64>) = database
-            .query_row(&statement, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        // A key that is no number tells nothing.
+        let number = |row: &Row<'_>, index| row.get::<_, Option<i64>>(index).unwrap_or_default();
+        let (high, low) = database
+            .query_row(&statement, [], |row| Ok((number(row, 0), number(row, 1))))
             .map_err(error::fault)?;
         Ok(high.zip(low).map_or(0, |(high, low)| high.abs_diff(low)))
     }

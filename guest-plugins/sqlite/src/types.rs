@@ -53,15 +53,19 @@ pub(crate) enum Affinity {
 /// SQLite's own rules, in their order.
 pub(crate) fn affinity(declared: &str, is_strict: bool) -> Affinity {
     let declared = declared.to_uppercase();
-    let has = |word: &str| declared.contains(word);
-    match () {
-        () if has("INT") => Affinity::Integer,
-        () if has("CHAR") || has("CLOB") || has("TEXT") => Affinity::Text,
-        () if has("BLOB") || declared.trim().is_empty() => Affinity::None,
-        () if has("REAL") || has("FLOA") || has("DOUB") => Affinity::Real,
-        // Only in a STRICT table it is a type of its own.
-        () if is_strict && declared.trim() == "ANY" => Affinity::None,
-        () => Affinity::Numeric,
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    // Only in a STRICT table it is a type of its own.
+    let is_any = is_strict && declared.trim() == "ANY";
+    if has(&["INT"]) {
+        Affinity::Integer
+    } else if has(&["CHAR", "CLOB", "TEXT"]) {
+        Affinity::Text
+    } else if has(&["BLOB"]) || declared.trim().is_empty() || is_any {
+        Affinity::None
+    } else if has(&["REAL", "FLOA", "DOUB"]) {
+        Affinity::Real
+    } else {
+        Affinity::Numeric
     }
 }
 
