@@ -6,7 +6,7 @@ insert into every values (1, 9223372036854775807, 1.5, 12.5, '123456789012345678
   'text', 'longer than three', x'00ff', 1, '2024-02-29', '2024-02-29 12:30:00.123456', '2024-02-29T12:30:00+02:00', '23:59:59.5', '{"a": [1]}', 7, 'word');
 insert into every values (2, -9223372036854775808, 1e300, -0.05, '-1', 12345678901234567890, '', '', x'', 0, '0000-01-01', '9999-12-31',
   '1970-01-01 00:00:00Z', '00:00', '[]', null, '1e5');
-insert into every values (3, 0, 9e999, 7, '0', 'many', 'a' || char(0) || 'b', 'äöü', zeroblob(300000), null, '9999-12-31', '1969-12-31T23:59:59', null, null, '12', 2.5, null);
+insert into every values (3, 0, 9e999, 7, '0', 'many', 'a' || char(0) || 'b', 'äöü', zeroblob(300), null, '9999-12-31', '1969-12-31T23:59:59', null, null, '12', 2.5, null);
 insert into every (id, n) values (4, 4);
 insert into every (id, n) values (5, 1.5);
 insert into every (id, n) values (6, 'six');
