@@ -259,7 +259,7 @@ fn moment(kind: Kind, value: ValueRef<'_>, dates: NumericDates) -> Option<i64> {
             };
             let is_day = micros % moments::DAY == 0;
             return match kind {
-                Kind::Date => is_day.then(|| micros / moments::DAY),
+                Kind::Date => is_day.then_some(micros / moments::DAY),
                 _ => Some(micros),
             };
         }

@@ -137,21 +137,31 @@ fn kind_of(error: &Error) -> Kind {
             "sqlite.out_of_memory",
             Some("rows or sorts are larger than the plug-in's memory; raise --limit memory"),
         ),
-        _ if message.contains("no such table") => kind(
+        _ => kind_of_message(message),
+    }
+}
+
+/// The same of an error that SQLite has no number for.
+fn kind_of_message(message: &str) -> Kind {
+    use Blame::{Server, User};
+    let kind = Kind::new;
+    let has = |words: &str| message.contains(words);
+    match message {
+        _ if has("no such table") => kind(
             Server,
             "sqlite.table_not_found",
             Some("look at the tables with `airlock discover`"),
         ),
-        _ if message.contains("no such column") || message.contains("has no column") => {
+        _ if has("no such column") || has("has no column") => {
             kind(Server, "sqlite.column_not_found", None)
         }
-        _ if message.contains("syntax error") || message.contains("incomplete input") => {
+        _ if has("syntax error") || has("incomplete input") => {
             kind(User, "sqlite.syntax_error", None)
         }
-        _ if message.contains("no such function") || message.contains("wrong number of arg") => {
+        _ if has("no such function") || has("wrong number of arg") => {
             kind(User, "sqlite.function_unknown", None)
         }
-        _ if message.contains("unsupported file format") => kind(
+        _ if has("unsupported file format") => kind(
             Server,
             "sqlite.version_unsupported",
             Some(
