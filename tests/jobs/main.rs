@@ -78,6 +78,7 @@ folders! {
     plugin_explode
     plugin_redact
     postgresql_all_types
+    postgresql_interval_fields
     postgresql_nan_to_parquet
     postgresql_odd_values
     postgresql_query

@@ -18,6 +18,7 @@ mod decode;
 mod encode;
 mod error;
 mod inspect;
+mod interval;
 mod limits;
 mod login;
 mod marks;

@@ -1,5 +1,6 @@
 //! What the server would cut or round without a word, found in the values before they are sent.
 
+use crate::interval;
 use crate::types::Limit;
 
 /// The code and message of a value that must not go to the server.
@@ -8,6 +9,8 @@ pub(crate) type Misfit = (&'static str, &'static str);
 const CUT: Misfit = ("postgresql.value_too_long", "the text is longer than the column's type");
 const ROUNDED: Misfit =
     ("postgresql.value_would_round", "the value has more decimals than the column's type");
+const FINER: Misfit =
+    ("postgresql.value_would_round", "the interval has smaller fields than the column's type");
 
 /// Whether the server takes a value's text as it is.
 pub(crate) fn fits_text(text: &str, limit: Limit) -> Result<(), Misfit> {
@@ -21,6 +24,7 @@ pub(crate) fn fits_text(text: &str, limit: Limit) -> Result<(), Misfit> {
         // Characters beyond ASCII are written as a backslash and three digits.
         Limit::OneByte => (text.len() <= 1 || text.len() == 4 && text.starts_with('\\'), CUT),
         Limit::SecondDecimals(most) => (fraction_digits(text) <= most as usize, ROUNDED),
+        Limit::Fields(field) => (!interval::is_finer(text, field), FINER),
         Limit::Scale(scale) => (lowest_power(text).is_none_or(|power| power >= -scale), ROUNDED),
     };
     if is_fitting { Ok(()) } else { Err(misfit) }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
+use crate::interval;
+
 /// Metadata of a field: the column's type in the server's own words, for `createTable`.
 pub(crate) const PG_TYPE: &str = "pg:type";
 /// Metadata of a field: what its extreme values mean. `infinity`: the largest integer is infinity, the
@@ -81,6 +83,8 @@ pub(crate) enum Limit {
     OneByte,
     /// Decimals of a second: those beyond them would be rounded.
     SecondDecimals(u32),
+    /// The smallest field of an interval: those below would be cut.
+    Fields(interval::Field),
     /// Decimals of a numeric; below zero, zeros before the point.
     Scale(i32),
 }
@@ -192,7 +196,10 @@ fn limit_of(oid: u32, typmod: i32) -> Limit {
         1043 if typmod >= TYPMOD_HEAD => Limit::Characters((typmod - TYPMOD_HEAD) as u32),
         1083 | 1114 | 1184 | 1266 => decimals(typmod),
         // An interval's modifier has its fields in the upper half.
-        1186 if typmod >= 0 => decimals(typmod & 0xffff),
+        1186 if typmod >= 0 => match interval::smallest(typmod) {
+            interval::Field::Second => decimals(typmod & 0xffff),
+            field => Limit::Fields(field),
+        },
         // Intervals, ranges and multiranges of times without a modifier.
         1186 | 3908 | 3910 | 4533 | 4534 => decimals(-1),
         1700 => precision_and_scale(typmod).map_or(Limit::None, |(_, scale)| Limit::Scale(scale)),
@@ -365,6 +372,8 @@ mod tests {
         assert_eq!(limit_of(1114, -1), Limit::SecondDecimals(6));
         assert_eq!(limit_of(1186, 0x7fff << 16 | 2), Limit::SecondDecimals(2));
         assert_eq!(limit_of(1186, 0x7fff << 16 | 0xffff), Limit::SecondDecimals(6));
+        let hours = Limit::Fields(interval::Field::Hour);
+        assert_eq!(limit_of(1186, (1 << 3 | 1 << 10) << 16 | 0xffff), hours);
         assert_eq!(limit_of(1700, numeric(5, -2)), Limit::Scale(-2));
         assert_eq!(limit_of(1700, -1), Limit::None);
     }

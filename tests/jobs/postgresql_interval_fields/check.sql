@@ -1,0 +1,1 @@
+select * from copy order by id;
