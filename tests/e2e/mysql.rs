@@ -261,3 +261,61 @@ fn what_a_run_wrote_is_read_back() {
     assert_eq!(output.error_code(), "verify.mismatch", "{output}");
     assert_eq!(output.json()["verified"]["different"], 1, "{output}");
 }
+
+#[test]
+fn tables_of_several_databases_are_read_as_one() {
+    let server = MysqlServer::shared();
+    let (first, second) = (server.database(), server.database());
+    first.sql(
+        "create table orders_1 (id int primary key, name varchar(9));
+         create table orders_2 like orders_1;
+         create table Orders_3 like orders_1;
+         insert into orders_1 select seq, seq from seq_1_to_3000;
+         insert into orders_2 select seq, seq from seq_3001_to_3010;
+         create table copies (id int, name varchar(9))",
+    );
+    second.sql(
+        "create table orders_1 (id int, name varchar(9), note text);
+         insert into orders_1 values (5001, 'last', 'x')",
+    );
+    let mut env = Env::new();
+    first.admit(&mut env);
+    let run = |reader: serde_json::Value, exit: i32| {
+        let mut parameter = json!({"datasource": "my", "column": ["id", "name"]});
+        parameter.as_object_mut().unwrap().extend(reader.as_object().unwrap().clone());
+        let copies = json!({"datasource": "my", "table": "copies", "preSql": "delete from @table"});
+        env.write_json("job.json", Document::new(("mysql", parameter), ("mysql", copies)).json());
+        env.airlock(&["run", "job.json", "-o", "json"]).run().expect(exit)
+    };
+    let sums = "select count(*), count(distinct id), sum(id) from copies";
+    let both = [&first, &second].map(|database| format!("{}.orders_1", database.name));
+    run(json!({"table": both}), 0);
+    assert_eq!(first.sql(sums), "3001\t3001\t4506501\n");
+    // A name in the pattern's place is a whole one, in its own case.
+    run(json!({"tablePattern": "orders_\\d|copie"}), 0);
+    assert_eq!(first.sql(sums), "3010\t3010\t4531555\n");
+
+    let code = |reader: serde_json::Value, exit: i32| {
+        let output = run(reader, exit).json();
+        let text = |key: &str| output["error"][key].as_str().unwrap_or_default().to_owned();
+        (text("code"), text("place"), text("message"))
+    };
+    let at = |place: &str| format!("/steps/0/parameter/{place}");
+    let (found, place, _) = code(json!({"tablePattern": "order"}), 3);
+    assert_eq!((found.as_str(), place), ("mysql.no_table_matches", at("tablePattern")));
+    let (found, place, _) = code(json!({"tablePattern": "order("}), 2);
+    assert_eq!((found.as_str(), place), ("mysql.pattern_invalid", at("tablePattern")));
+    let (found, place, _) = code(json!({"table": ["orders_[1-2]", "orders_1"]}), 2);
+    assert_eq!((found.as_str(), place), ("parameter.invalid", at("table")));
+    let (found, _, message) = code(json!({"table": ["orders_1", "orders_9"]}), 3);
+    assert_eq!(found, "mysql.table_not_found");
+    assert!(message.contains("orders_9"), "{message}");
+    let several = json!({"table": ["orders_1", both[1]], "column": ["id", "note"]});
+    let (found, _, message) = code(several.clone(), 3);
+    assert_eq!(found, "mysql.column_not_found");
+    assert!(message.contains(&format!("{}.orders_1", first.name)), "{message}");
+    let mut several = several;
+    several["missingColumn"] = json!("null");
+    run(several, 0);
+    assert_eq!(first.sql("select count(*), count(name) from copies"), "3001\t1\n");
+}

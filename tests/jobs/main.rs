@@ -92,6 +92,8 @@ folders! {
     postgresql_values_without_a_place
     postgresql_where_bizdate
     sharded_missing_column
+    sharded_mysql
+    sharded_mysql_missing_column
     sharded_postgresql
     split_by_ctid
     split_by_hot_value

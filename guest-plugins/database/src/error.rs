@@ -124,6 +124,11 @@ impl Vendor {
         self.external("authentication_failed", message)
     }
 
+    /// Rows that make no batch.
+    pub(crate) fn broken_batch(&self, why: &str) -> Fault {
+        Fault::plugin(&format!("{}.batch", self.code), why)
+    }
+
     /// A stored split of another version of the plug-in.
     pub fn split_unreadable(&self) -> Fault {
         let code = format!("{}.split_unreadable", self.code);

@@ -36,6 +36,43 @@ pub fn missing(path: &str) -> Fault {
         .at(format!("/connection/{path}"))
 }
 
+/// What is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    Query(String),
+    Table { table: String, columns: Vec<String>, filter: Option<String>, split_by: Option<String> },
+}
+
+impl Selection {
+    /// # Errors
+    /// `parameter.invalid` where it is more than one query, or empty.
+    pub fn query(query: &OneOrMany<String>) -> Result<Self> {
+        single(query.as_slice(), "querySql")
+            .map(|query| Self::Query(without_semicolon(query).to_owned()))
+    }
+
+    /// Of one table, by `column`, `where` and `splitPk`.
+    pub fn table(
+        table: &str,
+        column: Option<&OneOrMany<String>>,
+        filter: Option<&str>,
+        split_by: Option<&str>,
+    ) -> Self {
+        let text =
+            |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(str::to_owned);
+        Self::Table {
+            table: table.to_owned(),
+            columns: columns(column),
+            filter: text(filter.map(without_semicolon)),
+            split_by: text(split_by),
+        }
+    }
+}
+
+fn without_semicolon(text: &str) -> &str {
+    text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace())
+}
+
 /// The entries of a parameter that may be left out.
 pub fn list(texts: Option<&OneOrMany<String>>) -> &[String] {
     texts.map(OneOrMany::as_slice).unwrap_or_default()
@@ -61,5 +98,16 @@ pub fn single<'a>(texts: &'a [String], name: &str) -> Result<&'a str> {
         _ => Err(Fault::user("parameter.invalid", format!("\"{name}\" names more than one"))
             .hint("a step reads or writes one table; use a step for each")
             .at(format!("/parameter/{name}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn semicolons_at_the_end_go() {
+        assert_eq!(without_semicolon(" select 1 ; ;\n"), "select 1");
+        assert_eq!(without_semicolon("a = ';'"), "a = ';'");
     }
 }

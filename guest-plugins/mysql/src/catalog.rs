@@ -1,11 +1,16 @@
 //! What the server's catalog says: tables, columns, keys.
 
+use database::columns::{Gaps, is_name};
+use database::tables::{Named, PATTERN_PLACE};
 use sdk::Fault;
 
 use crate::client::{Client, TextRow};
-use crate::error::Result;
+use crate::error::{Error, Result, VENDOR};
 use crate::sql;
 use crate::types::{Kind, kind_of_type};
+
+/// The server's number for a column that is not there.
+const UNKNOWN_COLUMN: u16 = 1054;
 
 /// A table or view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,19 +110,72 @@ pub(crate) fn place(client: &mut Client, name: &str) -> Result<(String, String)>
 /// The table that `name` means, if there is one.
 pub(crate) fn find_table(client: &mut Client, name: &str) -> Result<Option<Table>> {
     let (database, name) = place(client, name)?;
-    let mut table = Table { database, name, is_transactional: true, rows: 0 };
+    let wanted = Table { database, name, is_transactional: true, rows: 0 };
+    Ok(find_tables(client, &wanted.condition())?.into_iter().next())
+}
+
+/// Tables and views that meet a condition in SQL.
+fn find_tables(client: &mut Client, condition: &str) -> Result<Vec<Table>> {
     let rows = client.query(&format!(
         "SELECT t.table_schema, t.table_name, COALESCE(e.transactions, 'YES'), COALESCE(t.table_rows, 0) \
          FROM information_schema.tables t LEFT JOIN information_schema.engines e ON e.engine = t.engine \
-         WHERE {}",
-        table.condition()
+         WHERE {condition} ORDER BY BINARY t.table_name"
     ))?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    table.database = text(row, 0).to_owned();
-    table.name = text(row, 1).to_owned();
-    table.is_transactional = text(row, 2) != "NO";
-    table.rows = text(row, 3).parse().unwrap_or(0);
-    Ok(Some(table))
+    let table = |row: &TextRow| Table {
+        database: text(row, 0).to_owned(),
+        name: text(row, 1).to_owned(),
+        is_transactional: text(row, 2) != "NO",
+        rows: text(row, 3).parse().unwrap_or(0),
+    };
+    Ok(rows.iter().map(table).collect())
+}
+
+/// The tables of the session's database whose whole names match a regular expression of the server's.
+pub(crate) fn tables_like(client: &mut Client, pattern: &str) -> Result<Vec<Table>> {
+    let pattern = sql::literal(&format!("^({pattern})$"));
+    // Names differ by case, whatever the catalog's own order says of them.
+    let name = "CONVERT(t.table_name USING utf8mb4) COLLATE utf8mb4_bin";
+    let condition = format!("t.table_schema = DATABASE() AND {name} REGEXP {pattern}");
+    find_tables(client, &condition).map_err(|error| error.at(PATTERN_PLACE))
+}
+
+/// The tables that a step names, each of which must be there, in their order.
+///
+/// # Errors
+/// `mysql.table_not_found`, `mysql.no_table_matches`, `parameter.invalid`.
+pub(crate) fn named(client: &mut Client, named: &Named) -> Result<Vec<Table>> {
+    let tables = match named {
+        Named::Listed(names) => {
+            names.iter().map(|name| table(client, name)).collect::<Result<Vec<_>>>()?
+        }
+        Named::Matching(pattern) => tables_like(client, pattern)?,
+    };
+    let titles: Vec<_> = tables.iter().map(Table::title).collect();
+    named.judge(VENDOR, &titles)?;
+    Ok(tables)
+}
+
+/// The entries of `column` that a table can answer, and the names among them that it has not.
+pub(crate) fn without_gaps(
+    client: &mut Client,
+    table: &Table,
+    all: &[Column],
+    wanted: &[String],
+) -> Result<(Vec<String>, Gaps)> {
+    let gap = |entry: &str| {
+        let mut parts = sql::split_name(entry).unwrap_or_default();
+        let (Some(name), true) = (parts.pop(), parts.is_empty()) else { return Ok(None) };
+        if !is_name(entry) || find_column(all, entry).is_some() {
+            return Ok(None);
+        }
+        match client.describe(&format!("SELECT {entry}\n FROM {}", table.sql())) {
+            Err(Error::Server(error)) if error.number == UNKNOWN_COLUMN => Ok(Some(name)),
+            // What else the server refuses is told when all are looked up.
+            Ok(_) | Err(Error::Server(_)) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    };
+    Gaps::find(VENDOR, &table.title(), all.len(), wanted, gap)
 }
 
 /// The table that `name` means.

@@ -167,6 +167,7 @@ fn kind_of(error: &ServerError) -> Kind {
             "mysql.column_required",
             Some("the column has no default; name it in \"column\""),
         ),
+        1139 | 3685..=3700 => kind(User, "mysql.pattern_invalid", None),
         1064 | 1149 => kind(User, "mysql.syntax_error", None),
         1193 | 1231 => kind(User, "mysql.setting_unknown", None),
         _ if error.refuses_rows() => kind(Data, error.refusal_code(), None),

@@ -62,14 +62,26 @@ fn step_of(code: &str) -> usize {
     }
 }
 
+/// What a step reads.
+fn sources(client: &mut Client, parameter: &ReaderParameter) -> crate::error::Result<Vec<Source>> {
+    let Some(named) = parameter.several()? else {
+        return Ok(vec![Source::look(client, parameter, &parameter.selection()?)?]);
+    };
+    let tables = catalog::named(client, &named)?;
+    let selections = tables.iter().map(|table| parameter.table_selection(&table.sql()));
+    selections.map(|selection| Source::look(client, parameter, &selection)).collect()
+}
+
 /// What the step's parameter names, where it names anything.
 fn look(client: &mut Client, configuration: &Configuration) -> Option<Result<()>> {
     match configuration.side {
         Side::Reader => {
             let parameter: ReaderParameter = sdk::parameters::parameter(configuration).ok()?;
-            parameter.selection().ok()?;
-            let source = Source::look(client, &parameter);
-            Some(source.and_then(|source| source.try_read(client)).map_err(Fault::from))
+            parameter.judge().ok()?;
+            let sources = sources(client, &parameter);
+            let read = sources
+                .and_then(|sources| sources.iter().try_for_each(|source| source.try_read(client)));
+            Some(read.map_err(Fault::from))
         }
         Side::Transformer => None,
         Side::Writer => {
@@ -123,7 +135,8 @@ pub(crate) fn discover(
         let found = match configuration.side {
             Side::Reader => {
                 let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
-                Source::look(client, &parameter)?.dataset()
+                let sources = sources(client, &parameter)?;
+                return Ok(sources.iter().map(Source::dataset).collect());
             }
             Side::Transformer => return Ok(Vec::new()),
             Side::Writer => {

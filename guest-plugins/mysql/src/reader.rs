@@ -10,7 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_schema::{Schema, SchemaRef};
-use database::{ANSWER_WAIT, STATEMENT_WAIT, columns};
+use database::columns::{self, Gaps, are_same};
+use database::settings::Selection;
+use database::tables::{MissingColumn, Named, about};
+use database::walk::{Part, Walk};
+use database::{ANSWER_WAIT, STATEMENT_WAIT};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
     Split, Splits, Step,
@@ -20,7 +24,7 @@ use crate::catalog::{self, Column, Table};
 use crate::client::{Client, RowStep};
 use crate::decode::Decoder;
 use crate::error::VENDOR;
-use crate::settings::{Connection, ReaderParameter, Selection};
+use crate::settings::{Connection, ReaderParameter};
 use crate::splits::{Key, Share, Shares};
 use crate::sql;
 use crate::types::{Definition, Kind, field};
@@ -38,8 +42,8 @@ pub struct MysqlReader {
     connection: Connection,
     parameter: ReaderParameter,
     client: Rc<RefCell<Client>>,
-    /// Looked up once a session.
-    source: Option<Rc<Source>>,
+    /// The one that was looked up last, and its table where the step reads several.
+    source: Option<(Option<String>, Rc<Source>)>,
     /// The cursor that was opened last is in the middle of its rows.
     streaming: Rc<RefCell<bool>>,
 }
@@ -53,17 +57,20 @@ pub(crate) struct Source {
     /// Entries of the select list, or the user's query.
     inner: String,
     columns: Vec<Definition>,
+    /// Columns that are NULL.
+    gaps: Gaps,
 }
 
 impl Source {
     pub(crate) fn look(
         client: &mut Client,
         parameter: &ReaderParameter,
+        selection: &Selection,
     ) -> crate::error::Result<Self> {
-        match parameter.selection()? {
+        match selection {
             Selection::Query(query) => {
                 let columns =
-                    client.describe(&query).map_err(|error| error.at("/parameter/querySql"))?;
+                    client.describe(query).map_err(|error| error.at("/parameter/querySql"))?;
                 if columns.is_empty() {
                     let message = "the statement of \"querySql\" answers no rows";
                     return Err(Fault::user("parameter.invalid", message)
@@ -75,13 +82,18 @@ impl Source {
                     primary_key: Vec::new(),
                     key: None,
                     filter: None,
-                    inner: query,
+                    inner: query.clone(),
                     columns: readable(columns, parameter.zero_is_null()),
+                    gaps: Gaps::default(),
                 })
             }
             Selection::Table { table, columns, filter, split_by } => {
-                let table = catalog::table(client, &table)?;
+                let table = catalog::table(client, table)?;
                 let all = catalog::columns(client, &table)?;
+                let (columns, gaps) = match parameter.missing_column {
+                    MissingColumn::Error => (columns.clone(), Gaps::default()),
+                    MissingColumn::Null => catalog::without_gaps(client, &table, &all, columns)?,
+                };
                 let ident = |column: &Column| sql::ident(&column.name);
                 let (list, names) =
                     columns::select_list(&all, &columns, catalog::find_column, ident);
@@ -97,7 +109,8 @@ impl Source {
                 let columns = readable(columns, parameter.zero_is_null());
                 let read = |name: &String| columns.iter().any(|column| column.name == *name);
                 let primary_key = if primary.iter().all(read) { primary } else { Vec::new() };
-                Ok(Self { table: Some(table), primary_key, key, filter, inner, columns })
+                let filter = filter.clone();
+                Ok(Self { table: Some(table), primary_key, key, filter, inner, columns, gaps })
             }
         }
     }
@@ -107,7 +120,19 @@ impl Source {
             Some(table) => vec![table.database.clone(), table.name.clone()],
             None => vec!["query".to_owned()],
         };
-        dataset(path, &self.columns, self.primary_key.clone())
+        let mut dataset = dataset(path, &self.columns, self.primary_key.clone());
+        dataset.schema = self.gaps.schema(dataset.schema);
+        dataset
+    }
+
+    /// Of the columns that are read.
+    fn schema(&self) -> SchemaRef {
+        dataset(Vec::new(), &self.columns, Vec::new()).schema
+    }
+
+    /// All shares, of which the lanes want so many.
+    fn shares(&self, wanted: u32) -> Shares {
+        Shares::new(self.table.as_ref(), self.key.clone(), wanted)
     }
 
     /// Reads no row, but needs the rights that reading needs, and finds what is wrong with the user's
@@ -193,13 +218,44 @@ fn readable(mut columns: Vec<Definition>, zero_is_null: bool) -> Vec<Definition>
 }
 
 impl MysqlReader {
-    fn source(&mut self) -> Result<Rc<Source>> {
-        if let Some(source) = &self.source {
+    /// What is read; of `table`, where the step reads several.
+    fn source(&mut self, table: Option<&str>) -> Result<Rc<Source>> {
+        if let Some((known, source)) = &self.source
+            && known.as_deref() == table
+        {
             return Ok(source.clone());
         }
-        let source = Rc::new(Source::look(&mut self.client.borrow_mut(), &self.parameter)?);
-        self.source = Some(source.clone());
+        let selection = match table {
+            Some(table) => self.parameter.table_selection(table),
+            None => self.parameter.selection()?,
+        };
+        let source = Source::look(&mut self.client.borrow_mut(), &self.parameter, &selection)?;
+        let source = Rc::new(source);
+        self.source = Some((table.map(str::to_owned), source.clone()));
         Ok(source)
+    }
+
+    /// Plans a step that reads several tables: they are looked at now and cut one after another, when
+    /// lanes ask for their shares.
+    fn plan_several(&mut self, named: &Named, wanted: u32) -> Result<Plan> {
+        let tables = catalog::named(&mut self.client.borrow_mut(), named)?;
+        let mut found = Vec::with_capacity(tables.len());
+        for table in tables {
+            let source = self.source(Some(&table.sql())).and_then(|source| {
+                source.try_read(&mut self.client.borrow_mut())?;
+                Ok(source)
+            });
+            let source = source.map_err(|fault| about(&table.title(), fault))?;
+            found.push((table.sql(), source.dataset()));
+        }
+        let (walk, datasets) = Walk::plan(found, wanted, None)?;
+        Ok(Plan { datasets, bounded: true, start: walk.encode() })
+    }
+
+    /// The next of the shares that are left, of `table` where the step reads several.
+    fn take(&mut self, table: Option<&str>, shares: Shares, limit: u32) -> Result<Splits> {
+        let source = self.source(table)?;
+        shares.take(&mut self.client.borrow_mut(), source.table.as_ref(), limit)
     }
 
     /// A cursor that was dropped in the middle left rows on the way: log in anew.
@@ -219,7 +275,7 @@ impl Reader for MysqlReader {
     fn connect(configuration: &Configuration) -> Result<Self> {
         let connection = Connection::read(configuration)?;
         let parameter: ReaderParameter = sdk::parameters::parameter(configuration)?;
-        parameter.selection()?;
+        parameter.judge()?;
         let client = Client::connect(&connection, parameter.session())?;
         Ok(Self {
             connection,
@@ -233,17 +289,28 @@ impl Reader for MysqlReader {
     fn plan(&mut self, parallelism: u32, _since: &[Position]) -> Result<Plan> {
         self.client.borrow_mut().allow(STATEMENT_WAIT);
         let wanted = parallelism.max(1).saturating_mul(self.parameter.split_factor());
-        let source = self.source()?;
+        if let Some(named) = self.parameter.several()? {
+            return self.plan_several(&named, wanted);
+        }
+        let source = self.source(None)?;
         source.try_read(&mut self.client.borrow_mut())?;
-        let start = Shares::new(source.table.as_ref(), source.key.clone(), wanted).encode();
+        let start = source.shares(wanted).encode();
         Ok(Plan { datasets: vec![source.dataset()], bounded: true, start })
     }
 
     fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
         self.client.borrow_mut().allow(ANSWER_WAIT);
         self.clean()?;
-        let source = self.source()?;
-        Shares::decode(at)?.take(&mut self.client.borrow_mut(), source.table.as_ref(), limit)
+        match Walk::decode(at) {
+            Some(walk) => walk.next(VENDOR, |table, wanted, rest| {
+                let shares = match rest {
+                    Some(rest) => Shares::decode(rest)?,
+                    None => self.source(Some(table))?.shares(wanted),
+                };
+                self.take(Some(table), shares, limit)
+            }),
+            None => self.take(None, Shares::decode(at)?, limit),
+        }
     }
 
     fn open(
@@ -252,16 +319,16 @@ impl Reader for MysqlReader {
         start: Option<Position>,
         datasets: Vec<Dataset>,
     ) -> Result<MysqlCursor> {
-        let mut share = Share::decode(&split.token)?;
+        let Part { table, dataset, share } = Part::decode(&split.token);
+        let mut share = Share::decode(&share)?;
         if let Some(start) = start {
             share = share.behind(String::from_utf8_lossy(&start).into_owned());
         }
         self.client.borrow_mut().allow(ANSWER_WAIT);
         self.clean()?;
-        let source = self.source()?;
-        let planned = datasets.first().map(|dataset| dataset.schema.clone());
-        let now = source.dataset().schema;
-        if !planned.is_some_and(|planned| same_columns(&planned, &now)) {
+        let source = self.source(table.as_deref())?;
+        let planned = datasets.get(dataset as usize).map(|dataset| dataset.schema.clone());
+        if !planned.is_some_and(|planned| are_same(&planned, &source.dataset().schema)) {
             return Err(VENDOR.table_changed());
         }
         self.client.borrow_mut().stream(&source.select(&share)?, &source.inner)?;
@@ -272,22 +339,19 @@ impl Reader for MysqlReader {
         Ok(MysqlCursor {
             client: self.client.clone(),
             streaming: self.streaming.clone(),
-            decoder: Decoder::new(now, kinds, has_key, zero_is_null, split.label),
+            decoder: Decoder::new(source.schema(), kinds, has_key, zero_is_null, split.label),
+            source,
+            dataset,
             silent: Duration::ZERO,
             ended: false,
         })
     }
 }
 
-fn same_columns(a: &SchemaRef, b: &SchemaRef) -> bool {
-    let columns = |schema: &SchemaRef| -> Vec<_> {
-        schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect()
-    };
-    columns(a) == columns(b)
-}
-
 /// Reads one share.
 pub struct MysqlCursor {
+    source: Rc<Source>,
+    dataset: u32,
     client: Rc<RefCell<Client>>,
     streaming: Rc<RefCell<bool>>,
     decoder: Decoder,
@@ -322,8 +386,11 @@ impl Cursor for MysqlCursor {
         }
         if self.decoder.rows() > 0 || self.decoder.undecodable() > 0 {
             self.silent = Duration::ZERO;
-            let (batch, undecodable) = self.decoder.batch()?;
-            let batches = if batch.num_rows() > 0 { vec![Batch::inserts(batch)] } else { vec![] };
+            let (batch, mut undecodable) = self.decoder.batch()?;
+            undecodable.iter_mut().for_each(|record| record.dataset = Some(self.dataset));
+            let batch = self.source.gaps.fill(VENDOR, batch)?;
+            let batch = Batch { dataset: self.dataset, ..Batch::inserts(batch) };
+            let batches = if batch.rows.num_rows() > 0 { vec![batch] } else { vec![] };
             let position = self.decoder.last_key().map(|key| key.as_bytes().to_vec());
             return Ok(Step::Rows(Rows { batches, undecodable, position, ..Rows::default() }));
         }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use database::load::{LoadMode, Partition};
-use database::settings::{self, Login, list, single};
+use database::settings::{self, Login, Selection, list, single};
+use database::tables::{MissingColumn, Named};
 use database::tls::{Mode, Security};
 use schemars::JsonSchema;
 use sdk::parameters::{self, Number, OneOrMany};
 use sdk::{Configuration, Fault, Result};
 use serde::Deserialize;
-
-use crate::sql;
 
 const PORT: u16 = 3306;
 const SPLIT_FACTOR: u32 = 5;
@@ -138,15 +137,27 @@ fn unknown_mode(word: &str, place: String) -> Fault {
 /// Parameters of the reader.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("anyOf" = [{"required": ["table"]}, {"required": ["querySql"]}]))]
+#[schemars(extend("anyOf" = [
+    {"required": ["table"]}, {"required": ["tablePattern"]}, {"required": ["querySql"]}
+]))]
 pub(crate) struct ReaderParameter {
     /// Name of the data source.
     #[serde(default)]
     #[expect(dead_code, reason = "the host has looked it up")]
     datasource: Option<String>,
-    /// The table, as `table` or `database.table`.
+    /// The table, as `table` or `database.table`, or several that have the same columns; `orders_[0-7]`
+    /// means each number, `orders_[00-31]` each with two digits, `shop_[0-3].orders` a table of each
+    /// database.
     #[serde(default)]
     table: Option<OneOrMany<String>>,
+    /// Regular expression of the server for whole names of tables of the data source's database, in place
+    /// of `table`: those that match when the run is planned.
+    #[serde(default)]
+    table_pattern: Option<String>,
+    /// What becomes of a column that some of the tables have, and others not: an `error`, or `null` is
+    /// read.
+    #[serde(default)]
+    pub(crate) missing_column: MissingColumn,
     /// Columns, constants and expressions in SQL; `["*"]` means all columns.
     #[serde(default)]
     column: Option<OneOrMany<String>>,
@@ -195,27 +206,42 @@ enum ZeroDates {
     Null,
 }
 
-/// What is to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Selection {
-    Query(String),
-    Table { table: String, columns: Vec<String>, filter: Option<String>, split_by: Option<String> },
-}
-
 impl ReaderParameter {
     /// # Errors
     /// `parameter.invalid` where there is no table or query, or more than one.
     pub(crate) fn selection(&self) -> Result<Selection> {
         if let Some(query) = &self.query_sql {
-            let query = single(query.as_slice(), "querySql")?;
-            return Ok(Selection::Query(sql::without_semicolon(query).to_owned()));
+            return Selection::query(query);
         }
-        let table = single(list(self.table.as_ref()), "table")?.to_owned();
-        let columns = settings::columns(self.column.as_ref());
-        let filter = self.filter.as_deref().map(sql::without_semicolon);
-        let filter = filter.filter(|filter| !filter.is_empty()).map(str::to_owned);
-        let split_by = self.split_pk.clone().filter(|name| !name.trim().is_empty());
-        Ok(Selection::Table { table, columns, filter, split_by })
+        Ok(self.table_selection(single(list(self.table.as_ref()), "table")?))
+    }
+
+    /// What is read of one table.
+    pub(crate) fn table_selection(&self, table: &str) -> Selection {
+        let (filter, split_by) = (self.filter.as_deref(), self.split_pk.as_deref());
+        Selection::table(table, self.column.as_ref(), filter, split_by)
+    }
+
+    /// The tables, where the step may read several; `None` for one table or a query.
+    ///
+    /// # Errors
+    /// `parameter.invalid` where `table` and `tablePattern` are both given, and for a bad range.
+    pub(crate) fn several(&self) -> Result<Option<Named>> {
+        if self.query_sql.is_some() {
+            return Ok(None);
+        }
+        Named::read(list(self.table.as_ref()), self.table_pattern.as_deref())
+    }
+
+    /// What a step that is not read yet must be.
+    ///
+    /// # Errors
+    /// `parameter.invalid`, of all that is judged without a server.
+    pub(crate) fn judge(&self) -> Result<()> {
+        if self.several()?.is_none() {
+            self.selection()?;
+        }
+        Ok(())
     }
 
     /// Splits for each lane; the host has checked the schema, and what is beyond it is cut.

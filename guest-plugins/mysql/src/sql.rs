@@ -102,10 +102,6 @@ fn quoted(inner: &str, quote: char) -> Option<(String, &str)> {
     }
 }
 
-pub(crate) fn without_semicolon(text: &str) -> &str {
-    text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,24 +10,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::{NullArray, RecordBatch};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{Schema, SchemaRef};
+use database::columns::{Gaps, are_same, select_list};
+use database::settings::Selection;
+use database::tables::{MissingColumn, Named, about};
+use database::walk::{Part, Walk};
 use database::{ANSWER_WAIT, STATEMENT_WAIT};
 use sdk::{
-    Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
-    Split, Splits, Step, log,
+    Batch, Budget, Configuration, Cursor, Dataset, Plan, Position, Reader, Result, Rows, Split,
+    Splits, Step, log,
 };
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{Client, CopyStep};
-use crate::columns::{Gaps, readable, without_gaps};
+use crate::columns::{readable, without_gaps};
 use crate::cutting::{self, Whole};
 use crate::decode::Decoder;
 use crate::error::{Error, VENDOR};
-use crate::settings::{Connection, MissingColumn, Named, ReaderParameter, Selection};
+use crate::settings::{Connection, ReaderParameter};
 use crate::splits::{self, Cut, Share, Shares, SplitBy};
 use crate::sql;
-use crate::tables::{self, Part, Walk};
+use crate::tables;
 use crate::types::Kind;
 use crate::watermark::{self, Found};
 
@@ -89,7 +92,7 @@ impl Source {
                     filter: None,
                     inner: query.clone(),
                     columns: readable(columns),
-                    gaps: Vec::new(),
+                    gaps: Gaps::default(),
                 })
             }
             Selection::Table { table, columns, filter, split_by } => {
@@ -98,12 +101,11 @@ impl Source {
                 let split_by =
                     split_by.as_ref().map(|name| SplitBy::of(name, &all, &table)).transpose()?;
                 let (columns, gaps) = match missing {
-                    MissingColumn::Error => (columns.clone(), Vec::new()),
+                    MissingColumn::Error => (columns.clone(), Gaps::default()),
                     MissingColumn::Null => without_gaps(client, &table, &all, columns)?,
                 };
                 let ident = |column: &Column| sql::ident(&column.name);
-                let (list, names) =
-                    database::columns::select_list(&all, &columns, catalog::find_column, ident);
+                let (list, names) = select_list(&all, &columns, catalog::find_column, ident);
                 let inner = format!("SELECT {} FROM {}", list.join(", "), table.sql());
                 let mut columns = catalog::columns(client, &inner)
                     .map_err(|error| error.at("/parameter/column"))?;
@@ -132,32 +134,13 @@ impl Source {
             None => vec!["query".to_owned()],
         };
         let mut dataset = dataset(path, &self.columns, self.primary_key.clone());
-        if !self.gaps.is_empty() {
-            let mut fields: Vec<_> = dataset.schema.fields().iter().cloned().collect();
-            for (place, name) in &self.gaps {
-                fields.insert(*place, Arc::new(Field::new(name, DataType::Null, true)));
-            }
-            dataset.schema = Arc::new(Schema::new(fields));
-        }
+        dataset.schema = self.gaps.schema(dataset.schema);
         dataset
     }
 
     /// Of the columns that are read.
     fn schema(&self) -> SchemaRef {
         dataset(Vec::new(), &self.columns, Vec::new()).schema
-    }
-
-    /// The rows with NULL in the place of columns that the table has not.
-    fn fill(&self, rows: RecordBatch) -> Result<RecordBatch> {
-        if self.gaps.is_empty() {
-            return Ok(rows);
-        }
-        let mut columns = rows.columns().to_vec();
-        for (place, _) in &self.gaps {
-            columns.insert(*place, Arc::new(NullArray::new(rows.num_rows())));
-        }
-        RecordBatch::try_new(self.dataset().schema, columns)
-            .map_err(|error| Fault::plugin("postgresql.batch", error.to_string()))
     }
 
     /// Reads no row, but needs all the rights that reading needs, and finds what is wrong with the
@@ -285,8 +268,8 @@ impl PostgresReader {
                 source.try_read(&mut self.client.borrow_mut())?;
                 Ok(source)
             });
-            let source = source.map_err(|fault| of_table(fault, &table.title()))?;
-            found.push((table, source.dataset()));
+            let source = source.map_err(|fault| about(&table.title(), fault))?;
+            found.push((table.sql(), source.dataset()));
         }
         let (walk, datasets) = Walk::plan(found, wanted, snapshot)?;
         Ok(Plan { datasets, bounded: true, start: walk.encode() })
@@ -416,7 +399,16 @@ impl Reader for PostgresReader {
 
     fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
         match Walk::decode(at) {
-            Some(walk) => walk.next(limit, |table, wanted| self.cut(table, wanted)),
+            Some(walk) => {
+                let snapshot = walk.snapshot.clone();
+                walk.next(VENDOR, |table, wanted, rest| {
+                    let shares = match rest {
+                        Some(rest) => Shares::decode(rest)?,
+                        None => Shares { snapshot: snapshot.clone(), ..self.cut(table, wanted)? },
+                    };
+                    Ok(shares.take(limit))
+                })
+            }
             None => Ok(Shares::decode(at)?.take(limit)),
         }
     }
@@ -427,14 +419,15 @@ impl Reader for PostgresReader {
         _start: Option<Position>,
         datasets: Vec<Dataset>,
     ) -> Result<PostgresCursor> {
-        let Part { table, dataset, share } = Part::decode(&split.token)?;
+        let Part { table, dataset, share } = Part::decode(&split.token);
+        let share = Share::decode(&share)?;
         let deadline = Instant::now() + ANSWER_WAIT;
         self.client.borrow_mut().wire.deadline = deadline;
         self.clean()?;
         self.client.borrow_mut().wire.deadline = deadline;
         let source = self.source(table.as_deref())?;
         let planned = datasets.get(dataset as usize).map(|dataset| dataset.schema.clone());
-        if !planned.is_some_and(|planned| same_columns(&planned, &source.dataset().schema)) {
+        if !planned.is_some_and(|planned| are_same(&planned, &source.dataset().schema)) {
             return Err(VENDOR.table_changed());
         }
         if let Some(snapshot) = share.snapshot.as_deref().filter(|_| !self.holds_snapshot) {
@@ -455,18 +448,6 @@ impl Reader for PostgresReader {
             bookmark: share.window.and_then(|window| window.bookmark).map(String::into_bytes),
         })
     }
-}
-
-/// A fault about one of several tables.
-fn of_table(fault: Fault, title: &str) -> Fault {
-    Fault { message: format!("table \"{title}\": {}", fault.message), ..fault }
-}
-
-fn same_columns(a: &SchemaRef, b: &SchemaRef) -> bool {
-    let columns = |schema: &SchemaRef| -> Vec<_> {
-        schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect()
-    };
-    columns(a) == columns(b)
 }
 
 /// Reads one share.
@@ -509,7 +490,7 @@ impl Cursor for PostgresCursor {
             self.silent = Duration::ZERO;
             let (batch, mut undecodable) = self.decoder.batch()?;
             undecodable.iter_mut().for_each(|record| record.dataset = Some(self.dataset));
-            let batch = self.source.fill(batch)?;
+            let batch = self.source.gaps.fill(VENDOR, batch)?;
             let batch = Batch { dataset: self.dataset, ..Batch::inserts(batch) };
             let batches = if batch.rows.num_rows() > 0 { vec![batch] } else { vec![] };
             return Ok(Step::Rows(Rows { batches, undecodable, ..Rows::default() }));

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use database::load::{LoadMode, Partition};
-use database::settings::{self, Login, list, single};
+use database::settings::{self, Login, Selection, list, single};
+use database::tables::{MissingColumn, Named};
 use database::tls::{Mode, Security};
 use schemars::JsonSchema;
 use sdk::parameters::{self, OneOrMany};
 use sdk::{Configuration, Fault, Result};
 use serde::Deserialize;
-
-use crate::{sql, tables};
 
 const PORT: u16 = 5432;
 const SPLIT_FACTOR: u32 = 5;
@@ -216,51 +215,20 @@ impl Watermark {
     }
 }
 
-/// What becomes of a column that some tables have, and others not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum MissingColumn {
-    /// The run ends before it reads.
-    #[default]
-    Error,
-    /// NULL is read.
-    Null,
-}
-
-/// Several tables as a step names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Named {
-    Listed(Vec<String>),
-    /// A regular expression for whole names.
-    Matching(String),
-}
-
-/// What is to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Selection {
-    Query(String),
-    Table { table: String, columns: Vec<String>, filter: Option<String>, split_by: Option<String> },
-}
-
 impl ReaderParameter {
     /// # Errors
     /// `parameter.invalid` where there is no table or query, or more than one.
     pub(crate) fn selection(&self) -> Result<Selection> {
         if let Some(query) = &self.query_sql {
-            let query = single(query.as_slice(), "querySql")?;
-            return Ok(Selection::Query(sql::without_semicolon(query).to_owned()));
+            return Selection::query(query);
         }
         Ok(self.table_selection(single(list(self.table.as_ref()), "table")?))
     }
 
     /// What is read of one table.
     pub(crate) fn table_selection(&self, table: &str) -> Selection {
-        let table = table.to_owned();
-        let columns = settings::columns(self.column.as_ref());
-        let filter = self.filter.as_deref().map(sql::without_semicolon);
-        let filter = filter.filter(|filter| !filter.is_empty()).map(str::to_owned);
-        let split_by = self.split_pk.clone().filter(|name| !name.trim().is_empty());
-        Selection::Table { table, columns, filter, split_by }
+        let (filter, split_by) = (self.filter.as_deref(), self.split_pk.as_deref());
+        Selection::table(table, self.column.as_ref(), filter, split_by)
     }
 
     /// The tables, where the step may read several; `None` for one table or a query.
@@ -271,28 +239,14 @@ impl ReaderParameter {
         if self.query_sql.is_some() {
             return Ok(None);
         }
-        let listed = list(self.table.as_ref());
-        let pattern = self.table_pattern.as_deref().filter(|pattern| !pattern.trim().is_empty());
-        let named = match (listed, pattern) {
-            ([], Some(pattern)) => Named::Matching(pattern.trim().to_owned()),
-            (_, Some(_)) => {
-                let message = "\"table\" and \"tablePattern\" are both given";
-                return Err(Fault::user("parameter.invalid", message)
-                    .hint("remove one of them")
-                    .at("/parameter/tablePattern"));
-            }
-            ([] | [_], None) if !listed.iter().any(|entry| tables::holds_range(entry)) => {
-                return Ok(None);
-            }
-            (_, None) => Named::Listed(tables::expand(listed)?),
-        };
-        if self.watermark.is_some() {
+        let named = Named::read(list(self.table.as_ref()), self.table_pattern.as_deref())?;
+        if named.is_some() && self.watermark.is_some() {
             let message = "\"watermark\" goes with one table";
             return Err(Fault::user("parameter.invalid", message)
                 .hint("use a job for each table, or read a view of them")
                 .at("/parameter/watermark"));
         }
-        Ok(Some(named))
+        Ok(named)
     }
 
     /// What a step that is not read yet must be.

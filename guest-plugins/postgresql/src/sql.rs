@@ -138,10 +138,6 @@ fn quoted(inner: &str) -> Option<(Written, &str)> {
     }
 }
 
-pub(crate) fn without_semicolon(text: &str) -> &str {
-    text.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace())
-}
-
 /// The candidate nearest to `name`, where one is near enough to be meant.
 pub(crate) fn nearest<'a>(
     name: &str,
@@ -222,12 +218,6 @@ mod tests {
         assert_eq!(written("Orders", false).candidates(), ["Orders", "orders"]);
         assert_eq!(written("Orders", true).candidates(), ["Orders"]);
         assert_eq!(written("orders", false).candidates(), ["orders"]);
-    }
-
-    #[test]
-    fn semicolons_at_the_end_go() {
-        assert_eq!(without_semicolon(" select 1 ; ;\n"), "select 1");
-        assert_eq!(without_semicolon("a = ';'"), "a = ';'");
     }
 
     #[test]
