@@ -304,7 +304,7 @@ fn tables_of_several_databases_are_read_as_one() {
     let (found, place, _) = code(json!({"tablePattern": "order"}), 3);
     assert_eq!((found.as_str(), place), ("mysql.no_table_matches", at("tablePattern")));
     let (found, place, _) = code(json!({"tablePattern": "order("}), 2);
-    assert_eq!((found.as_str(), place), ("mysql.pattern_invalid", at("tablePattern")));
+    assert_eq!((found.as_str(), place), ("mysql.syntax_error", at("tablePattern")));
     let (found, place, _) = code(json!({"table": ["orders_[1-2]", "orders_1"]}), 2);
     assert_eq!((found.as_str(), place), ("parameter.invalid", at("table")));
     let (found, _, message) = code(json!({"table": ["orders_1", "orders_9"]}), 3);
@@ -318,4 +318,53 @@ fn tables_of_several_databases_are_read_as_one() {
     several["missingColumn"] = json!("null");
     run(several, 0);
     assert_eq!(first.sql("select count(*), count(name) from copies"), "3001\t1\n");
+}
+
+/// Rows of each task, where every task writes a file.
+fn rows_of_tasks(env: &Env, reader: serde_json::Value) -> Vec<usize> {
+    let job = Document::new(("mysql", reader), document::out("csv")).concurrent(4);
+    env.write_json("job.json", job.json());
+    env.airlock(&["run", "job.json"]).run().expect(0);
+    let files = env.published("out");
+    // A header stands above the rows of each file.
+    let rows_of = |path| std::fs::read_to_string(path).unwrap().lines().skip(1).count();
+    let rows = files.into_iter().map(rows_of).collect();
+    std::fs::remove_dir_all(env.path("out")).unwrap();
+    rows
+}
+
+#[test]
+fn a_key_that_most_rows_have_keeps_all_lanes_busy() {
+    const ROWS: usize = 40_000;
+    const LANES: usize = 4;
+    let database = MysqlServer::shared().database();
+    let mut env = Env::new();
+    database.admit(&mut env);
+    database.sql(&format!(
+        "create table keyed (id int primary key, k int, s varchar(20), at datetime, key (k), key (s), key (at));
+         insert into keyed select seq, if(seq % 10 = 0, seq, 700), concat('It''s ', if(seq % 10 = 0, seq, 700)),
+           if(seq % 10 = 0, '2024-01-01' + interval seq second, null) from seq_1_to_{ROWS};
+         create table pair (k int, n int, primary key (k, n));
+         insert into pair select k, id from keyed;
+         analyze table keyed, pair"
+    ));
+    let cases = [("keyed", Some("k")), ("keyed", Some("s")), ("keyed", Some("at")), ("pair", None)];
+    for (table, key) in cases {
+        let mut reader = json!({"datasource": "my", "table": table, "column": ["1"]});
+        if let Some(key) = key {
+            reader["splitPk"] = json!(key);
+        }
+        let tasks = rows_of_tasks(&env, reader);
+        assert_eq!(tasks.iter().sum::<usize>(), ROWS, "{table} {key:?}");
+        // Every task goes to the lane that has read the least.
+        let mut lanes = [0; LANES];
+        for rows in &tasks {
+            *lanes.iter_mut().min().unwrap() += rows;
+        }
+        let fair = ROWS / LANES;
+        let is_fair = lanes.iter().all(|rows| rows.abs_diff(fair) < fair / 4);
+        assert!(is_fair, "{table} {key:?}: {lanes:?} of {tasks:?}");
+        let share = ROWS / (LANES * 5);
+        assert!(tasks.iter().all(|rows| *rows <= share * 5 / 2), "{table} {key:?}: {tasks:?}");
+    }
 }

@@ -65,6 +65,7 @@ folders! {
     mysql_all_types
     mysql_refuses_rows
     mysql_replace
+    mysql_split_by_hot_value
     mysql_split_by_null_key
     mysql_split_by_primary_key
     mysql_split_by_text

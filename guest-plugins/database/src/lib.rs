@@ -4,7 +4,7 @@
 //! SQL; here is what is the same whatever the server: [`Wire`] is a connection that is read in place,
 //! over [`tls`] or not; [`Error`], [`Blame`] and [`Kind`] make faults of a server's errors; [`settings`]
 //! reads what all documents say the same way; [`columns`] are those that are read, [`tables`] and [`walk`]
-//! are for steps that read several, [`writing`] is what writers answer, [`load`] has the words for rows
+//! are for steps that read several, [`watermark`] finds what is new, [`writing`] is what writers answer, [`load`] has the words for rows
 //! that are replaced; [`marks`] is the shape of the table that says how far a run has come.
 //!
 //! It is a library of plug-ins and no part of the SDK: an author of another kind of connector needs none
@@ -18,6 +18,7 @@ pub mod settings;
 pub mod tables;
 pub mod tls;
 pub mod walk;
+pub mod watermark;
 mod wire;
 pub mod writing;
 

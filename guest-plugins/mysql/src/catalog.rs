@@ -248,6 +248,17 @@ pub(crate) fn primary_key(client: &mut Client, table: &Table) -> Result<Vec<Stri
     Ok(rows.iter().map(|row| text(row, 0).to_owned()).collect())
 }
 
+/// Whether an index leads to the rows with values of a column.
+pub(crate) fn leads_an_index(client: &mut Client, table: &Table, column: &str) -> Result<bool> {
+    let rows = client.query(&format!(
+        "SELECT 1 FROM information_schema.statistics WHERE {} AND seq_in_index = 1 \
+         AND column_name = {} LIMIT 1",
+        table.condition(),
+        sql::literal(column)
+    ))?;
+    Ok(!rows.is_empty())
+}
+
 /// Whether the table has a unique index beside its primary key.
 pub(crate) fn has_unique_beside_primary(client: &mut Client, table: &Table) -> Result<bool> {
     let rows = client.query(&format!(

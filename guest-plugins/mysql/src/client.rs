@@ -60,6 +60,8 @@ pub(crate) struct Client {
     /// The number of the next packet in this exchange.
     pub(crate) sequence: u8,
     status: u16,
+    /// Warnings of the rows that ended last.
+    warnings: u16,
     /// The statement whose rows are being read.
     statement: u32,
     stage: Stage,
@@ -82,6 +84,7 @@ impl Client {
             wire: Wire::new(VENDOR, stream, wait),
             sequence: 0,
             status: 0,
+            warnings: 0,
             statement: 0,
             stage: Stage::Rows,
             is_mariadb: false,
@@ -106,6 +109,12 @@ impl Client {
     /// Runs a statement and answers its rows, as text.
     pub(crate) fn query(&mut self, sql: &str) -> Result<Vec<TextRow>> {
         Ok(self.run(sql.as_bytes())?.0)
+    }
+
+    /// The same, with how many warnings there are.
+    pub(crate) fn query_warned(&mut self, sql: &str) -> Result<(Vec<TextRow>, u16)> {
+        let (rows, done) = self.run(sql.as_bytes())?;
+        Ok((rows, done.warnings))
     }
 
     /// Runs a statement and answers what it did.
@@ -147,6 +156,7 @@ impl Client {
                         }
                         rows.push(row);
                     }
+                    done.warnings = self.warnings;
                 }
             }
             if self.status & MORE_RESULTS == 0 {
@@ -190,8 +200,9 @@ impl Client {
             return Ok(false);
         }
         let mut parts = Parts::new(self.wire.bytes(body.clone()));
-        parts.bytes(3)?;
-        self.status = parts.number(2)? as u16;
+        parts.number(1)?;
+        let (warnings, status) = (parts.number(2)? as u16, parts.number(2)? as u16);
+        (self.warnings, self.status) = (warnings, status);
         Ok(true)
     }
 

@@ -4,7 +4,7 @@
 //! many rows. The connection is blocking and of this crate, as the host suspends a guest that waits.
 //! What it is not: a reader of the binary log, nor a runner of scripts.
 //!
-//! Begin with [`reader`], or with [`writer`] and its `sink`. `splits` cuts tables into shares, `decode` and
+//! Begin with [`reader`], or with [`writer`] and its `sink`. `splits` cuts tables into shares, `watermark` finds what is new, `decode` and
 //! `encode` turn rows into Arrow and back, `target` and `marks` are what the writer knows about its table,
 //! `swap` puts rows in the place of others, `catalog` asks the server, `settings` is what users may write.
 
@@ -26,6 +26,7 @@ mod sql;
 mod swap;
 mod target;
 mod types;
+mod watermark;
 mod wire;
 pub mod writer;
 

@@ -14,6 +14,7 @@ use database::columns::{self, Gaps, are_same};
 use database::settings::Selection;
 use database::tables::{MissingColumn, Named, about};
 use database::walk::{Part, Walk};
+use database::watermark::{METADATA, PLACE, Watermark};
 use database::{ANSWER_WAIT, STATEMENT_WAIT};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
@@ -25,9 +26,9 @@ use crate::client::{Client, RowStep};
 use crate::decode::Decoder;
 use crate::error::VENDOR;
 use crate::settings::{Connection, ReaderParameter};
-use crate::splits::{Key, Share, Shares};
-use crate::sql;
+use crate::splits::{Key, Keys, Share, Shares};
 use crate::types::{Definition, Kind, field};
+use crate::{sql, watermark};
 
 /// A batch at most: large blocks are slow to allocate in a guest.
 const BATCH_BYTES: u64 = 512 << 10;
@@ -52,7 +53,7 @@ pub struct MysqlReader {
 pub(crate) struct Source {
     table: Option<Table>,
     primary_key: Vec<String>,
-    key: Option<Key>,
+    keys: Option<Keys>,
     filter: Option<String>,
     /// Entries of the select list, or the user's query.
     inner: String,
@@ -80,7 +81,7 @@ impl Source {
                 Ok(Self {
                     table: None,
                     primary_key: Vec::new(),
-                    key: None,
+                    keys: None,
                     filter: None,
                     inner: query.clone(),
                     columns: readable(columns, parameter.zero_is_null()),
@@ -105,12 +106,13 @@ impl Source {
                     column.name = name.unwrap_or_else(|| column.name.clone());
                 }
                 let primary = catalog::primary_key(client, &table)?;
-                let key = key(&all, &primary, &table, split_by.as_deref())?;
+                let keys = split_column(&all, &primary, &table, split_by.as_deref())?
+                    .map(|column| keys(&all, &primary, column));
                 let columns = readable(columns, parameter.zero_is_null());
                 let read = |name: &String| columns.iter().any(|column| column.name == *name);
                 let primary_key = if primary.iter().all(read) { primary } else { Vec::new() };
                 let filter = filter.clone();
-                Ok(Self { table: Some(table), primary_key, key, filter, inner, columns, gaps })
+                Ok(Self { table: Some(table), primary_key, keys, filter, inner, columns, gaps })
             }
         }
     }
@@ -132,7 +134,7 @@ impl Source {
 
     /// All shares, of which the lanes want so many.
     fn shares(&self, wanted: u32) -> Shares {
-        Shares::new(self.table.as_ref(), self.key.clone(), wanted)
+        Shares::new(self.table.as_ref(), self.keys.clone(), wanted)
     }
 
     /// Reads no row, but needs the rights that reading needs, and finds what is wrong with the user's
@@ -181,13 +183,13 @@ pub(crate) fn dataset(
 }
 
 /// The column that the table is split by: the one that the user names, or the first of the primary key.
-fn key(
-    all: &[Column],
+fn split_column<'a>(
+    all: &'a [Column],
     primary: &[String],
     table: &Table,
     split_by: Option<&str>,
-) -> Result<Option<Key>> {
-    let column = match split_by {
+) -> Result<Option<&'a Column>> {
+    match split_by {
         Some(name) => {
             let column = catalog::column(all, name, table, SPLIT_PLACE)?;
             if !column.is_key() {
@@ -197,14 +199,22 @@ fn key(
                     .hint("integers, decimals, dates and texts can be split by")
                     .at(SPLIT_PLACE));
             }
-            Some(column)
+            Ok(Some(column))
         }
         None => {
             let first = primary.first().and_then(|name| all.iter().find(|c| c.name == *name));
-            first.filter(|column| column.is_key())
+            Ok(first.filter(|column| column.is_key()))
         }
-    };
-    Ok(column.map(|column| Key::new(column, primary == [column.name.as_str()])))
+    }
+}
+
+/// A column that the table is split by, and the column of the primary key that rows with one value of it
+/// are split by.
+fn keys(all: &[Column], primary: &[String], column: &Column) -> Keys {
+    let key = |column: &Column| Key::new(column, primary == [column.name.as_str()]);
+    let mut others = primary.iter().filter(|name| **name != column.name);
+    let second = others.find_map(|name| all.iter().find(|c| c.name == *name && c.is_key()));
+    Keys { first: key(column), second: second.map(key) }
 }
 
 /// Columns with names of their own. A date that may become NULL may be it.
@@ -252,6 +262,32 @@ impl MysqlReader {
         Ok(Plan { datasets, bounded: true, start: walk.encode() })
     }
 
+    /// The shares of what is new in a table, and what people see of it.
+    fn new_shares(
+        &mut self,
+        source: &Source,
+        table: &Table,
+        mark: &Watermark,
+        wanted: u32,
+        since: &[Position],
+    ) -> Result<(Shares, String)> {
+        let client = &mut self.client.borrow_mut();
+        let all = catalog::columns(client, table)?;
+        let column = catalog::column(&all, &mark.column, table, &format!("{PLACE}/column"))?;
+        let login = self.connection.login()?;
+        let of = (column, source.filter.as_deref());
+        let found = watermark::find(client, &login, table, of, mark, since)?;
+        let Some(window) = found.window else { return Ok((Shares::nothing(), found.text)) };
+        // Where an index leads to what is new, it is split by it.
+        let is_led =
+            !self.parameter.names_split() && catalog::leads_an_index(client, table, &column.name)?;
+        let keys = match is_led {
+            true => Some(keys(&all, &catalog::primary_key(client, table)?, column)),
+            false => source.keys.clone(),
+        };
+        Ok((Shares::new(Some(table), keys, wanted).within(window), found.text))
+    }
+
     /// The next of the shares that are left, of `table` where the step reads several.
     fn take(&mut self, table: Option<&str>, shares: Shares, limit: u32) -> Result<Splits> {
         let source = self.source(table)?;
@@ -286,7 +322,7 @@ impl Reader for MysqlReader {
         })
     }
 
-    fn plan(&mut self, parallelism: u32, _since: &[Position]) -> Result<Plan> {
+    fn plan(&mut self, parallelism: u32, since: &[Position]) -> Result<Plan> {
         self.client.borrow_mut().allow(STATEMENT_WAIT);
         let wanted = parallelism.max(1).saturating_mul(self.parameter.split_factor());
         if let Some(named) = self.parameter.several()? {
@@ -294,8 +330,17 @@ impl Reader for MysqlReader {
         }
         let source = self.source(None)?;
         source.try_read(&mut self.client.borrow_mut())?;
-        let start = source.shares(wanted).encode();
-        Ok(Plan { datasets: vec![source.dataset()], bounded: true, start })
+        let mut dataset = source.dataset();
+        let mark = self.parameter.watermark()?.cloned();
+        let shares = match (mark, &source.table) {
+            (Some(mark), Some(table)) => {
+                let (shares, text) = self.new_shares(&source, table, &mark, wanted, since)?;
+                dataset.metadata.push((METADATA.to_owned(), text));
+                shares
+            }
+            _ => source.shares(wanted),
+        };
+        Ok(Plan { datasets: vec![dataset], bounded: true, start: shares.encode() })
     }
 
     fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
@@ -342,6 +387,7 @@ impl Reader for MysqlReader {
             decoder: Decoder::new(source.schema(), kinds, has_key, zero_is_null, split.label),
             source,
             dataset,
+            bookmark: share.window.and_then(|window| window.bookmark).map(String::into_bytes),
             silent: Duration::ZERO,
             ended: false,
         })
@@ -352,6 +398,8 @@ impl Reader for MysqlReader {
 pub struct MysqlCursor {
     source: Rc<Source>,
     dataset: u32,
+    /// Where the next run goes on.
+    bookmark: Option<Position>,
     client: Rc<RefCell<Client>>,
     streaming: Rc<RefCell<bool>>,
     decoder: Decoder,
@@ -398,6 +446,6 @@ impl Cursor for MysqlCursor {
         if !self.ended && self.silent > SILENCE_MAX {
             return Err(VENDOR.lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
         }
-        Ok(if self.ended { Step::Ended(None) } else { Step::Idle })
+        Ok(if self.ended { Step::Ended(self.bookmark.clone()) } else { Step::Idle })
     }
 }

@@ -6,6 +6,7 @@ use database::load::{LoadMode, Partition};
 use database::settings::{self, Login, Selection, list, single};
 use database::tables::{MissingColumn, Named};
 use database::tls::{Mode, Security};
+use database::watermark::{self, Watermark};
 use schemars::JsonSchema;
 use sdk::parameters::{self, Number, OneOrMany};
 use sdk::{Configuration, Fault, Result};
@@ -168,9 +169,13 @@ pub(crate) struct ReaderParameter {
     #[serde(default)]
     query_sql: Option<OneOrMany<String>>,
     /// Column by whose ranges the table is split, in the database's own order; the first of the primary
-    /// key where nothing is said. It should have an index.
+    /// key where nothing is said. It should have an index. A value that more rows have than a split should
+    /// is split further by the primary key.
     #[serde(default)]
     split_pk: Option<String>,
+    /// Reads what is new since the last run that succeeded.
+    #[serde(default)]
+    watermark: Option<Watermark>,
     /// Splits for each lane at least; a large table has more.
     #[serde(default = "split_factor")]
     #[schemars(range(min = 1, max = 100))]
@@ -230,7 +235,11 @@ impl ReaderParameter {
         if self.query_sql.is_some() {
             return Ok(None);
         }
-        Named::read(list(self.table.as_ref()), self.table_pattern.as_deref())
+        let named = Named::read(list(self.table.as_ref()), self.table_pattern.as_deref())?;
+        if named.is_some() && self.watermark.is_some() {
+            return Err(watermark::beside_several());
+        }
+        Ok(named)
     }
 
     /// What a step that is not read yet must be.
@@ -241,7 +250,21 @@ impl ReaderParameter {
         if self.several()?.is_none() {
             self.selection()?;
         }
-        Ok(())
+        self.watermark().map(|_| ())
+    }
+
+    /// # Errors
+    /// `parameter.invalid` beside a query, whose columns are the user's own.
+    pub(crate) fn watermark(&self) -> Result<Option<&Watermark>> {
+        if self.watermark.is_some() && self.query_sql.is_some() {
+            return Err(watermark::beside_query());
+        }
+        Ok(self.watermark.as_ref())
+    }
+
+    /// Whether the document says what the table is split by.
+    pub(crate) fn names_split(&self) -> bool {
+        self.split_pk.as_ref().is_some_and(|name| !name.trim().is_empty())
     }
 
     /// Splits for each lane; the host has checked the schema, and what is beyond it is cut.

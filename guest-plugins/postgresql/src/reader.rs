@@ -15,6 +15,7 @@ use database::columns::{Gaps, are_same, select_list};
 use database::settings::Selection;
 use database::tables::{MissingColumn, Named, about};
 use database::walk::{Part, Walk};
+use database::watermark::{Found, METADATA, both};
 use database::{ANSWER_WAIT, STATEMENT_WAIT};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Plan, Position, Reader, Result, Rows, Split,
@@ -32,7 +33,7 @@ use crate::splits::{self, Cut, Share, Shares, SplitBy};
 use crate::sql;
 use crate::tables;
 use crate::types::Kind;
-use crate::watermark::{self, Found};
+use crate::watermark;
 
 /// A batch at most: large blocks are slow to allocate in a guest.
 const BATCH_BYTES: u64 = 512 << 10;
@@ -165,22 +166,17 @@ impl Source {
         &self,
         client: &mut Client,
         table: &Table,
-        found: Option<Found>,
+        found: Option<(Found, Option<SplitBy>)>,
         wanted: u32,
     ) -> crate::error::Result<Shares> {
         let (window, led_to) = match found {
-            Some(Found { window: None, .. }) => {
+            Some((Found { window: None, .. }, _)) => {
                 return Ok(Shares { cut: Cut::Nothing, ..Shares::whole() });
             }
-            Some(found) => (found.window, found.by),
+            Some((found, led_to)) => (found.window, led_to),
             None => (None, None),
         };
-        let filter = match (&self.filter, &window) {
-            (Some(filter), Some(window)) => Some(format!("({filter}\n) AND {}", window.condition)),
-            (filter, window) => {
-                filter.clone().or(window.as_ref().map(|window| window.condition.clone()))
-            }
-        };
+        let filter = both(self.filter.as_deref(), window.as_ref());
         let (by, is_asked) = (self.split_by.as_ref().or(led_to.as_ref()), self.split_by.is_some());
         let whole = Whole { table, by, is_asked, filter: filter.as_deref(), wanted };
         let cut = cutting::cut(client, &whole)?;
@@ -386,9 +382,8 @@ impl Reader for PostgresReader {
                     }
                     None => None,
                 };
-                if let Some(found) = &found {
-                    let text = (watermark::METADATA.to_owned(), found.text.clone());
-                    dataset.metadata.push(text);
+                if let Some((found, _)) = &found {
+                    dataset.metadata.push((METADATA.to_owned(), found.text.clone()));
                 }
                 Shares { snapshot, ..source.shares(client, table, found, wanted)? }
             }

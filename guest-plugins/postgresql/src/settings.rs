@@ -6,6 +6,7 @@ use database::load::{LoadMode, Partition};
 use database::settings::{self, Login, Selection, list, single};
 use database::tables::{MissingColumn, Named};
 use database::tls::{Mode, Security};
+use database::watermark::{self, Watermark};
 use schemars::JsonSchema;
 use sdk::parameters::{self, OneOrMany};
 use sdk::{Configuration, Fault, Result};
@@ -167,54 +168,6 @@ pub(crate) struct ReaderParameter {
     session: Option<OneOrMany<String>>,
 }
 
-/// Reads what is new since the last run that succeeded: rows whose column lies above the highest value
-/// that it read. With no such run yet, all rows, or those from `start` on.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-pub(crate) struct Watermark {
-    /// The column: an integer, numeric, date, timestamp or text that grows with each new or changed row.
-    pub(crate) column: String,
-    /// The value that the first run begins with.
-    #[serde(default)]
-    start: Option<Start>,
-    /// How far below the last value is read again, for rows that were committed late: seconds of a
-    /// timestamp, days of a date, else units. Such rows come again, so let the writer upsert.
-    #[serde(default)]
-    pub(crate) lag: u64,
-    /// Rows that have no value: `refuse` them, `skip` them in each run, or `read` them in each run.
-    #[serde(default)]
-    pub(crate) nulls: Nulls,
-}
-
-/// A value of the column.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Start {
-    Text(String),
-    Integer(i64),
-}
-
-/// What becomes of rows without a value of the column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Nulls {
-    /// The run ends before it reads.
-    #[default]
-    Refuse,
-    /// No run reads them; the plan counts them.
-    Skip,
-    /// Each run reads them.
-    Read,
-}
-
-impl Watermark {
-    pub(crate) fn start(&self) -> Option<String> {
-        self.start.as_ref().map(|start| match start {
-            Start::Text(text) => text.clone(),
-            Start::Integer(number) => number.to_string(),
-        })
-    }
-}
-
 impl ReaderParameter {
     /// # Errors
     /// `parameter.invalid` where there is no table or query, or more than one.
@@ -241,10 +194,7 @@ impl ReaderParameter {
         }
         let named = Named::read(list(self.table.as_ref()), self.table_pattern.as_deref())?;
         if named.is_some() && self.watermark.is_some() {
-            let message = "\"watermark\" goes with one table";
-            return Err(Fault::user("parameter.invalid", message)
-                .hint("use a job for each table, or read a view of them")
-                .at("/parameter/watermark"));
+            return Err(watermark::beside_several());
         }
         Ok(named)
     }
@@ -264,10 +214,7 @@ impl ReaderParameter {
     /// `parameter.invalid` beside a query, whose columns are the user's own.
     pub(crate) fn watermark(&self) -> Result<Option<&Watermark>> {
         if self.watermark.is_some() && self.query_sql.is_some() {
-            let message = "\"watermark\" goes with \"table\", not with \"querySql\"";
-            return Err(Fault::user("parameter.invalid", message)
-                .hint("read the table, or a view of the query")
-                .at("/parameter/watermark"));
+            return Err(watermark::beside_query());
         }
         Ok(self.watermark.as_ref())
     }

@@ -5,12 +5,12 @@
 //! key; ranges of pages hold only within one snapshot, for a changed row moves to another page. Where
 //! the borders lie is found in [`crate::cutting`].
 
+use database::watermark::Window;
 use sdk::{Fault, Split, Splits};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{self, Column, Table};
 use crate::sql;
-use crate::watermark::Window;
 
 /// What a user writes for ranges of pages.
 const PAGES_WORD: &str = "ctid";
