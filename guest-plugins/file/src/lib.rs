@@ -1,4 +1,4 @@
-//! The plug-in `file`: reads and writes CSV, JSON lines and Parquet files in granted folders.
+//! The plug-in `file`: reads and writes files of the formats of `formats` in granted folders.
 //!
 //! What this crate is not: the formats themselves (crate `formats`), and the grants: the host opens a
 //! folder under the text that the user wrote, and nothing else can be seen.
@@ -42,7 +42,7 @@ impl Plugin for FilePlugin {
         Description {
             name: "file".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "CSV, JSON lines and Parquet files in folders".into(),
+            summary: "CSV, JSON lines, Parquet, Avro and Arrow files in folders".into(),
             types: vec![SourceType {
                 name: "file".into(),
                 aliases: ["txtfile", "txtfilereader", "txtfilewriter", "localfile"]

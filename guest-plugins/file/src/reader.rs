@@ -209,6 +209,10 @@ impl FileSession {
             Share::Whole => file.to_owned(),
             Share::Entry { name, .. } => format!("{file}/{name}"),
             Share::Bytes { start, end, .. } => format!("{file} bytes {start} to {end}"),
+            Share::Batches { first, count: 1, .. } => format!("{file} record batch {first}"),
+            Share::Batches { first, count, .. } => {
+                format!("{file} record batches {first} to {}", first + count - 1)
+            }
             Share::Groups { first, count: 1, .. } => format!("{file} row group {first}"),
             Share::Groups { first, count, .. } => {
                 format!("{file} row groups {first} to {}", first + count - 1)
@@ -223,6 +227,7 @@ impl FileSession {
             Share::Entry { bytes, .. } => (None, *bytes),
             Share::Bytes { start, end, .. } => (None, end - start),
             Share::Groups { rows, bytes, .. } => (Some(*rows), *bytes),
+            Share::Batches { bytes, .. } => (None, *bytes),
         };
         Ok(Split {
             token: encoded(&token)?,

@@ -26,8 +26,8 @@ impl WriteParameters {
         let mut reader = Map::new();
         let mut put = |key: &str, value: Value| reader.insert(key.to_owned(), value);
         let wrapping = match &format {
-            WriteFormat::Parquet(_) => {
-                put("fileFormat", json!("parquet"));
+            WriteFormat::Parquet(_) | WriteFormat::Avro(_) | WriteFormat::Arrow { .. } => {
+                put("fileFormat", json!(self.file_format().word()));
                 return Ok(Ok((reader, vec![Form::Same; names.len()])));
             }
             WriteFormat::Json(wrapping) => {

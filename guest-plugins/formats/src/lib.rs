@@ -1,4 +1,4 @@
-//! File formats over any storage: delimited text (CSV), JSON lines, Parquet.
+//! File formats over any storage: delimited text (CSV), JSON lines, Parquet, Avro, Arrow IPC.
 //!
 //! A storage lends [`Input`] (reading at an offset) and [`Output`] (writing one byte after another);
 //! this crate cuts files into shares, reads them as Arrow batches with exact positions, and writes
@@ -8,9 +8,12 @@
 //!
 //! Begin with [`ReadFormat`] (shares, readers) and [`WriteFormat`] (encoders). Inside, text goes through
 //! `window` (bytes) and `csv` or `json` (where fields begin and end) into `cells` (columns of values);
-//! `bounds` finds where a large file can be cut, `infer` guesses types.
+//! `bounds` finds where a large file can be cut, `infer` guesses types. Formats that know their columns find
+//! those of the job by `own`; `blocks` reads those that come in blocks.
 
+mod avro;
 mod back;
+mod blocks;
 mod bounds;
 mod cells;
 mod characters;
@@ -21,13 +24,16 @@ mod hadoop;
 mod head;
 mod infer;
 mod int96;
+mod ipc;
 mod json;
 mod kind;
 pub mod lenient;
+mod own;
 mod pack;
 pub mod parameters;
 mod parquet_read;
 mod parquet_write;
+mod plain;
 mod print;
 mod read;
 mod sample;

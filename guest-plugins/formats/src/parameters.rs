@@ -3,6 +3,8 @@
 //! The structs are the schema and the reader of the document at once. A key that means nothing, here or for
 //! the format, is told as one without effect, so that nobody believes that it works.
 
+use arrow_avro::compression::CompressionCodec;
+use arrow_ipc::CompressionType;
 use schemars::JsonSchema;
 use sdk::parameters::Number;
 use sdk::{Fault, Result};
@@ -40,9 +42,38 @@ pub enum FileFormat {
     #[serde(alias = "jsonl", alias = "ndjson")]
     Json,
     Parquet,
+    Avro,
+    /// Arrow IPC with a footer, also called Feather 2; read, a stream too.
+    #[serde(alias = "feather", alias = "ipc")]
+    Arrow,
+    /// Arrow IPC without a footer.
+    #[serde(alias = "arrow-stream", alias = "arrow_stream")]
+    ArrowStream,
 }
 
 impl FileFormat {
+    /// The word in documents.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Parquet => "parquet",
+            Self::Avro => "avro",
+            Self::Arrow => "arrow",
+            Self::ArrowStream => "arrowstream",
+        }
+    }
+
+    fn is_delimited(self) -> bool {
+        matches!(self, Self::Csv | Self::Text)
+    }
+
+    /// Whether records are text, which has an encoding and may be packed as a whole.
+    fn is_text(self) -> bool {
+        self.is_delimited() || self == Self::Json
+    }
+
     /// By the ending of a file's name, that of its compression apart.
     pub fn by_name(name: &str) -> Option<Self> {
         let lower = name.to_ascii_lowercase();
@@ -52,6 +83,9 @@ impl FileFormat {
             "txt" | "text" => Some(Self::Text),
             "json" | "jsonl" | "ndjson" => Some(Self::Json),
             "parquet" | "parq" => Some(Self::Parquet),
+            "avro" => Some(Self::Avro),
+            "arrow" | "feather" | "ipc" => Some(Self::Arrow),
+            "arrows" => Some(Self::ArrowStream),
             _ => None,
         }
     }
@@ -79,7 +113,7 @@ pub enum ColumnParameter {
 pub struct DescribedColumn {
     /// Place of the column in a record, from 0.
     pub index: Option<Number>,
-    /// Name of the column in the file's header, of the member (JSON lines) or of the field (Parquet);
+    /// Name of the column in the file's header, of the member (JSON lines) or of the field (Parquet, Avro, Arrow);
     /// beside `index` or `value`, the name that the column gets.
     pub name: Option<String>,
     /// The same text, number or boolean, or null, in every row.
@@ -129,7 +163,7 @@ pub struct CsvReaderConfig {
 pub struct ReadParameters {
     /// Left out: by the ending of the files' names, else csv.
     #[serde(deserialize_with = "word")]
-    #[schemars(with = "Option<String>", extend("enum" = ["csv", "text", "json", "jsonl", "parquet"]))]
+    #[schemars(with = "Option<String>", extend("enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream"]))]
     pub file_format: Option<FileFormat>,
     /// The columns: names, or objects with `index`, `name` or `value`, `type` and `format`. `["*"]` or left
     /// out: all, with inferred types where the files have none.
@@ -172,9 +206,10 @@ pub struct ReadParameters {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WriteParameters {
-    /// csv, text (no quotes), json or jsonl (one object a line), parquet.
+    /// csv, text (no quotes), json or jsonl (one object a line), parquet, avro, arrow (Arrow IPC with a
+    /// footer, also called Feather 2), arrowstream (without one).
     #[serde(deserialize_with = "word")]
-    #[schemars(with = "Option<String>", extend("default" = "csv", "enum" = ["csv", "text", "json", "jsonl", "parquet"]))]
+    #[schemars(with = "Option<String>", extend("default" = "csv", "enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream"]))]
     pub file_format: Option<FileFormat>,
     /// Names of the columns, by position. Left out: those of the reader.
     pub column: Option<Vec<ColumnParameter>>,
@@ -192,8 +227,9 @@ pub struct WriteParameters {
     /// Of dates and timestamps, in the letters yyyy MM dd HH mm ss S X. Left out: ISO 8601.
     pub date_format: Option<String>,
     /// How files of text are packed (snappy: in its own frames; zip: one file in an archive); for Parquet its
-    /// pages: none, snappy (its default), gzip, zstd, lz4, brotli.
-    #[schemars(extend("enum" = ["none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "zip", "brotli"]))]
+    /// pages: none, snappy (its default), gzip, zstd, lz4, brotli; for Avro its blocks: none, deflate (its
+    /// default), snappy, zstd; for Arrow its buffers: none, lz4 (its default), zstd.
+    #[schemars(extend("enum" = ["none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "zip", "brotli", "deflate"]))]
     pub compress: Option<String>,
     /// As `compress`.
     pub compression: Option<String>,
@@ -250,6 +286,8 @@ impl ReadParameters {
             FileFormat::Text => Format::Csv(self.dialect(Dialect::text(), &config, name)?),
             FileFormat::Json => Format::Json,
             FileFormat::Parquet => Format::Parquet,
+            FileFormat::Avro => Format::Avro,
+            FileFormat::Arrow | FileFormat::ArrowStream => Format::Arrow,
         };
         let (names, line) = match &self.header {
             None => (None, false),
@@ -275,7 +313,7 @@ impl ReadParameters {
     /// Keys of the document that mean nothing for the format of the file with this name.
     pub fn idle_keys(&self, name: &str) -> Vec<&'static str> {
         let file_format = self.file_format_of(name);
-        let is_delimited = matches!(file_format, FileFormat::Csv | FileFormat::Text);
+        let is_delimited = file_format.is_delimited();
         let keys = [
             ("parquetSchema", false, self.parquet_schema.is_some()),
             ("fieldDelimiter", is_delimited, self.field_delimiter.is_some()),
@@ -284,7 +322,7 @@ impl ReadParameters {
             ("header", is_delimited, self.header.is_some()),
             ("skipHeader", is_delimited, self.skip_header.is_some()),
             ("csvReaderConfig", is_delimited, self.csv_reader_config.is_some()),
-            ("compress", file_format != FileFormat::Parquet, self.compress.is_some()),
+            ("compress", file_format.is_text(), self.compress.is_some()),
         ];
         idle(&keys)
     }
@@ -292,8 +330,8 @@ impl ReadParameters {
     fn packing(&self, file_format: FileFormat) -> Result<Option<Packing>> {
         let word = self.compress.as_deref().unwrap_or_default().to_ascii_lowercase();
         Ok(match word.as_str() {
-            // Parquet says itself how its pages are compressed.
-            _ if file_format == FileFormat::Parquet => Some(Packing::None),
+            // These formats say themselves how their blocks are compressed.
+            _ if !file_format.is_text() => Some(Packing::None),
             "" | "auto" => None,
             other => Some(packing(other)?),
         })
@@ -359,7 +397,7 @@ impl ReadParameters {
 
     fn wanted(&self, file_format: FileFormat) -> Result<Wanted> {
         let infers = self.infer_types.is_none_or(|Switch(infers)| infers);
-        let as_text = !infers && file_format != FileFormat::Parquet;
+        let as_text = !infers && file_format.is_text();
         let all = if as_text { Wanted::AllText } else { Wanted::All };
         let Some(columns) = &self.column else { return Ok(all) };
         match columns.as_slice() {
@@ -450,7 +488,7 @@ impl WriteParameters {
     /// Keys of the document that mean nothing for the format.
     pub fn idle_keys(&self) -> Vec<&'static str> {
         let is_csv = self.file_format() == FileFormat::Csv;
-        let is_delimited = is_csv || self.file_format() == FileFormat::Text;
+        let is_delimited = self.file_format().is_delimited();
         let keys = [
             ("parquetSchema", false, self.parquet_schema.is_some()),
             ("fieldDelimiter", is_delimited, self.field_delimiter.is_some()),
@@ -478,6 +516,11 @@ impl WriteParameters {
         };
         Ok(match self.file_format() {
             FileFormat::Parquet => WriteFormat::Parquet(page_codec(word)?),
+            FileFormat::Avro => WriteFormat::Avro(block_codec(word)?),
+            format @ (FileFormat::Arrow | FileFormat::ArrowStream) => {
+                let is_stream = format == FileFormat::ArrowStream;
+                WriteFormat::Arrow { is_stream, compression: buffer_codec(word)? }
+            }
             FileFormat::Json => WriteFormat::Json(wrapping()?),
             FileFormat::Csv => WriteFormat::Csv(self.style(true, columns)?, wrapping()?),
             FileFormat::Text => WriteFormat::Csv(self.style(false, columns)?, wrapping()?),
@@ -567,6 +610,31 @@ fn packing(word: &str) -> Result<Packing> {
     Packing::parse(word).ok_or_else(|| {
         invalid("compress", format!("the compression \"{word}\" is not supported for text"))
             .hint("none, gzip, zstd, snappy, hadoop-snappy, lz4, xz and zip are")
+    })
+}
+
+fn block_codec(word: &str) -> Result<Option<CompressionCodec>> {
+    Ok(match word {
+        "" | "deflate" => Some(CompressionCodec::Deflate),
+        "none" | "null" => None,
+        "snappy" => Some(CompressionCodec::Snappy),
+        "zstd" | "zstandard" => Some(CompressionCodec::ZStandard),
+        other => {
+            return Err(invalid("compress", format!("Avro can't be compressed with \"{other}\""))
+                .hint("none, deflate, snappy and zstd are supported"));
+        }
+    })
+}
+
+fn buffer_codec(word: &str) -> Result<Option<CompressionType>> {
+    Ok(match word {
+        "" | "lz4" => Some(CompressionType::LZ4_FRAME),
+        "none" | "uncompressed" => None,
+        "zstd" => Some(CompressionType::ZSTD),
+        other => {
+            return Err(invalid("compress", format!("Arrow can't be compressed with \"{other}\""))
+                .hint("none, lz4 and zstd are supported"));
+        }
     })
 }
 

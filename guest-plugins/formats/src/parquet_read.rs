@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -18,9 +18,9 @@ use parquet::file::reader::{ChunkReader, Length};
 use sdk::{Budget, Fault, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{self, Listed, Origin, Wanted};
+use crate::columns::Wanted;
 use crate::int96;
-use crate::kind::Kind;
+use crate::own::{self, Own, Source, plain_schema};
 use crate::read::{Chunk, Share};
 use crate::size::batch_bytes;
 use crate::storage::{Input, Range, carried, changed};
@@ -94,7 +94,7 @@ struct GroupPosition {
 
 /// What the end of a Parquet file says about the rest.
 pub(crate) struct Footer {
-    label: String,
+    pub(crate) own: Own,
     metadata: ArrowReaderMetadata,
     /// The same with nanoseconds for INT96, and these columns; `None` where there are none.
     nanos: Option<(ArrowReaderMetadata, Vec<usize>)>,
@@ -125,37 +125,8 @@ impl Footer {
         let old = int96::columns(metadata.metadata().file_metadata().schema_descr());
         let micros = typed(int96::as_micros(&plain, &old))?;
         let nanos = if old.is_empty() { None } else { Some((typed(plain)?, old)) };
-        Ok(Self { label, metadata: micros, nanos })
-    }
-
-    /// The wanted fields.
-    pub(crate) fn schema(&self, wanted: &Wanted) -> Result<SchemaRef> {
-        let own = self.metadata.schema();
-        let Wanted::Listed(listed) = wanted else {
-            return Ok(Arc::new(Schema::new(own.fields().clone())));
-        };
-        let fields = listed.iter().enumerate().map(|(at, column)| {
-            let Origin::Constant(_) = column.origin else {
-                let field = own.field(self.index(column)?);
-                check_type(column, field)?;
-                let name = column.name.clone().unwrap_or_else(|| field.name().clone());
-                return Ok(field.clone().with_name(name));
-            };
-            let kind = column.kind.clone().unwrap_or(Kind::Text);
-            let name = column.name.clone().unwrap_or_else(|| format!("value_{at}"));
-            Ok(kind.field(name))
-        });
-        Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
-    }
-
-    fn index(&self, column: &Listed) -> Result<usize> {
-        let fields = self.metadata.schema().fields();
-        let found = match &column.origin {
-            Origin::Index(index) => (*index < fields.len()).then_some(*index),
-            Origin::Name(name) => fields.iter().position(|field| field.name() == name),
-            Origin::Constant(_) => None,
-        };
-        found.ok_or_else(|| column.missing())
+        let schema = micros.schema().clone();
+        Ok(Self { own: Own { label, schema }, metadata: micros, nanos })
     }
 
     /// Row groups, as many as make about `split_bytes`, and shares of one size.
@@ -167,7 +138,7 @@ impl Footer {
         let first = match after {
             None => 0,
             Some(Share::Groups { first, count, .. }) => first + count,
-            Some(_) => return Err(changed(&self.label)),
+            Some(_) => return Err(changed(&self.own.label)),
         };
         let groups = self.metadata.metadata().row_groups().get(first..).unwrap_or_default();
         let size = |group: &RowGroupMetaData| group.compressed_size().max(0) as u64;
@@ -194,11 +165,13 @@ impl Footer {
         schema: &SchemaRef,
         position: Option<&[u8]>,
     ) -> Result<ParquetReader> {
-        let Share::Groups { first, count, .. } = share else { return Err(changed(&self.label)) };
+        let Share::Groups { first, count, .. } = share else {
+            return Err(changed(&self.own.label));
+        };
         if first + count > self.metadata.metadata().num_row_groups() {
-            return Err(changed(&self.label));
+            return Err(changed(&self.own.label));
         }
-        let sources = self.sources(wanted, schema)?;
+        let sources = self.own.sources(wanted, schema)?;
         let position = match position {
             None => GroupPosition { group: *first, row: 0 },
             Some(bytes) => serde_json::from_slice(bytes).map_err(|_| {
@@ -219,133 +192,6 @@ impl Footer {
             pending: VecDeque::new(),
         })
     }
-
-    fn differs(&self, which: &str) -> Fault {
-        let message = format!("\"{}\" differs from other files of the job: {which}", self.label);
-        Fault::data("format.columns_differ", message).hint(
-            "read files of one schema in one job, or list \"column\" with what all files have",
-        )
-    }
-
-    /// Where this file has the planned columns.
-    ///
-    /// # Errors
-    /// `format.columns_differ`, where it has others.
-    pub(crate) fn sources(&self, wanted: &Wanted, planned: &Schema) -> Result<Vec<Source>> {
-        let sources = match wanted {
-            Wanted::Listed(listed) => {
-                listed.iter().map(|column| self.source(column)).collect::<Result<Vec<_>>>()?
-            }
-            Wanted::All | Wanted::AllText => self.all(planned)?,
-        };
-        let own = self.metadata.schema().fields();
-        for (source, planned) in sources.iter().zip(planned.fields()) {
-            let Source::Column(index) = source else { continue };
-            let (name, data_type) = (own[*index].name(), own[*index].data_type());
-            if data_type != planned.data_type() {
-                let others = planned.data_type();
-                return Err(self.differs(&format!(
-                    "column \"{name}\" is {data_type}, and {others} in the others"
-                )));
-            }
-            if own[*index].is_nullable() && !planned.is_nullable() {
-                return Err(self.differs(&format!("column \"{name}\" may be NULL")));
-            }
-        }
-        Ok(sources)
-    }
-
-    /// All columns by their names, in whatever order the file has them. A name that stands twice in a
-    /// file means the column at the same place.
-    fn all(&self, planned: &Schema) -> Result<Vec<Source>> {
-        let own = self.metadata.schema().fields();
-        let find = |at: usize, name: &str| {
-            let mut places = (0..own.len()).filter(|index| own[*index].name() == name);
-            match (places.next(), places.next()) {
-                (Some(place), None) => Some(place),
-                (Some(_), Some(_)) => own.get(at).filter(|field| field.name() == name).map(|_| at),
-                _ => None,
-            }
-        };
-        let mut sources = Vec::with_capacity(own.len());
-        for (at, field) in planned.fields().iter().enumerate() {
-            let place = find(at, field.name());
-            let missing = || self.differs(&format!("it has no column \"{}\"", field.name()));
-            sources.push(Source::Column(place.ok_or_else(missing)?));
-        }
-        let more = own.iter().find(|field| planned.field_with_name(field.name()).is_err());
-        match more {
-            Some(more) => Err(self.differs(&format!("it has a column \"{}\" more", more.name()))),
-            None if own.len() != sources.len() => Err(self.differs("it has other columns")),
-            None => Ok(sources),
-        }
-    }
-
-    fn source(&self, column: &Listed) -> Result<Source> {
-        match &column.origin {
-            Origin::Constant(text) => {
-                let kind = column.kind.clone().unwrap_or(Kind::Text);
-                columns::constant(text.as_deref(), &kind, &column.place).map(Source::Constant)
-            }
-            Origin::Index(_) | Origin::Name(_) => self.index(column).map(Source::Column),
-        }
-    }
-}
-
-/// The declared type must be the file's; DataX's six stand for their families. Nothing is cast here, so
-/// that nothing is lost here.
-fn check_type(column: &Listed, field: &Field) -> Result<()> {
-    let (Some(kind), Some(word)) = (&column.kind, &column.word) else { return Ok(()) };
-    let own = field.data_type();
-    let fits = match word.to_ascii_lowercase().as_str() {
-        "long" => own.is_integer(),
-        "double" => own.is_numeric() && !own.is_integer(),
-        "string" => *own == DataType::Utf8,
-        "date" => own.is_temporal(),
-        "bytes" => matches!(own, DataType::Binary | DataType::FixedSizeBinary(_)),
-        _ => {
-            matches!((&kind.data_type(), own), (a, b) if a == b)
-                || matches!((kind, own), (Kind::Instant(_), DataType::Timestamp(_, Some(_))))
-        }
-    };
-    if fits {
-        return Ok(());
-    }
-    let message = format!("column \"{}\" is declared {word}, and the file has {own}", field.name());
-    Err(Fault::user("format.type", message)
-        .hint("leave \"type\" out: a Parquet file knows its types")
-        .at(column.place.clone()))
-}
-
-/// The same fields without the layouts that only save memory: dictionaries, views, 64-bit offsets.
-fn plain_schema(schema: &SchemaRef) -> SchemaRef {
-    let fields: Fields = schema.fields().iter().map(|field| plain_field(field)).collect();
-    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
-}
-
-fn plain_field(field: &Field) -> Field {
-    field.clone().with_data_type(plain_type(field.data_type()))
-}
-
-fn plain_type(data_type: &DataType) -> DataType {
-    let inner = |field: &Field| Arc::new(plain_field(field));
-    match data_type {
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
-        DataType::Dictionary(_, value) => plain_type(value),
-        DataType::List(field) | DataType::LargeList(field) => DataType::List(inner(field)),
-        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(inner(field), *size),
-        DataType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|field| plain_field(field)).collect())
-        }
-        DataType::Map(field, sorted) => DataType::Map(inner(field), *sorted),
-        other => other.clone(),
-    }
-}
-
-pub(crate) enum Source {
-    Column(usize),
-    Constant(ArrayRef),
 }
 
 /// Reads the rows of some row groups.
@@ -421,7 +267,7 @@ impl ParquetReader {
     }
 
     fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> Fault {
-        unreadable(&self.footer.label, error)
+        unreadable(&self.footer.own.label, error)
     }
 
     fn measure(&mut self, batch: &RecordBatch) {
@@ -499,25 +345,13 @@ impl ParquetReader {
         })
     }
 
-    /// The file's columns that are read, each once, in the file's order.
-    fn roots(&self) -> Vec<usize> {
-        let indexes = self.sources.iter().filter_map(|source| match source {
-            Source::Column(index) => Some(*index),
-            Source::Constant(_) => None,
-        });
-        let mut roots: Vec<_> = indexes.collect();
-        roots.sort_unstable();
-        roots.dedup();
-        roots
-    }
-
     fn check_digits(&self, group: &mut Group, batch: &RecordBatch) -> Result<()> {
         let Some(nanos) = group.nanos.as_mut().and_then(Iterator::next) else { return Ok(()) };
         let nanos = nanos.map_err(|error| self.unreadable(&error))?;
         let Some((name, row)) = int96::lost_digits(batch, &nanos) else { return Ok(()) };
         let message = format!(
             "column \"{name}\" of \"{}\" holds digits below a microsecond, in row {} of row group {}",
-            self.footer.label,
+            self.footer.own.label,
             group.decoded + row as u64,
             group.index
         );
@@ -527,24 +361,17 @@ impl ParquetReader {
 
     /// The columns in the job's order, which the library does not keep.
     fn arranged(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let roots = self.roots();
-        let rows = batch.num_rows();
-        let arrays = self.sources.iter().map(|source| match source {
-            Source::Constant(value) => columns::repeated(value, rows),
-            Source::Column(index) => {
-                let at = roots.binary_search(index).unwrap_or(0);
-                Ok(batch.column(at).clone())
-            }
-        });
-        let arrays = arrays.collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
+        Own::arranged(batch, &self.roots(), &self.sources, &self.schema)
             .map_err(|error| self.unreadable(&error))
+    }
+
+    fn roots(&self) -> Vec<usize> {
+        own::roots(&self.sources)
     }
 }
 
 /// How many of the first rows fit the budget; one at least.
-fn fitting(batch: &RecordBatch, budget: Budget) -> usize {
+pub(crate) fn fitting(batch: &RecordBatch, budget: Budget) -> usize {
     let mut rows = batch.num_rows().min(budget.rows.max(1) as usize);
     let bytes_max = budget.bytes.min(BATCH_BYTES * 2);
     while rows > 1 && batch_bytes(&batch.slice(0, rows)) as u64 > bytes_max {

@@ -7,14 +7,18 @@ use arrow_schema::SchemaRef;
 use sdk::{Budget, Fault, Result, Undecodable};
 use serde::{Deserialize, Serialize};
 
+use crate::avro;
+use crate::blocks::{BlockReader, Blocks};
 use crate::bounds::{self, Start};
 use crate::cells::Cells;
 use crate::charset::Charset;
 use crate::columns::{self, Listed, Origin, ReadFrom, Reading, Wanted};
 use crate::csv::{self, Dialect, Fields};
 use crate::head::Head;
+use crate::ipc::{self, IpcBlocks};
 use crate::json;
 use crate::kind::Kind;
+use crate::own::Own;
 use crate::pack::{Packing, Wrapping};
 use crate::parquet_read::{Footer, ParquetReader};
 use crate::storage::Input;
@@ -30,6 +34,16 @@ pub enum Format {
     /// JSON lines.
     Json,
     Parquet,
+    Avro,
+    /// Arrow IPC, a file or a stream.
+    Arrow,
+}
+
+impl Format {
+    /// Whether records are text, which says nothing of its columns' types.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self, Self::Csv(_) | Self::Json)
+    }
 }
 
 /// Where the names of a delimited text's columns are.
@@ -66,14 +80,16 @@ pub struct ReadFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Share {
-    /// Records that begin at these bytes; the lines of both ends where they are known.
+    /// Records, or blocks of Avro, that begin at these bytes; the lines of both ends where they are known.
     Bytes { start: u64, end: u64, line: Option<u64>, end_line: Option<u64> },
-    /// A packed file, or one whose text is not UTF-8.
+    /// A packed file, one whose text is not UTF-8, or a stream.
     Whole,
     /// A file in an archive.
     Entry { index: usize, name: String, bytes: u64 },
     /// Row groups of a Parquet file.
     Groups { first: usize, count: usize, rows: u64, bytes: u64 },
+    /// Record batches of an Arrow file.
+    Batches { first: usize, count: usize, bytes: u64 },
 }
 
 /// What one step gives.
@@ -91,6 +107,7 @@ pub struct FileReader(Inner);
 enum Inner {
     Text(Box<TextReader>),
     Parquet(Box<ParquetReader>),
+    Blocks(Box<BlockReader>),
 }
 
 impl FileReader {
@@ -99,6 +116,7 @@ impl FileReader {
         match &mut self.0 {
             Inner::Text(text) => text.next(budget),
             Inner::Parquet(parquet) => parquet.next(budget),
+            Inner::Blocks(blocks) => blocks.next(budget),
         }
     }
 }
@@ -106,7 +124,7 @@ impl FileReader {
 impl ReadFormat {
     /// Whether the types of some columns are guessed from a sample.
     pub fn infers_types(&self) -> bool {
-        self.format != Format::Parquet && self.wanted.infers_types()
+        self.format.is_text() && self.wanted.infers_types()
     }
 
     /// What lies around the text of a file, or of the first one in an archive.
@@ -121,14 +139,27 @@ impl ReadFormat {
         input: &Arc<dyn Input>,
         after: Option<Share>,
     ) -> Result<Shares<'a>> {
-        let footer = match self.format {
-            Format::Parquet => Some(Footer::read(input)?),
-            Format::Csv(_) | Format::Json => None,
+        let head = match self.format {
+            Format::Parquet => ListHead::Parquet(Footer::read(input)?),
+            Format::Avro => ListHead::Avro(avro::Head::read(input)?),
+            Format::Arrow | Format::Csv(_) | Format::Json => ListHead::None,
         };
-        Ok(Shares { format: self, input: input.clone(), footer, after })
+        Ok(Shares { format: self, input: input.clone(), head, after })
+    }
+
+    /// What a file says of its columns; only where its format has a place for that.
+    pub(crate) fn own(&self, input: &Arc<dyn Input>) -> Result<Own> {
+        match self.format {
+            Format::Avro => Ok(avro::Head::read(input)?.own),
+            Format::Arrow => ipc::own(input),
+            Format::Parquet | Format::Csv(_) | Format::Json => Ok(Footer::read(input)?.own),
+        }
     }
 
     fn next_share(&self, input: &Arc<dyn Input>, after: Option<&Share>) -> Result<Option<Share>> {
+        if self.format == Format::Arrow {
+            return ipc::next_share(input, after, self.split_bytes);
+        }
         let wrapping = self.wrapping_of(input.as_ref())?;
         if wrapping.packing == Packing::Zip {
             return next_entry(input, after);
@@ -164,7 +195,7 @@ impl ReadFormat {
         match &self.format {
             Format::Csv(dialect) => bounds::next_start(input, dialect, from, target),
             Format::Json => bounds::line_start(input, b'\n', target),
-            Format::Parquet => Ok(end),
+            Format::Parquet | Format::Avro | Format::Arrow => Ok(end),
         }
     }
 
@@ -177,11 +208,35 @@ impl ReadFormat {
         schema: &SchemaRef,
         position: Option<&[u8]>,
     ) -> Result<FileReader> {
-        if self.format == Format::Parquet {
-            let footer = Footer::read(input)?;
-            let reader = footer.open(input, &self.wanted, share, schema, position)?;
-            return Ok(FileReader(Inner::Parquet(Box::new(reader))));
-        }
+        let (own, blocks) = match &self.format {
+            Format::Parquet => {
+                let footer = Footer::read(input)?;
+                let reader = footer.open(input, &self.wanted, share, schema, position)?;
+                return Ok(FileReader(Inner::Parquet(Box::new(reader))));
+            }
+            Format::Avro => {
+                let (own, avro) = avro::Head::read(input)?.open(input, share)?;
+                (own, Blocks::Avro(avro))
+            }
+            Format::Arrow => {
+                let (own, ipc) = IpcBlocks::open(input, share)?;
+                (own, Blocks::Ipc(Box::new(ipc)))
+            }
+            Format::Csv(_) | Format::Json => {
+                return self.open_text(input, share, schema, position);
+            }
+        };
+        let reader = BlockReader::open(own, blocks, &self.wanted, schema, position)?;
+        Ok(FileReader(Inner::Blocks(Box::new(reader))))
+    }
+
+    fn open_text(
+        &self,
+        input: &Arc<dyn Input>,
+        share: &Share,
+        schema: &SchemaRef,
+        position: Option<&[u8]>,
+    ) -> Result<FileReader> {
         let mut wrapping = self.wrapping_of(input.as_ref())?;
         let mut label = input.label().to_owned();
         if let Share::Entry { index, name, .. } = share {
@@ -206,7 +261,7 @@ impl ReadFormat {
                 window.consume(to.min(window.bytes().len()));
                 (window, head.start.line, Some(0))
             }
-            Share::Groups { .. } => return Err(foreign_share()),
+            Share::Groups { .. } | Share::Batches { .. } => return Err(foreign_share()),
         };
         let mut reader = TextReader {
             window,
@@ -408,8 +463,15 @@ impl ReadFormat {
 pub struct Shares<'a> {
     format: &'a ReadFormat,
     input: Arc<dyn Input>,
-    footer: Option<Footer>,
+    head: ListHead,
     after: Option<Share>,
+}
+
+/// What stands once in a file and says where its shares are.
+enum ListHead {
+    None,
+    Parquet(Footer),
+    Avro(avro::Head),
 }
 
 impl Iterator for Shares<'_> {
@@ -417,9 +479,11 @@ impl Iterator for Shares<'_> {
 
     fn next(&mut self) -> Option<Result<Share>> {
         let after = self.after.as_ref();
-        let share = match &self.footer {
-            Some(footer) => footer.next_share(after, self.format.split_bytes),
-            None => self.format.next_share(&self.input, after),
+        let split_bytes = self.format.split_bytes;
+        let share = match &self.head {
+            ListHead::Parquet(footer) => footer.next_share(after, split_bytes),
+            ListHead::Avro(head) => head.next_share(&self.input, after, split_bytes),
+            ListHead::None => self.format.next_share(&self.input, after),
         };
         let share = share.transpose()?;
         self.after = share.as_ref().ok().cloned();

@@ -13,7 +13,6 @@ use crate::infer::Guess;
 use crate::json::{self, Shape};
 use crate::kind::Kind;
 use crate::pack::Wrapping;
-use crate::parquet_read::Footer;
 use crate::read::{Format, Header, ReadFormat};
 use crate::storage::Input;
 use crate::window::{BLOCK_BYTES, Window};
@@ -39,8 +38,8 @@ impl ReadFormat {
         files: usize,
         open: &dyn Fn(usize) -> Result<Arc<dyn Input>>,
     ) -> Result<SchemaRef> {
-        if self.format == Format::Parquet {
-            return self.parquet_schema(files, open);
+        if !self.format.is_text() {
+            return self.own_schema(files, open);
         }
         let mut found = Found { header: self.header.clone(), ..Found::default() };
         if self.wanted.needs_sample() {
@@ -62,19 +61,19 @@ impl ReadFormat {
 
     /// The fields of the first file, which the others must have. Any of them may hold NULL where there
     /// are several: what one file promises says nothing of another.
-    fn parquet_schema(
+    fn own_schema(
         &self,
         files: usize,
         open: &dyn Fn(usize) -> Result<Arc<dyn Input>>,
     ) -> Result<SchemaRef> {
-        let schema = Footer::read(&open(0)?)?.schema(&self.wanted)?;
+        let schema = self.own(&open(0)?)?.schema(&self.wanted)?;
         if files < 2 {
             return Ok(schema);
         }
         let nullable = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
         let schema = Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>());
         for file in chosen(files).into_iter().skip(1) {
-            Footer::read(&open(file)?)?.sources(&self.wanted, &schema)?;
+            self.own(&open(file)?)?.sources(&self.wanted, &schema)?;
         }
         Ok(Arc::new(schema))
     }

@@ -1,5 +1,6 @@
 //! Whole files through readers and encoders.
 
+mod blocks;
 mod cuts;
 mod inference;
 mod reading;

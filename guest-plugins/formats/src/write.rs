@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::RecordBatch;
+use arrow_avro::compression::CompressionCodec;
+use arrow_ipc::CompressionType;
 use arrow_schema::{Field, SchemaRef};
 use sdk::Result;
 
+use crate::avro::AvroEncoder;
 use crate::charset::Charset;
+use crate::ipc::IpcEncoder;
 use crate::pack::{Packer, Packing, Wrapping};
 use crate::parquet_write::{PageCodec, ParquetEncoder};
 use crate::print::{Printer, Shape, Style, json_name};
@@ -21,6 +25,12 @@ pub enum WriteFormat {
     /// JSON lines.
     Json(Wrapping),
     Parquet(PageCodec),
+    Avro(Option<CompressionCodec>),
+    /// Arrow IPC, a file or a stream.
+    Arrow {
+        is_stream: bool,
+        compression: Option<CompressionType>,
+    },
 }
 
 /// How delimited text is written.
@@ -60,6 +70,8 @@ pub struct Encoder {
 enum Inner {
     Text(TextEncoder),
     Parquet(Box<ParquetEncoder>),
+    Avro(Box<AvroEncoder>),
+    Arrow(Box<IpcEncoder>),
 }
 
 impl WriteFormat {
@@ -67,7 +79,8 @@ impl WriteFormat {
     pub fn grows(&self) -> bool {
         match self {
             Self::Csv(_, wrapping) | Self::Json(wrapping) => wrapping.packing == Packing::None,
-            Self::Parquet(_) => false,
+            Self::Arrow { is_stream, .. } => *is_stream,
+            Self::Parquet(_) | Self::Avro(_) => false,
         }
     }
 
@@ -77,7 +90,7 @@ impl WriteFormat {
             Self::Csv(_, wrapping) | Self::Json(wrapping) => {
                 format!("{}{}", self.ending(), wrapping.packing.suffix())
             }
-            Self::Parquet(_) => self.ending().to_owned(),
+            _ => self.ending().to_owned(),
         }
     }
 
@@ -88,6 +101,9 @@ impl WriteFormat {
             Self::Csv(..) => "csv",
             Self::Json(_) => "jsonl",
             Self::Parquet(_) => "parquet",
+            Self::Avro(_) => "avro",
+            Self::Arrow { is_stream: false, .. } => "arrow",
+            Self::Arrow { is_stream: true, .. } => "arrows",
         }
     }
 
@@ -110,6 +126,11 @@ impl WriteFormat {
             Self::Parquet(codec) => {
                 Inner::Parquet(Box::new(ParquetEncoder::new(output, schema, *codec)?))
             }
+            Self::Avro(codec) => Inner::Avro(Box::new(AvroEncoder::new(output, schema, *codec)?)),
+            Self::Arrow { is_stream, compression } => {
+                let encoder = IpcEncoder::new(output, schema, *is_stream, *compression)?;
+                Inner::Arrow(Box::new(encoder))
+            }
         };
         Ok(Encoder { inner, bytes })
     }
@@ -125,6 +146,8 @@ impl Encoder {
         match &mut self.inner {
             Inner::Text(text) => text.write(batch),
             Inner::Parquet(parquet) => parquet.write(batch).map(|()| Vec::new()),
+            Inner::Avro(avro) => avro.write(batch).map(|()| Vec::new()),
+            Inner::Arrow(arrow) => arrow.write(batch).map(|()| Vec::new()),
         }
     }
 
@@ -136,7 +159,8 @@ impl Encoder {
                 text.flush()?;
                 text.packer.sync()
             }
-            Inner::Parquet(_) => Ok(()),
+            Inner::Arrow(arrow) => arrow.sync(),
+            Inner::Parquet(_) | Inner::Avro(_) => Ok(()),
         }
     }
 
@@ -151,6 +175,7 @@ impl Encoder {
             + match &self.inner {
                 Inner::Text(text) => text.buffer.len() as u64,
                 Inner::Parquet(parquet) => parquet.in_progress(),
+                Inner::Avro(_) | Inner::Arrow(_) => 0,
             }
     }
 
@@ -162,6 +187,8 @@ impl Encoder {
                 text.packer.finish()?;
             }
             Inner::Parquet(parquet) => parquet.finish()?,
+            Inner::Avro(avro) => avro.finish()?,
+            Inner::Arrow(arrow) => arrow.finish()?,
         }
         Ok(self.bytes.load(Ordering::Relaxed))
     }

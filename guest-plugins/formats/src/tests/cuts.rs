@@ -152,6 +152,12 @@ fn a_reader_goes_on_from_each_position() {
         ("a.csv.gz", packed(crate::Packing::Gzip)),
         ("a.csv.zst", packed(crate::Packing::Zstd)),
         ("a.jsonl", lines.into_bytes()),
+        ("a.avro", written(&json!({ "fileFormat": "avro" }), &[batch.clone(), batch.clone()])),
+        ("a.arrow", written(&json!({ "fileFormat": "arrow" }), &[batch.clone(), batch.clone()])),
+        (
+            "a.arrows",
+            written(&json!({ "fileFormat": "arrowstream" }), &[batch.clone(), batch.clone()]),
+        ),
         ("a.parquet", written(&json!({ "fileFormat": "parquet" }), &[batch.clone(), batch])),
     ];
     for (name, bytes) in files {

@@ -99,7 +99,7 @@ fn declared() -> Vec<(&'static str, ArrayRef)> {
     ]
 }
 
-fn declared_batch() -> (RecordBatch, Value) {
+pub(in crate::tests) fn declared_batch() -> (RecordBatch, Value) {
     let columns = declared();
     let column: Value = columns
         .iter()
@@ -113,7 +113,7 @@ fn declared_batch() -> (RecordBatch, Value) {
     (batch, column)
 }
 
-fn read_back(parameter: &Value, name: &str, bytes: Vec<u8>) -> RecordBatch {
+pub(in crate::tests) fn read_back(parameter: &Value, name: &str, bytes: Vec<u8>) -> RecordBatch {
     let (format, file) = (format(parameter, name), input(name, bytes));
     let schema = schema(&format, &file).unwrap();
     let mut batches = Vec::new();
@@ -214,7 +214,7 @@ fn dates_follow_the_pattern_of_the_job() {
 }
 
 /// All that Parquet holds: nested, opaque, zones, units.
-fn rich_batch() -> RecordBatch {
+pub(in crate::tests) fn rich_batch() -> RecordBatch {
     let mut lists = ListBuilder::new(StringBuilder::new());
     lists.append_value([Some("a"), None]);
     lists.append_null();
