@@ -19,6 +19,7 @@ mod documents;
 mod explain;
 /// The first things a newcomer does, and the shape of a summary.
 mod first;
+mod formats;
 /// MySQL and MariaDB: what is wrong, and what breaks.
 mod mysql;
 /// Servers, disks and permissions that fail.

@@ -3,7 +3,8 @@
 //!
 //! A folder holds
 //! * `job.json`, and the files that it reads;
-//! * `make.json`, where files are made by DuckDB: name and query;
+//! * `make.json`, where files are made by other programs: name and query of DuckDB, or `columns` for one
+//!   column of each type;
 //! * `setup.sql`, where a database is needed: the data source `pg`, its port as `${port}` and its name as
 //!   `${database}`; `check.sql` asks it at the end;
 //! * `setup_mysql.sql` and `check_mysql.sql`, the same for the data source `my`,
@@ -32,6 +33,10 @@ macro_rules! folders {
 }
 
 folders! {
+    arrow_small_splits
+    arrow_to_arrow_types
+    avro_small_splits
+    avro_to_avro_types
     casts_datax
     casts_exact
     create_table
@@ -60,6 +65,7 @@ folders! {
     dirty_rows_by_strategy
     dirty_rows_over_the_limit
     dirty_rows_tolerated
+    folders_to_columns
     jsonl_to_csv
     jsonl_to_parquet
     mysql_all_types

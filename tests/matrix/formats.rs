@@ -13,13 +13,22 @@ pub(crate) enum Format {
     Csv,
     Jsonl,
     Parquet,
+    Avro,
+    Arrow,
     PostgreSql,
     MySql,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Csv, Self::Jsonl, Self::Parquet, Self::PostgreSql, Self::MySql];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Csv,
+        Self::Jsonl,
+        Self::Parquet,
+        Self::Avro,
+        Self::Arrow,
+        Self::PostgreSql,
+        Self::MySql,
+    ];
 
     /// The word of `fileFormat`, and the suffix of the files.
     fn word(self) -> &'static str {
@@ -27,6 +36,8 @@ impl Format {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Parquet => "parquet",
+            Self::Avro => "avro",
+            Self::Arrow => "arrow",
             Self::PostgreSql => "postgresql",
             Self::MySql => "mysql",
         }
@@ -54,8 +65,8 @@ fn check(from: Format, to: Format) {
     assert_eq!(summary["records_written"], rows(), "{pair}: {summary}");
     let same = referee::compare(&lineitem::file(rows(), "parquet"), &place.written());
     assert_eq!(same, rows(), "{pair}");
-    if to == Format::Parquet {
-        let got = referee::types(&place.parquet_file());
+    if [Format::Parquet, Format::Arrow].contains(&to) {
+        let got = referee::types(&place.file());
         assert_eq!(got, wanted_types());
     }
     if to == Format::Jsonl {
@@ -146,8 +157,9 @@ impl Place {
                     declared.map(|(name, is)| json!({"name": name, "type": kind(is)})).collect();
                 ("file", json!({"path": [path("jsonl")], "fileFormat": "jsonl", "column": columns}))
             }
-            Format::Parquet => {
-                ("file", json!({"path": [path("parquet")], "fileFormat": "parquet"}))
+            typed @ (Format::Parquet | Format::Avro | Format::Arrow) => {
+                let word = typed.word();
+                ("file", json!({"path": [path(word)], "fileFormat": word}))
             }
             Format::PostgreSql => document::table("lineitem"),
             Format::MySql => ("mysql", json!({"datasource": "my", "table": "lineitem"})),
@@ -204,7 +216,7 @@ impl Place {
         types.lines().map(str::to_owned).collect()
     }
 
-    pub(crate) fn parquet_file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.env.files("out").into_iter().next().expect("a file was written")
     }
 }

@@ -15,9 +15,7 @@ fn types_are_kept(from: Format, suffix: &str) {
     let job = Document::new(("file", parameter), place.writer()).concurrent(2);
     assert_eq!(place.run(&job)["records_written"], rows());
     assert_eq!(referee::compare(&lineitem::file(rows(), "parquet"), &place.written()), rows());
-    for ((name, kind), (_, wanted)) in
-        referee::types(&place.parquet_file()).iter().zip(lineitem::COLUMNS)
-    {
+    for ((name, kind), (_, wanted)) in referee::types(&place.file()).iter().zip(lineitem::COLUMNS) {
         let kept = match wanted {
             "bigint" => kind == "int64",
             "date" => kind == "date32[day]",
@@ -89,7 +87,7 @@ fn a_code_with_zeros_stays_text() {
             Format::Csv => {}
             Format::Jsonl => assert_eq!(kinds(referee::kinds(&written)), ["str", "int"]),
             Format::Parquet => {
-                assert_eq!(kinds(referee::types(&place.parquet_file())), ["string", "int64"]);
+                assert_eq!(kinds(referee::types(&place.file())), ["string", "int64"]);
             }
             Format::PostgreSql => assert_eq!(place.table_types("codes"), ["text", "bigint"]),
             Format::MySql => assert_eq!(place.table_types("codes"), ["longtext", "bigint"]),

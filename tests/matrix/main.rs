@@ -22,6 +22,8 @@ sources! {
     from_csv: Csv;
     from_jsonl: Jsonl;
     from_parquet: Parquet;
+    from_avro: Avro;
+    from_arrow: Arrow;
     from_postgresql: PostgreSql;
     from_mysql: MySql;
 }

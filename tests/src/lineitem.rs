@@ -29,7 +29,7 @@ pub const COLUMNS: [(&str, &str); 16] = [
 /// Rows of one unit of the benchmark's scale, a little less than there are.
 const ROWS_PER_SCALE: f64 = 5_990_000.0;
 
-/// `lineitem.csv`, `.jsonl` or `.parquet` with exactly `rows` rows.
+/// `lineitem.csv`, or in the format of another suffix, with exactly `rows` rows.
 pub fn file(rows: u64, suffix: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -38,7 +38,7 @@ pub fn file(rows: u64, suffix: &str) -> PathBuf {
     let scale = format!("{:.3}", (rows as f64 / ROWS_PER_SCALE).max(0.01) + 0.001);
     let tool = tree::tool("tpchgen-cli");
     let (folder_text, tool) = (folder.display().to_string(), tool.display().to_string());
-    ask(&["lineitem", &folder_text, &tool, &scale, &rows.to_string()]);
+    ask(&["lineitem", &folder_text, &tool, &scale, &rows.to_string(), suffix]);
     folder.join(format!("lineitem.{suffix}"))
 }
 

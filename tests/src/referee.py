@@ -1,11 +1,12 @@
 """The referee: other programs read what Airlock wrote, and say whether it is right.
 
-Tables are files, or globs of files, told apart by their suffix (.csv with a header, .jsonl, .parquet;
-what is packed is unpacked, and a text named x.gbk.csv is in GBK). Values are compared as text: a typed file's values as DuckDB and pyarrow
-spell them, a text file's exactly as they stand.
+Tables are files, or globs of files, told apart by their suffix (.csv with a header, .jsonl, .parquet, .avro,
+.arrow and .arrows; what is packed is unpacked, and a text named x.gbk.csv is in GBK). Values are compared as
+text: a typed file's values as DuckDB, pyarrow and fastavro spell them, a text file's exactly as they stand.
 """
 
 import base64
+import bz2
 import datetime
 import decimal
 import glob
@@ -19,11 +20,15 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import uuid
 import zipfile
 
 import duckdb
 import pyarrow
 import pyarrow.parquet
+
+import referee_avro
+import referee_excel
 
 
 def files(pattern):
@@ -34,7 +39,7 @@ def files(pattern):
 
 
 def kind(path):
-    for suffix in (".parquet", ".csv", ".jsonl"):
+    for suffix in (".parquet", ".csv", ".jsonl", ".avro", ".arrows", ".arrow", ".xlsx"):
         if suffix in os.path.basename(path):
             return suffix
     sys.exit(f"of which format is {path}?")
@@ -51,6 +56,8 @@ def unpacked(path):
         return pyarrow.CompressedInputStream(pyarrow.BufferReader(data), "lz4").read()
     if data[:6] == b"\xfd7zXZ\0":
         return lzma.decompress(data)
+    if data[:3] == b"BZh":
+        return bz2.decompress(data)
     if data[:4] == b"PK\x03\x04":
         archive = zipfile.ZipFile(io.BytesIO(data))
         return b"".join(archive.read(name) for name in archive.namelist())
@@ -108,6 +115,8 @@ def streamed(codec):
 
 PACKERS = {
     ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".block": lambda data: pyarrow.compress(data, "snappy", asbytes=True),
     ".lz4": streamed("lz4"),
     ".snappy": hadoop_packed,
     ".zip": zipped,
@@ -129,7 +138,8 @@ def source(connection, name, pattern):
     if kind(paths[0]) == ".csv":
         listed = ", ".join(f"'{path}'" for path in paths)
         return f"read_csv([{listed}], all_varchar=true, header=true, delim=',', quote='\"', escape='\"')"
-    connection.register(f"{name}_arrow", jsonl(paths))
+    table = jsonl(paths) if kind(paths[0]) == ".jsonl" else pyarrow.concat_tables(map(held, paths))
+    connection.register(f"{name}_arrow", table)
     return f"{name}_arrow"
 
 
@@ -189,17 +199,32 @@ def compare(left, right):
 
 def types(pattern):
     for path in files(pattern)[:1]:
-        for field in pyarrow.parquet.read_schema(path):
+        for field in held(path).schema:
             print(f"{field.name} {field.type}")
 
 
+def held(path):
+    """A file that has types, as a table; `None` for others."""
+    with open(path, "rb") as file:
+        start = file.read(6)
+    if start[:4] == b"PAR1":
+        return pyarrow.parquet.ParquetFile(path).read()
+    if start[:4] == b"Obj\1":
+        return referee_avro.table(path)
+    if start == b"ARROW1":
+        return pyarrow.ipc.open_file(pyarrow.OSFile(path)).read_all()
+    if start[:4] == b"\xff\xff\xff\xff":
+        return pyarrow.ipc.open_stream(pyarrow.OSFile(path)).read_all()
+    return None
+
+
 def plain(value):
-    """A Parquet value as JSON, exactly."""
-    if isinstance(value, (decimal.Decimal, datetime.date, datetime.time, datetime.timedelta)):
+    """A value as JSON, exactly."""
+    if isinstance(value, (decimal.Decimal, datetime.date, datetime.time, datetime.timedelta, uuid.UUID)):
         return str(value)
     if isinstance(value, bytes):
         return "base64:" + base64.b64encode(value).decode()
-    if isinstance(value, float):
+    if isinstance(value, (float, pyarrow.MonthDayNano)):
         return repr(value)
     if isinstance(value, list):
         return [plain(item) for item in value]
@@ -217,24 +242,37 @@ def dump(folder):
             found.append((name, path))
     for name, path in sorted(found):
         print(f"== {name}")
-        if not kind_is_parquet(path):
+        if path.endswith(".xlsx"):
+            for title, rows in referee_excel.sheets(path):
+                print(f"sheet {title}")
+                for row in rows:
+                    print(json.dumps([plain(value) for value in row], ensure_ascii=False))
+            continue
+        if path.endswith(".avro"):
+            columns, rows = referee_avro.read(path)
+        elif (table := held(path)) is not None:
+            columns = [(field.name, field.type) for field in table.schema]
+            rows = (list(row.values()) for row in table.to_pylist())
+        else:
             sys.stdout.write(unpacked(path).decode(encoding(path), "backslashreplace"))
             continue
-        table = pyarrow.parquet.ParquetFile(path).read()
-        print(", ".join(f"{field.name} {field.type}" for field in table.schema))
-        for row in table.to_pylist():
-            print(json.dumps([plain(value) for value in row.values()], ensure_ascii=False))
+        print(", ".join(f"{name} {kind}" for name, kind in columns))
+        for row in rows:
+            print(json.dumps([plain(value) for value in row], ensure_ascii=False))
 
 
-def kind_is_parquet(path):
-    with open(path, "rb") as file:
-        return file.read(4) == b"PAR1"
+def lineitem(folder, tool, scale, rows, suffix):
+    """The first rows of TPC-H's largest table, in the formats that DuckDB writes, and in that one."""
+    if not os.path.exists(os.path.join(folder, "lineitem.jsonl")):
+        make_lineitem(folder, tool, scale, rows)
+    path = os.path.join(folder, f"lineitem.{suffix}")
+    if not os.path.exists(path):
+        draft = os.path.join(folder, f"draft-{os.getpid()}.{suffix}")
+        make(draft, f"select * from read_parquet('{folder}/lineitem.parquet')")
+        os.rename(draft, path)
 
 
-def lineitem(folder, tool, scale, rows):
-    """The first rows of TPC-H's largest table, in all formats."""
-    if os.path.exists(os.path.join(folder, "lineitem.jsonl")):
-        return
+def make_lineitem(folder, tool, scale, rows):
     making = f"{folder}.{os.getpid()}"
     os.makedirs(making)
     subprocess.run(
@@ -287,12 +325,34 @@ def make(path, query):
         with open(path, "wb") as file:
             file.write(packer(text) if packer else text)
         return
-    options = {".parquet": "format parquet", ".csv": "format csv, header", ".jsonl": "format json"}[suffix]
-    duckdb.connect().execute(f"copy ({query}) to '{path}' ({options})")
+    if query == "columns":
+        return columns(path)
+    options = {".parquet": "format parquet", ".csv": "format csv, header", ".jsonl": "format json"}
+    if suffix in options:
+        duckdb.connect().execute(f"copy ({query}) to '{path}' ({options[suffix]})")
+    else:
+        write(path, duckdb.connect().sql(query).to_arrow_reader(BATCH_ROWS))
+
+
+BATCH_ROWS = 1000
+
+
+def write(path, batches):
+    """Batches as a file of Avro, Arrow IPC or Excel."""
+    if kind(path) == ".avro":
+        return referee_avro.write(path, batches)
+    if kind(path) == ".xlsx":
+        return referee_excel.write(path, batches)
+    begin = pyarrow.ipc.new_stream if kind(path) == ".arrows" else pyarrow.ipc.new_file
+    with begin(path, batches.schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
 
 
 def columns(path):
-    """A Parquet file with a column of each Arrow type, and one row of values."""
+    """A file with a column of each type that its format has, as pyarrow or fastavro write it, and one row."""
+    if kind(path) == ".avro":
+        return referee_avro.columns(path)
     time, number = datetime.datetime(2025, 1, 2, 12), decimal.Decimal("1.25")
     whole = [f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("", "u")]
     kinds = [(pyarrow.bool_(), True), *((pyarrow.type_for_alias(name), 1) for name in whole)]
@@ -304,10 +364,28 @@ def columns(path):
     kinds += [(pyarrow.timestamp(unit, zone), time) for zone in (None, "UTC") for unit in ("ms", "us", "ns")]
     kinds += [(pyarrow.list_(pyarrow.int32()), [1]), (pyarrow.list_(pyarrow.string()), ["a"])]
     kinds += [(pyarrow.struct([("a", pyarrow.int32())]), {"a": 1}), (pyarrow.map_(pyarrow.string(), pyarrow.int32()), [("a", 1)])]
-    values = {f"t{at}": pyarrow.array([value], kind) for at, (kind, value) in enumerate(kinds)}
-    pyarrow.parquet.write_table(pyarrow.table(values), path)
-    for at, (kind, _) in enumerate(kinds):
-        print(f"t{at}", kind)
+    if kind(path) != ".parquet":
+        kinds += arrow_kinds(time, number)
+    values = {f"t{at}": pyarrow.array([value], is_) for at, (is_, value) in enumerate(kinds)}
+    table = pyarrow.table(values)
+    if kind(path) == ".parquet":
+        pyarrow.parquet.write_table(table, path)
+    else:
+        write(path, table.to_reader())
+    for at, (is_, _) in enumerate(kinds):
+        print(f"t{at}", is_)
+
+
+def arrow_kinds(time, number):
+    """Types that Parquet files don't keep."""
+    kinds = [(pyarrow.large_string(), "a"), (pyarrow.string_view(), "a"), (pyarrow.large_binary(), b"a")]
+    kinds += [(pyarrow.binary_view(), b"a"), (pyarrow.dictionary(pyarrow.int32(), pyarrow.string()), "a")]
+    kinds += [(pyarrow.decimal32(7, 2), number), (pyarrow.decimal64(15, 2), number), (pyarrow.date64(), time.date())]
+    kinds += [(pyarrow.time32("s"), time.time()), (pyarrow.timestamp("s"), time)]
+    kinds += [(pyarrow.timestamp("us", "Asia/Shanghai"), time), (pyarrow.null(), None)]
+    kinds += [(pyarrow.duration("us"), time - time), (pyarrow.month_day_nano_interval(), (1, 2, 3))]
+    kinds += [(pyarrow.large_list(pyarrow.int32()), [1]), (pyarrow.list_(pyarrow.int32(), 1), [1])]
+    return kinds
 
 
 def sqlite(path, script):

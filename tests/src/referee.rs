@@ -1,4 +1,4 @@
-//! The other programs that say whether a result is right: DuckDB and pyarrow, in one Python script.
+//! The other programs that say whether a result is right: DuckDB, pyarrow and fastavro, in one Python script.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ pub fn compare(left: &Path, right: &Path) -> u64 {
         .unwrap()
 }
 
-/// The columns of a Parquet file: name and Arrow type.
+/// The columns of a file that has types: name and Arrow type.
 pub fn types(file: &Path) -> Vec<(String, String)> {
     pairs(&ask(&["types", &file.display().to_string()]))
 }
@@ -40,7 +40,8 @@ pub fn dump(folder: &Path) -> String {
     ask(&["dump", &folder.display().to_string()])
 }
 
-/// Makes a file (CSV, JSON lines or Parquet) of a DuckDB query.
+/// Makes a file, of the format that its suffix says, of a DuckDB query; or of the word `columns`, as
+/// [`columns`] does.
 pub fn make(file: &Path, query: &str) {
     ask(&["make", &file.display().to_string(), query]);
 }
@@ -50,8 +51,8 @@ pub fn sqlite(file: &Path, script: &str) -> String {
     ask(&["sqlite", &file.display().to_string(), script])
 }
 
-/// Makes a Parquet file with a column of each Arrow type that pyarrow writes, `t0` and so on, and one row of
-/// values; answers the columns.
+/// Makes a file of Parquet, Avro or Arrow IPC with a column of each type that pyarrow or fastavro writes, `t0`
+/// and so on, and one row of values; answers the columns.
 pub fn columns(file: &Path) -> Vec<(String, String)> {
     pairs(&ask(&["columns", &file.display().to_string()]))
 }

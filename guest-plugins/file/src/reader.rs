@@ -138,7 +138,11 @@ impl FileSession {
         let open = |index: usize| -> Result<Arc<dyn Input>> {
             Ok(Arc::new(DiskInput::open(&files[index])?))
         };
-        let schema = first.format.schema(files.len(), &open)?;
+        let own = first.format.schema(files.len(), &open)?;
+        let schema = match &first.format.folders {
+            Some(folders) => folders.schema(&own, files)?,
+            None => own,
+        };
         let inferred = first.format.infers_types();
         let mut metadata = vec![
             ("files".to_owned(), files.len().to_string()),

@@ -149,6 +149,14 @@ pub(crate) struct Reading {
 /// # Errors
 /// `parameter.invalid`, where the text is no value of the type.
 pub(crate) fn constant(text: Option<&str>, kind: &Kind, place: &str) -> Result<ArrayRef> {
+    one_value(text, kind).map_err(|reason| {
+        let message = format!("the constant {reason}");
+        Fault::user("parameter.invalid", message).at(format!("{place}/value"))
+    })
+}
+
+/// A text as an array of one value of a kind, or why it is none.
+pub(crate) fn one_value(text: Option<&str>, kind: &Kind) -> Result<ArrayRef, String> {
     let window = text.unwrap_or_default().as_bytes();
     let form = if text.is_some() { Form::Plain } else { Form::Null };
     let mut cells = Cells::new(1);
@@ -160,10 +168,7 @@ pub(crate) fn constant(text: Option<&str>, kind: &Kind, place: &str) -> Result<A
     let array = column.read(kind, &mut misfits);
     match misfits.first() {
         None => Ok(array),
-        Some((_, misfit)) => {
-            let message = format!("the constant is no {}: {}", kind.word(), misfit.reason());
-            Err(Fault::user("parameter.invalid", message).at(format!("{place}/value")))
-        }
+        Some((_, misfit)) => Err(format!("is no {}: {}", kind.word(), misfit.reason())),
     }
 }
 

@@ -1,11 +1,38 @@
-//! Snappy as Hadoop's codec lays it out: blocks of chunks, each with its length in front.
+//! Snappy as Hadoop's codec lays it out: blocks of chunks, each with its length in front; and as one block
+//! without anything around it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 
 /// Bytes of a block before it is packed, as Hadoop writes them.
 const BLOCK_BYTES: usize = 256 << 10;
 /// A longer chunk is none: no writer makes such, and its length would be taken from broken bytes.
 const CHUNK_BYTES_MAX: usize = 64 << 20;
+
+/// A file that is one block is held whole, packed and unpacked.
+const ONE_BLOCK_BYTES_MAX: usize = 64 << 20;
+
+/// Whether a file is one block without frames, by its first bytes: the first is the length of what is packed,
+/// or its last seven bits and 128, while Hadoop writes 0 to 3 there. A shorter length than 4 makes a shorter
+/// file than Hadoop's, whose shortest is a length of 0.
+pub(crate) fn is_one_block(first: &[u8]) -> bool {
+    match first {
+        [] | [0, 0, 0, 0] => false,
+        [byte, ..] => first.len() < 8 || *byte >= (CHUNK_BYTES_MAX >> 24) as u8,
+    }
+}
+
+/// What is in a file that is one block.
+pub(crate) fn unpack_one_block(packed: impl Read) -> io::Result<Cursor<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    packed.take(ONE_BLOCK_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    let unpacked = snap::raw::decompress_len(&bytes)?;
+    if bytes.len() > ONE_BLOCK_BYTES_MAX || unpacked > ONE_BLOCK_BYTES_MAX {
+        return Err(broken(
+            "one block of snappy is more than 64 MiB: unpack the file, or pack it in frames",
+        ));
+    }
+    Ok(Cursor::new(snap::raw::Decoder::new().decompress_vec(&bytes)?))
+}
 
 /// Unpacks.
 pub(crate) struct HadoopReader<R> {

@@ -162,20 +162,20 @@ pub(crate) fn roots(sources: &[Source]) -> Vec<usize> {
 
 /// No column of a job is of these types.
 fn check_known(field: &Field, place: &str) -> Result<()> {
+    let wrong_scale = |digits: u8, scale: i8| scale < 0 || scale.unsigned_abs() > digits;
     let inner = match field.data_type() {
         DataType::Union(..)
         | DataType::RunEndEncoded(..)
         | DataType::ListView(_)
-        | DataType::LargeListView(_) => {
-            let message = format!(
-                "column \"{}\" is of the type {}, which can't be read",
-                field.name(),
-                field.data_type()
-            );
-            return Err(Fault::user("format.type", message)
-                .hint("list \"column\" without it")
-                .at(place));
+        | DataType::LargeListView(_)
+        | DataType::FixedSizeBinary(..=0)
+        | DataType::FixedSizeList(_, ..=0) => return Err(unknown(field, place)),
+        DataType::Decimal128(digits, scale) | DataType::Decimal256(digits, scale)
+            if wrong_scale(*digits, *scale) =>
+        {
+            return Err(unknown(field, place));
         }
+        DataType::Struct(fields) if fields.is_empty() => return Err(unknown(field, place)),
         DataType::List(inner) | DataType::FixedSizeList(inner, _) | DataType::Map(inner, _) => {
             std::slice::from_ref(inner)
         }
@@ -183,6 +183,15 @@ fn check_known(field: &Field, place: &str) -> Result<()> {
         _ => &[],
     };
     inner.iter().try_for_each(|field| check_known(field, place))
+}
+
+fn unknown(field: &Field, place: &str) -> Fault {
+    let message = format!(
+        "column \"{}\" is of the type {}, which can't be read",
+        field.name(),
+        field.data_type()
+    );
+    Fault::user("format.type", message).hint("list \"column\" without it").at(place)
 }
 
 /// The declared type must be the file's; DataX's six stand for their families. Nothing is cast here, so
@@ -210,7 +219,8 @@ fn check_type(column: &Listed, field: &Field) -> Result<()> {
         .at(column.place.clone()))
 }
 
-/// The same fields without the layouts that only save memory: dictionaries, views, 64-bit offsets.
+/// The same fields without the layouts that only save memory: dictionaries, views, 64-bit offsets, short
+/// decimals.
 pub(crate) fn plain_schema(schema: &SchemaRef) -> SchemaRef {
     let fields: Fields = schema.fields().iter().map(|field| plain_field(field)).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
@@ -226,6 +236,9 @@ pub(crate) fn plain_type(data_type: &DataType) -> DataType {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
         DataType::Dictionary(_, value) => plain_type(value),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
         DataType::List(field) | DataType::LargeList(field) => DataType::List(inner(field)),
         DataType::FixedSizeList(field, size) => DataType::FixedSizeList(inner(field), *size),
         DataType::Struct(fields) => {

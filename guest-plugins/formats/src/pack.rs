@@ -7,7 +7,7 @@ use sdk::{Fault, Result};
 use zip::write::{SimpleFileOptions, StreamWriter};
 
 use crate::charset::Charset;
-use crate::hadoop::{HadoopReader, HadoopWriter};
+use crate::hadoop::{self, HadoopReader, HadoopWriter};
 use crate::storage::{Carried, Input, Output, Range, carried, io_error};
 use crate::zipped;
 
@@ -18,13 +18,14 @@ pub enum Packing {
     None,
     Gzip,
     Zstd,
-    /// In Snappy's own frames; read, also as Hadoop writes it.
+    /// In Snappy's own frames; read, also as Hadoop writes it, or as one block without frames.
     Snappy,
     /// In the blocks of Hadoop's codec; read, as [`Self::Snappy`].
     HadoopSnappy,
     /// In frames.
     Lz4,
     Xz,
+    Bzip2,
     /// An archive: each file in it is read, one is written.
     Zip,
 }
@@ -42,7 +43,7 @@ const XZ_MEMORY_KIB: u32 = 128 << 10;
 const SNAPPY_MAGIC: &[u8] = b"\xff\x06\x00\x00sNaPpY";
 
 /// The words of documents, and the endings of names; those that are written come first.
-const WORDS: [(Packing, &[&str], &[&str]); 8] = [
+const WORDS: [(Packing, &[&str], &[&str]); 9] = [
     (Packing::None, &["none", "uncompressed"], &[]),
     (Packing::Gzip, &["gzip", "gz"], &["gz", "gzip"]),
     (Packing::Zstd, &["zstd", "zst"], &["zst", "zstd"]),
@@ -50,6 +51,7 @@ const WORDS: [(Packing, &[&str], &[&str]); 8] = [
     (Packing::HadoopSnappy, &["hadoop-snappy"], &["snappy"]),
     (Packing::Lz4, &["lz4"], &["lz4"]),
     (Packing::Xz, &["xz"], &["xz"]),
+    (Packing::Bzip2, &["bzip2", "bz2"], &["bz2", "bzip2"]),
     (Packing::Zip, &["zip"], &["zip"]),
 ];
 
@@ -86,6 +88,7 @@ impl Packing {
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
             [0x04, 0x22, 0x4d, 0x18, ..] => Self::Lz4,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y'] => Self::Bzip2,
             [b'P', b'K', 3, 4, ..] => Self::Zip,
             magic if magic == SNAPPY_MAGIC => Self::Snappy,
             _ => Self::None,
@@ -159,13 +162,20 @@ fn unpacked(input: &Arc<dyn Input>, wrapping: Wrapping) -> Result<Box<dyn Read>>
         }
         Packing::Snappy | Packing::HadoopSnappy => {
             let first = packed.fill_buf().map_err(|error| corrupt(label, 0, &error))?;
-            match first.starts_with(SNAPPY_MAGIC) {
-                true => Box::new(snap::read::FrameDecoder::new(packed)),
-                false => Box::new(HadoopReader::new(packed)),
+            match first {
+                _ if first.starts_with(SNAPPY_MAGIC) => {
+                    Box::new(snap::read::FrameDecoder::new(packed))
+                }
+                _ if hadoop::is_one_block(first) => {
+                    let text = hadoop::unpack_one_block(packed);
+                    Box::new(text.map_err(|error| corrupt(label, 0, &error))?)
+                }
+                _ => Box::new(HadoopReader::new(packed)),
             }
         }
         Packing::Lz4 => Box::new(Frames(lz4_flex::frame::FrameDecoder::new(packed))),
         Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_MEMORY_KIB)),
+        Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
         Packing::Zip => match zipped::entries(input)?.get(wrapping.entry) {
             Some(entry) => entry.open(input),
             None => Box::new(io::empty()),
@@ -228,6 +238,7 @@ pub(crate) enum Packer {
     HadoopSnappy(HadoopWriter<Sink>),
     Lz4(Box<lz4_flex::frame::FrameEncoder<Sink>>),
     Xz(Box<lzma_rust2::XzWriter<Sink>>),
+    Bzip2(Box<bzip2::write::BzEncoder<Sink>>),
     Zip(Box<zip::ZipWriter<StreamWriter<Sink>>>),
 }
 
@@ -280,6 +291,11 @@ impl Packer {
                 let writer = lzma_rust2::XzWriter::new(sink, options).map_err(unwritable)?;
                 Self::Xz(Box::new(writer))
             }
+            Packing::Bzip2 => {
+                // As the program of that name does.
+                let level = bzip2::Compression::best();
+                Self::Bzip2(Box::new(bzip2::write::BzEncoder::new(sink, level)))
+            }
             Packing::Zip => {
                 let mut writer = zip::ZipWriter::new_stream(sink);
                 // How long the file becomes is not known before.
@@ -301,6 +317,7 @@ impl Packer {
             Self::HadoopSnappy(writer) => writer.write_all(bytes),
             Self::Lz4(encoder) => encoder.write_all(bytes),
             Self::Xz(writer) => writer.write_all(bytes),
+            Self::Bzip2(encoder) => encoder.write_all(bytes),
             Self::Zip(writer) => writer.write_all(bytes),
         }
         .map_err(unwritable)
@@ -324,6 +341,7 @@ impl Packer {
             Self::HadoopSnappy(writer) => writer.finish(),
             Self::Lz4(encoder) => encoder.finish().map_err(io::Error::from),
             Self::Xz(writer) => writer.finish(),
+            Self::Bzip2(encoder) => encoder.finish(),
             Self::Zip(writer) => {
                 writer.finish().map(StreamWriter::into_inner).map_err(io::Error::from)
             }

@@ -3,8 +3,8 @@
 //! The structs are the schema and the reader of the document at once. A key that means nothing, here or for
 //! the format, is told as one without effect, so that nobody believes that it works.
 
-use arrow_avro::compression::CompressionCodec;
-use arrow_ipc::CompressionType;
+mod write;
+
 use schemars::JsonSchema;
 use sdk::parameters::Number;
 use sdk::{Fault, Result};
@@ -15,14 +15,13 @@ use crate::characters::{all_differ, character, check_null, field_delimiter};
 use crate::charset::Charset;
 use crate::columns::{Listed, Origin, Wanted};
 use crate::csv::Dialect;
+use crate::folders::Folders;
 use crate::kind::Kind;
 use crate::lenient::{Switch, word};
-use crate::pack::{Packing, Wrapping};
-use crate::parquet_write::PageCodec;
-use crate::print::Style;
+use crate::pack::Packing;
 use crate::read::{Format, Header, ReadFormat};
-use crate::temporal::Pattern;
-use crate::write::{CsvStyle, WriteFormat};
+
+pub use write::WriteParameters;
 
 /// Smaller shares cost more than they bring; larger ones leave lanes idle at the end.
 const SPLIT_BYTES: u64 = 32 << 20;
@@ -179,8 +178,8 @@ pub struct ReadParameters {
     /// The text that is NULL, unquoted. Left out: an empty field without quotes (csv), `\N` (text).
     pub null_format: Option<String>,
     /// How the files are packed; auto: by the endings of their names, else by their first bytes. Of a zip
-    /// archive each file is read; snappy is of either layout.
-    #[schemars(extend("default" = "auto", "enum" = ["auto", "none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "zip"]))]
+    /// archive each file is read; snappy is in its own frames, in Hadoop's, or one block.
+    #[schemars(extend("default" = "auto", "enum" = ["auto", "none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "bzip2", "zip"]))]
     pub compress: Option<String>,
     /// True: the first record of each file holds the names. A list: the files have no header, and these
     /// are the names.
@@ -198,56 +197,11 @@ pub struct ReadParameters {
     /// Larger files are read in splits of about this many bytes.
     #[schemars(extend("default" = SPLIT_BYTES))]
     pub split_bytes: Option<Number>,
+    /// True: folders on the way to a file that are named `name=value` are columns, too, behind those of the
+    /// files, or where `column` lists their names. `__HIVE_DEFAULT_PARTITION__` is NULL.
+    #[schemars(extend("default" = false))]
+    pub partition_columns: Option<Switch>,
     /// Without effect: a Parquet file knows its columns.
-    pub parquet_schema: Option<Value>,
-}
-
-/// What a writer of files may say about their format.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WriteParameters {
-    /// csv, text (no quotes), json or jsonl (one object a line), parquet, avro, arrow (Arrow IPC with a
-    /// footer, also called Feather 2), arrowstream (without one).
-    #[serde(deserialize_with = "word")]
-    #[schemars(with = "Option<String>", extend("default" = "csv", "enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream"]))]
-    pub file_format: Option<FileFormat>,
-    /// Names of the columns, by position. Left out: those of the reader.
-    pub column: Option<Vec<ColumnParameter>>,
-    /// Between fields, one ASCII character.
-    #[schemars(extend("default" = ","))]
-    pub field_delimiter: Option<String>,
-    /// Ends a record.
-    #[schemars(extend("default" = "\n"))]
-    pub line_delimiter: Option<String>,
-    /// Of the text, as the reader's. A record with a character that it lacks is dirty.
-    #[schemars(extend("default" = "UTF-8"))]
-    pub encoding: Option<String>,
-    /// Written for NULL (default: nothing for csv, where an empty text is `""`; `\N` for text).
-    pub null_format: Option<String>,
-    /// Of dates and timestamps, in the letters yyyy MM dd HH mm ss S X. Left out: ISO 8601.
-    pub date_format: Option<String>,
-    /// How files of text are packed (snappy: in its own frames; zip: one file in an archive); for Parquet its
-    /// pages: none, snappy (its default), gzip, zstd, lz4, brotli; for Avro its blocks: none, deflate (its
-    /// default), snappy, zstd; for Arrow its buffers: none, lz4 (its default), zstd.
-    #[schemars(extend("enum" = ["none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "zip", "brotli", "deflate"]))]
-    pub compress: Option<String>,
-    /// As `compress`.
-    pub compression: Option<String>,
-    /// True: the names of the columns are the first record. A list: these names.
-    #[schemars(extend("default" = false))]
-    pub header: Option<HeaderParameter>,
-    /// As `header`.
-    pub write_header: Option<Switch>,
-    /// True: no header is written, whatever `header` says.
-    #[schemars(extend("default" = false))]
-    pub skip_header: Option<Switch>,
-    /// Stands around texts that hold a delimiter, a quote or a line end.
-    #[schemars(extend("default" = "\""))]
-    pub quote: Option<String>,
-    /// Stands before a quote in quotes.
-    #[schemars(extend("default" = "\""))]
-    pub escape_char: Option<String>,
-    /// Without effect: the columns come from the reader.
     pub parquet_schema: Option<Value>,
 }
 
@@ -295,14 +249,18 @@ impl ReadParameters {
             Some(HeaderParameter::Names(names)) => (Some(names.clone()), false),
         };
         let skips = self.skip_header.is_some_and(|Switch(skip)| skip);
+        let mut wanted = self.wanted(file_format)?;
+        let has_folders = self.partition_columns.is_some_and(|Switch(on)| on);
+        let folders = has_folders.then(|| Folders::of(name, &mut wanted)).transpose()?;
         let any_case = config.case_sensitive.is_some_and(|Switch(sensitive)| !sensitive);
         Ok(ReadFormat {
             format,
             packing: self.packing(file_format)?,
             charset,
             header: Header { line: line || skips, names, any_case },
-            wanted: self.wanted(file_format)?,
+            wanted,
             split_bytes: self.split_bytes.map_or(SPLIT_BYTES, |Number(bytes)| bytes.max(1)),
+            folders,
         })
     }
 
@@ -459,199 +417,9 @@ fn constant_text(value: &Value) -> Option<String> {
     }
 }
 
-impl WriteParameters {
-    pub fn file_format(&self) -> FileFormat {
-        self.file_format.unwrap_or(FileFormat::Csv)
-    }
-
-    /// The names that the job gives to the columns.
-    pub fn names(&self) -> Result<Option<Vec<String>>> {
-        let Some(columns) = &self.column else { return Ok(None) };
-        if let [ColumnParameter::Name(name)] = columns.as_slice()
-            && name == "*"
-        {
-            return Ok(None);
-        }
-        let name = |(at, column): (usize, &ColumnParameter)| match column {
-            ColumnParameter::Name(name) => Ok(name.clone()),
-            ColumnParameter::Described(DescribedColumn { name: Some(name), .. }) => {
-                Ok(name.clone())
-            }
-            ColumnParameter::Described(_) => {
-                Err(Fault::user("parameter.invalid", "a column that is written needs a \"name\"")
-                    .at(format!("/parameter/column/{at}")))
-            }
-        };
-        columns.iter().enumerate().map(name).collect::<Result<_>>().map(Some)
-    }
-
-    /// Keys of the document that mean nothing for the format.
-    pub fn idle_keys(&self) -> Vec<&'static str> {
-        let is_csv = self.file_format() == FileFormat::Csv;
-        let is_delimited = self.file_format().is_delimited();
-        let keys = [
-            ("parquetSchema", false, self.parquet_schema.is_some()),
-            ("fieldDelimiter", is_delimited, self.field_delimiter.is_some()),
-            ("lineDelimiter", is_delimited, self.line_delimiter.is_some()),
-            ("nullFormat", is_delimited, self.null_format.is_some()),
-            ("dateFormat", is_delimited, self.date_format.is_some()),
-            ("header", is_delimited, self.header.is_some()),
-            ("writeHeader", is_delimited, self.write_header.is_some()),
-            ("skipHeader", is_delimited, self.skip_header.is_some()),
-            ("quote", is_csv, self.quote.is_some()),
-            ("escapeChar", is_csv, self.escape_char.is_some()),
-        ];
-        idle(&keys)
-    }
-
-    /// How files with these columns are written.
-    pub fn format(&self, columns: &[String]) -> Result<WriteFormat> {
-        let charset = charset(self.encoding.as_deref())?;
-        let word = self.compress.as_ref().or(self.compression.as_ref());
-        let word = word.map(|word| word.to_ascii_lowercase());
-        let word = word.as_deref().unwrap_or_default();
-        let wrapping = || {
-            let packing = if word.is_empty() { Packing::None } else { packing(word)? };
-            Ok::<_, Fault>(Wrapping { packing, entry: 0, charset })
-        };
-        Ok(match self.file_format() {
-            FileFormat::Parquet => WriteFormat::Parquet(page_codec(word)?),
-            FileFormat::Avro => WriteFormat::Avro(block_codec(word)?),
-            format @ (FileFormat::Arrow | FileFormat::ArrowStream) => {
-                let is_stream = format == FileFormat::ArrowStream;
-                WriteFormat::Arrow { is_stream, compression: buffer_codec(word)? }
-            }
-            FileFormat::Json => WriteFormat::Json(wrapping()?),
-            FileFormat::Csv => WriteFormat::Csv(self.style(true, columns)?, wrapping()?),
-            FileFormat::Text => WriteFormat::Csv(self.style(false, columns)?, wrapping()?),
-        })
-    }
-
-    fn style(&self, quoted: bool, columns: &[String]) -> Result<CsvStyle> {
-        let delimiter = match &self.field_delimiter {
-            Some(text) => field_delimiter("fieldDelimiter", text)?,
-            None => b',',
-        };
-        let quote = self.quote.as_deref().map(|text| character("quote", text)).transpose()?;
-        let quote = quote.unwrap_or(b'"');
-        let escape = self.escape_char.as_deref().map(|text| character("escapeChar", text));
-        let escape = escape.transpose()?.filter(|escape| *escape != quote);
-        let line_end = match self.line_delimiter.as_deref() {
-            None | Some("" | "\n" | "\\n") => b"\n".to_vec(),
-            Some("\r\n" | "\\r\\n") => b"\r\n".to_vec(),
-            Some(other) => vec![character("lineDelimiter", other)?],
-        };
-        let date = self.date_format.as_deref().map(|pattern| {
-            Pattern::parse(pattern).map_err(|wrong| {
-                invalid("dateFormat", format!("the format \"{pattern}\" can't be used: {wrong}"))
-            })
-        });
-        let default_null = if quoted { "" } else { "\\N" };
-        let null = self.null_format.as_deref().unwrap_or(default_null).as_bytes().to_vec();
-        let (quote, escape) = (quoted.then_some(quote), escape.filter(|_| quoted));
-        let characters = [
-            ("fieldDelimiter", Some(delimiter)),
-            ("lineDelimiter", line_end.first().copied()),
-            ("lineDelimiter", line_end.get(1).copied()),
-            ("quote", quote),
-            ("escapeChar", escape),
-        ];
-        all_differ(&characters)?;
-        if let Some(null) = &self.null_format {
-            check_null(null, &characters[..4])?;
-        }
-        Ok(CsvStyle {
-            delimiter,
-            quote,
-            escape,
-            line_end,
-            null,
-            header: self.header(columns)?,
-            style: Style { separator: b' ', date: date.transpose()? },
-        })
-    }
-
-    /// The ending of the names of files, without a dot; the same whatever columns are written.
-    ///
-    /// # Errors
-    /// As [`Self::format`].
-    pub fn suffix(&self) -> Result<String> {
-        let columns = match &self.header {
-            Some(HeaderParameter::Names(names)) => names.clone(),
-            _ => Vec::new(),
-        };
-        Ok(self.format(&columns)?.suffix())
-    }
-
-    fn header(&self, columns: &[String]) -> Result<Option<Vec<String>>> {
-        if self.skip_header.is_some_and(|Switch(skip)| skip) {
-            return Ok(None);
-        }
-        let own = self.write_header.is_some_and(|Switch(writes)| writes);
-        match &self.header {
-            Some(HeaderParameter::Names(names)) if names.len() != columns.len() => {
-                let message = format!(
-                    "\"header\" has {} names, and {} columns are written",
-                    names.len(),
-                    columns.len()
-                );
-                Err(invalid("header", message))
-            }
-            Some(HeaderParameter::Names(names)) => Ok(Some(names.clone())),
-            Some(HeaderParameter::Switch(Switch(writes))) => {
-                Ok((*writes || own).then(|| columns.to_vec()))
-            }
-            None => Ok(own.then(|| columns.to_vec())),
-        }
-    }
-}
-
 fn packing(word: &str) -> Result<Packing> {
     Packing::parse(word).ok_or_else(|| {
         invalid("compress", format!("the compression \"{word}\" is not supported for text"))
             .hint("none, gzip, zstd, snappy, hadoop-snappy, lz4, xz and zip are")
-    })
-}
-
-fn block_codec(word: &str) -> Result<Option<CompressionCodec>> {
-    Ok(match word {
-        "" | "deflate" => Some(CompressionCodec::Deflate),
-        "none" | "null" => None,
-        "snappy" => Some(CompressionCodec::Snappy),
-        "zstd" | "zstandard" => Some(CompressionCodec::ZStandard),
-        other => {
-            return Err(invalid("compress", format!("Avro can't be compressed with \"{other}\""))
-                .hint("none, deflate, snappy and zstd are supported"));
-        }
-    })
-}
-
-fn buffer_codec(word: &str) -> Result<Option<CompressionType>> {
-    Ok(match word {
-        "" | "lz4" => Some(CompressionType::LZ4_FRAME),
-        "none" | "uncompressed" => None,
-        "zstd" => Some(CompressionType::ZSTD),
-        other => {
-            return Err(invalid("compress", format!("Arrow can't be compressed with \"{other}\""))
-                .hint("none, lz4 and zstd are supported"));
-        }
-    })
-}
-
-fn page_codec(word: &str) -> Result<PageCodec> {
-    Ok(match word {
-        "" | "snappy" => PageCodec::Snappy,
-        "none" | "uncompressed" => PageCodec::None,
-        "gzip" | "gz" => PageCodec::Gzip,
-        "zstd" | "zst" => PageCodec::Zstd,
-        "lz4" | "lz4_raw" => PageCodec::Lz4,
-        "brotli" => PageCodec::Brotli,
-        other => {
-            return Err(invalid(
-                "compress",
-                format!("Parquet can't be compressed with \"{other}\""),
-            )
-            .hint("none, snappy, gzip, zstd, lz4 and brotli are supported"));
-        }
     })
 }

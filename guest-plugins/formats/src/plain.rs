@@ -1,8 +1,9 @@
-//! Arrays without the layouts that only save memory: dictionaries, views, 64-bit offsets.
+//! Arrays without the layouts that only save memory: dictionaries, views, 64-bit offsets, short decimals.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal32Type, Decimal64Type, Decimal128Type};
 use arrow_array::{
     Array, ArrayRef, BinaryArray, FixedSizeListArray, ListArray, MapArray, RecordBatch,
     RecordBatchOptions, StringArray, StructArray,
@@ -45,6 +46,14 @@ fn plain(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
             Arc::new(bytes.iter().collect::<BinaryArray>())
         }
         DataType::BinaryView => Arc::new(array.as_binary_view().iter().collect::<BinaryArray>()),
+        DataType::Decimal32(precision, scale) => {
+            let wide = array.as_primitive::<Decimal32Type>().unary::<_, Decimal128Type>(i128::from);
+            Arc::new(wide.with_precision_and_scale(*precision, *scale)?)
+        }
+        DataType::Decimal64(precision, scale) => {
+            let wide = array.as_primitive::<Decimal64Type>().unary::<_, Decimal128Type>(i128::from);
+            Arc::new(wide.with_precision_and_scale(*precision, *scale)?)
+        }
         DataType::List(_) => {
             let list = array.as_list::<i32>();
             let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());

@@ -14,6 +14,7 @@ use crate::cells::Cells;
 use crate::charset::Charset;
 use crate::columns::{self, Listed, Origin, ReadFrom, Reading, Wanted};
 use crate::csv::{self, Dialect, Fields};
+use crate::folders::{Folders, Given};
 use crate::head::Head;
 use crate::ipc::{self, IpcBlocks};
 use crate::json;
@@ -74,6 +75,8 @@ pub struct ReadFormat {
     pub wanted: Wanted,
     /// Larger files are cut into shares of about this many bytes.
     pub split_bytes: u64,
+    /// The columns beside those that are wanted of the files.
+    pub folders: Option<Folders>,
 }
 
 /// A part of a file that is read by itself.
@@ -102,7 +105,10 @@ pub struct Chunk {
 }
 
 /// Reads the rows of one share.
-pub struct FileReader(Inner);
+pub struct FileReader {
+    inner: Inner,
+    given: Option<Given>,
+}
 
 enum Inner {
     Text(Box<TextReader>),
@@ -113,11 +119,16 @@ enum Inner {
 impl FileReader {
     /// The next rows within the budget; `None` at the end of the share.
     pub fn next(&mut self, budget: Budget) -> Result<Option<Chunk>> {
-        match &mut self.0 {
+        let chunk = match &mut self.inner {
             Inner::Text(text) => text.next(budget),
             Inner::Parquet(parquet) => parquet.next(budget),
             Inner::Blocks(blocks) => blocks.next(budget),
+        }?;
+        let Some(mut chunk) = chunk else { return Ok(None) };
+        if let (Some(given), Some(batch)) = (&self.given, &chunk.batch) {
+            chunk.batch = Some(given.with(batch)?);
         }
+        Ok(Some(chunk))
     }
 }
 
@@ -208,11 +219,28 @@ impl ReadFormat {
         schema: &SchemaRef,
         position: Option<&[u8]>,
     ) -> Result<FileReader> {
+        let Some(folders) = &self.folders else {
+            let inner = self.open_own(input, share, schema, position)?;
+            return Ok(FileReader { inner, given: None });
+        };
+        let given = Some(folders.given(input.label(), schema)?);
+        let inner = self.open_own(input, share, &folders.own(schema), position)?;
+        Ok(FileReader { inner, given })
+    }
+
+    /// With the columns that the file itself has.
+    fn open_own(
+        &self,
+        input: &Arc<dyn Input>,
+        share: &Share,
+        schema: &SchemaRef,
+        position: Option<&[u8]>,
+    ) -> Result<Inner> {
         let (own, blocks) = match &self.format {
             Format::Parquet => {
                 let footer = Footer::read(input)?;
                 let reader = footer.open(input, &self.wanted, share, schema, position)?;
-                return Ok(FileReader(Inner::Parquet(Box::new(reader))));
+                return Ok(Inner::Parquet(Box::new(reader)));
             }
             Format::Avro => {
                 let (own, avro) = avro::Head::read(input)?.open(input, share)?;
@@ -227,7 +255,7 @@ impl ReadFormat {
             }
         };
         let reader = BlockReader::open(own, blocks, &self.wanted, schema, position)?;
-        Ok(FileReader(Inner::Blocks(Box::new(reader))))
+        Ok(Inner::Blocks(Box::new(reader)))
     }
 
     fn open_text(
@@ -236,7 +264,7 @@ impl ReadFormat {
         share: &Share,
         schema: &SchemaRef,
         position: Option<&[u8]>,
-    ) -> Result<FileReader> {
+    ) -> Result<Inner> {
         let mut wrapping = self.wrapping_of(input.as_ref())?;
         let mut label = input.label().to_owned();
         if let Share::Entry { index, name, .. } = share {
@@ -279,7 +307,7 @@ impl ReadFormat {
             reader.records = Some(position.at);
             reader.line = position.line;
         }
-        Ok(FileReader(Inner::Text(Box::new(reader))))
+        Ok(Inner::Text(Box::new(reader)))
     }
 
     /// How records are taken apart, how many cells they keep, and what becomes of the cells.

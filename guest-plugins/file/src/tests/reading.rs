@@ -196,3 +196,50 @@ fn a_file_that_changes_while_it_is_read_is_told() {
         assert_eq!(fault.code, "file.changed");
     }
 }
+
+#[test]
+fn folders_are_columns() {
+    let folder = Folder::new();
+    for (name, content) in [
+        ("dt=2026-11-26/hour=7/a.csv", "id,v\n1,x\n2,y\n"),
+        ("dt=2026-11-27/hour=12/a.csv", "id,v\n3,z\n"),
+        ("dt=__HIVE_DEFAULT_PARTITION__/hour=0/b.csv", "id,v\n4,\n"),
+    ] {
+        folder.put(name, content.as_bytes());
+    }
+    let path = format!("{}/**/*.csv", folder.text());
+    let parameter = json!({ "path": path, "header": true, "partitionColumns": true });
+    let (dataset, batches, dirty) = read_all(&parameter);
+    assert!(dirty.is_empty());
+    let names: Vec<_> = dataset.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["id", "v", "dt", "hour"]);
+    let types: Vec<_> =
+        dataset.schema.fields().iter().map(|field| field.data_type().to_string()).collect();
+    assert_eq!(types, ["Int64", "Utf8", "Date32", "Int64"]);
+    let batch = arrow_select::concat::concat_batches(&dataset.schema, &batches).unwrap();
+    let hours: Vec<_> =
+        batch.column(3).as_primitive::<arrow_array::types::Int64Type>().values().to_vec();
+    assert_eq!(hours, [7, 7, 12, 0]);
+    assert_eq!(batch.column(2).null_count(), 1);
+    let column = json!([{ "name": "hour", "type": "string" }, "v", "dt"]);
+    let parameter =
+        json!({ "path": path, "header": true, "partitionColumns": "true", "column": column });
+    let (dataset, batches, _) = read_all(&parameter);
+    let names: Vec<_> = dataset.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["hour", "v", "dt"]);
+    assert_eq!(texts(&batches, 0), ["7", "7", "12", "0"].map(|hour| Some(hour.to_owned())));
+
+    let wrong = json!([{ "name": "hour", "type": "date" }, "v"]);
+    let parameter =
+        json!({ "path": path, "header": true, "partitionColumns": true, "column": wrong });
+    let fault = reader(&parameter).plan(1, &[]).err().unwrap();
+    assert_eq!(fault.code, "format.folder_value", "{}", fault.message);
+    folder.put("dt=2026-11-28/a.csv", b"id,v\n");
+    let parameter = json!({ "path": path, "header": true, "partitionColumns": true });
+    let fault = reader(&parameter).plan(1, &[]).err().unwrap();
+    assert_eq!(fault.code, "format.folders_differ", "{}", fault.message);
+    folder.put("flat.csv", b"id,v\n");
+    let parameter =
+        json!({ "path": format!("{}/flat.csv", folder.text()), "partitionColumns": true });
+    assert_eq!(reader(&parameter).plan(1, &[]).err().unwrap().code, "format.no_folders");
+}

@@ -329,6 +329,7 @@ fn broken_packed_files_are_faults_of_data() {
         ("hadoop-snappy", "a.csv.snappy"),
         ("lz4", "a.csv.lz4"),
         ("xz", "a.csv.xz"),
+        ("bzip2", "a.csv.bz2"),
         ("zip", "a.csv.zip"),
     ] {
         let good = written(&json!({ "compress": compress }), std::slice::from_ref(&batch));
@@ -421,12 +422,26 @@ fn a_file_that_shrinks_is_a_fault_and_no_end() {
 
 #[test]
 fn packed_files_may_have_several_members() {
-    for compress in ["gzip", "zstd", "snappy", "hadoop-snappy", "lz4", "xz"] {
+    for compress in ["gzip", "zstd", "snappy", "hadoop-snappy", "lz4", "xz", "bzip2"] {
         let parameter = json!({ "compress": compress });
         let one = written(&parameter, &[round_trip::plain_batch()]);
         let content = read(&parameter, &input("a.csv", [one.clone(), one].concat())).unwrap();
         assert_eq!(content.rows.len(), 400, "{compress}");
         assert_eq!(content.rows[..200], content.rows[200..], "{compress}");
+    }
+}
+
+#[test]
+fn snappy_may_be_one_block_without_frames() {
+    let text: String = (0..50_000).map(|row| format!("{row},row {row}\n")).collect();
+    for length in [1, 100, 127, 128, 300, 16_384, text.len()] {
+        let text = &text[..length];
+        let packed = snap::raw::Encoder::new().compress_vec(text.as_bytes()).unwrap();
+        let parameter = json!({ "column": text_columns(1) });
+        let rows = read(&parameter, &input("a.csv.snappy", packed.clone())).unwrap().rows;
+        assert_eq!(rows.len(), text.lines().count(), "{length}");
+        let cut = input("a.csv.snappy", &packed[..packed.len() - 1]);
+        assert_eq!(read(&parameter, &cut).err().unwrap().code, "format.corrupt", "{length}");
     }
 }
 

@@ -183,3 +183,28 @@ fn a_reader_of_row_groups_goes_on_from_each_position() {
         assert_eq!(rest, all[before..], "from {before}");
     }
 }
+
+#[test]
+fn row_groups_and_pages_are_as_long_as_the_job_says() {
+    let batch = round_trip::plain_batch();
+    let batches: Vec<_> = (0..10).map(|_| batch.clone()).collect();
+    let rows = batch.num_rows() as i64 * 10;
+    let groups = |parameter: Value| {
+        let mut parameter = parameter;
+        parameter["fileFormat"] = json!("parquet");
+        let bytes = bytes::Bytes::from(written(&parameter, &batches));
+        let builder =
+            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        let metadata = builder.metadata().clone();
+        let dictionary = metadata.row_group(0).column(0).dictionary_page_offset().is_some();
+        (metadata.row_groups().iter().map(|group| group.num_rows()).collect::<Vec<_>>(), dictionary)
+    };
+    assert_eq!(groups(json!({})), (vec![rows], true));
+    let (found, dictionary) = groups(json!({ "rowGroupRows": 300, "dictionary": false }));
+    assert_eq!(found.iter().sum::<i64>(), rows);
+    assert!(found[..found.len() - 1].iter().all(|rows| *rows == 300), "{found:?}");
+    assert!(!dictionary);
+    let wrong: WriteParameters =
+        serde_json::from_value(json!({ "fileFormat": "parquet", "pageSize": 0 })).unwrap();
+    assert_eq!(wrong.format(&[]).unwrap_err().place.as_deref(), Some("/parameter/pageSize"));
+}
