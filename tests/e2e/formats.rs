@@ -56,3 +56,54 @@ fn columns_of_types_that_no_job_has_are_named() {
     env.write_json("job.json", Document::new(("file", reader), document::out("csv")).json());
     env.airlock(&["run", "job.json"]).run().expect(0);
 }
+
+#[test]
+fn cut_and_wrong_files_of_excel_and_xml() {
+    for (suffix, format) in [("xlsx", "excel"), ("xml", "xml")] {
+        let env = Env::new();
+        let name = format!("rows.{suffix}");
+        let good = match suffix {
+            "xml" => format!("<rows>{}</rows>", "<row><id>1</id></row>".repeat(500)).into_bytes(),
+            _ => {
+                let whole = env.path(&format!("whole.{suffix}"));
+                referee::make(
+                    &whole,
+                    "select range as id, md5(range::text) as name from range(500)",
+                );
+                fs::read(&whole).unwrap()
+            }
+        };
+        let reader = json!({"path": [name], "fileFormat": format});
+        env.write_json("job.json", Document::new(("file", reader), document::out("csv")).json());
+        env.write(&name, &good);
+        env.airlock(&["run", "job.json"]).run().expect(0);
+        let cut = good[..good.len() / 2].to_vec();
+        for (case, bytes) in [("cut", cut), ("text", b"id,name\n1,a\n".to_vec())] {
+            env.write(&name, bytes);
+            let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(4);
+            assert_eq!(output.error_code(), "format.corrupt", "{suffix} {case}: {output}");
+            let message = output.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(&name), "{suffix} {case}: {message}");
+        }
+    }
+}
+
+#[test]
+fn files_larger_than_a_plugins_memory_are_moved() {
+    const MEMORY: u64 = 32 << 20;
+    /// Of 72 bytes each.
+    const ROWS: u64 = 500_000;
+    let query = format!(
+        "select range as id, md5(range::text) || md5(range::text) as name from range({ROWS})"
+    );
+    for (suffix, to) in [("avro", "avro"), ("arrow", "arrow"), ("arrows", "arrowstream")] {
+        let env = Env::new();
+        let name = format!("rows.{suffix}");
+        referee::make(&env.path(&name), &query);
+        let reader = json!({"path": [name]});
+        env.write_json("job.json", Document::new(("file", reader), document::out(to)).json());
+        let limit = format!("memory={MEMORY}");
+        let output = env.airlock(&["run", "job.json", "-o", "json", "--limit", &limit]).run();
+        assert_eq!(output.expect(0).json()["records_written"], ROWS, "{suffix}");
+    }
+}

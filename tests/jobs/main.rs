@@ -65,6 +65,8 @@ folders! {
     dirty_rows_by_strategy
     dirty_rows_over_the_limit
     dirty_rows_tolerated
+    excel_to_excel
+    fixed_to_fixed
     folders_to_columns
     jsonl_to_csv
     jsonl_to_parquet
@@ -81,6 +83,7 @@ folders! {
     mysql_zero_dates_to_null
     parquet_other_order
     parquet_to_csv
+    parquet_to_excel_refuses
     parquet_to_parquet_types
     plugin_explode
     plugin_redact
@@ -130,6 +133,7 @@ folders! {
     upsert_ignores
     upsert_replaces
     upsert_some_columns
+    xml_to_jsonl
 }
 
 #[test]

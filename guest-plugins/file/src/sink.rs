@@ -236,21 +236,28 @@ impl Sink for FileSink {
         if batch.rows.num_rows() == 0 {
             return Ok(self.answer(Vec::new()));
         }
-        let file_bytes = self.limits.file_bytes;
-        let open = self.opened()?;
-        let refused = open.encoder.write(&batch.rows)?;
-        if open.encoder.bytes_estimate() >= file_bytes {
-            self.end_part()?;
+        let mut remarks = Vec::new();
+        let mut row = 0;
+        while row < batch.rows.num_rows() {
+            let left = batch.rows.num_rows() - row;
+            let file_bytes = self.limits.file_bytes;
+            let open = self.opened()?;
+            let rows = open.encoder.room().min(left);
+            let refused = open.encoder.write(&batch.rows.slice(row, rows))?;
+            remarks.extend(refused.into_iter().map(|refused| Remark {
+                batch: number,
+                row: row as u32 + refused.row,
+                column: Some(refused.column),
+                loaded: false,
+                code: refused.code.to_owned(),
+                message: refused.message,
+            }));
+            if open.encoder.bytes_estimate() >= file_bytes || open.encoder.room() == 0 {
+                self.end_part()?;
+            }
+            row += rows;
         }
-        let remark = |refused: formats::Refused| Remark {
-            batch: number,
-            row: refused.row,
-            column: Some(refused.column),
-            loaded: false,
-            code: refused.code.to_owned(),
-            message: refused.message,
-        };
-        Ok(self.answer(refused.into_iter().map(remark).collect()))
+        Ok(self.answer(remarks))
     }
 
     fn commit(&mut self, mark: Mark, now: bool) -> Result<Answer> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::charset::Charset;
 use crate::kind::Kind;
-use crate::pack::Wrapping;
+use crate::pack::{Packing, Wrapping};
 use crate::parameters::{FileFormat, WriteParameters};
 use crate::write::{CsvStyle, WriteFormat};
 
@@ -24,6 +24,7 @@ impl WriteParameters {
         let names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let format = self.format(&names)?;
         let mut reader = Map::new();
+        let mut widths = Vec::new();
         let mut put = |key: &str, value: Value| reader.insert(key.to_owned(), value);
         let wrapping = match &format {
             WriteFormat::Parquet(_) | WriteFormat::Avro(_) | WriteFormat::Arrow { .. } => {
@@ -32,7 +33,22 @@ impl WriteParameters {
             }
             WriteFormat::Json(wrapping) => {
                 put("fileFormat", json!("json"));
-                *wrapping
+                wrapping.clone()
+            }
+            WriteFormat::Excel(header) => {
+                put("fileFormat", json!("excel"));
+                put("header", json!(header.is_some()));
+                Wrapping { packing: Packing::Workbook, ..Wrapping::default() }
+            }
+            WriteFormat::Csv(CsvStyle { widths: Some(of_columns), .. }, wrapping) => {
+                put("fileFormat", json!("fixed"));
+                for (key, given) in
+                    [("lineDelimiter", &self.line_delimiter), ("nullFormat", &self.null_format)]
+                {
+                    given.iter().for_each(|text| drop(put(key, json!(text))));
+                }
+                widths.clone_from(of_columns);
+                wrapping.clone()
             }
             WriteFormat::Csv(style, wrapping) => {
                 let csv = match csv(style) {
@@ -50,11 +66,13 @@ impl WriteParameters {
                 {
                     given.iter().for_each(|text| drop(put(key, json!(text))));
                 }
-                *wrapping
+                wrapping.clone()
             }
         };
         let Wrapping { packing, charset, .. } = wrapping;
-        put("compress", json!(packing.word()));
+        if packing != Packing::Workbook {
+            put("compress", json!(packing.word()));
+        }
         if charset != Charset::Utf8 {
             put("encoding", json!(charset.word()));
         }
@@ -62,7 +80,11 @@ impl WriteParameters {
         let dated = !is_json && self.date_format.is_some();
         let fields = schema.fields().iter().enumerate();
         let columns = fields.map(|(index, field)| column(index, field, is_json, dated));
-        let (columns, forms): (Vec<_>, Vec<_>) = columns.unzip();
+        let (mut columns, forms): (Vec<_>, Vec<_>) = columns.unzip();
+        for (column, width) in columns.iter_mut().zip(widths) {
+            column["width"] = json!(width);
+            column.as_object_mut().map(|members| members.remove("index"));
+        }
         put("column", json!(columns));
         Ok(Ok((reader, forms)))
     }

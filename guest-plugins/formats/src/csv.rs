@@ -7,6 +7,7 @@
 use memchr::memchr;
 
 use crate::cells::{Cell, Cells, Form, Record};
+use crate::fixed::{self, Slice};
 
 /// How fields and records are told apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,8 @@ pub struct Dialect {
     pub skip_empty: Option<bool>,
     /// The longest field.
     pub field_bytes_max: Option<usize>,
+    /// Fields by their places in the line, and not by delimiters.
+    pub slices: Option<Vec<Slice>>,
 }
 
 impl Dialect {
@@ -45,12 +48,18 @@ impl Dialect {
             comment: None,
             skip_empty: None,
             field_bytes_max: None,
+            slices: None,
         }
     }
 
     /// Without quotes, where `\N` is NULL and an empty field an empty text.
     pub fn text() -> Self {
         Self { quote: None, null: b"\\N".to_vec(), empty_is_null: true, ..Self::csv() }
+    }
+
+    /// Lines with fields of fixed width, of which blank ones are NULL.
+    pub fn fixed(slices: Vec<Slice>) -> Self {
+        Self { quote: None, slices: Some(slices), ..Self::csv() }
     }
 
     /// Whether records can be found from the bytes alone, without parsing from the beginning: line ends
@@ -119,6 +128,9 @@ impl Tokenizer {
         if self.dialect.comment == Some(window[at]) {
             return self.skipped_line(window, at, ended);
         }
+        if let Some(slices) = &self.dialect.slices {
+            return self.fixed(slices, window, at, ended, cells);
+        }
         let (first_cell, scratch) = (cells.cells.len(), cells.scratch.len());
         let (mut position, mut count, mut lines, mut flaw) = (at, 0, 0, None);
         loop {
@@ -155,6 +167,43 @@ impl Tokenizer {
             end: end as u32,
             next: next as u32,
             fields: count as u32,
+            lines,
+        });
+        Scan::Record
+    }
+
+    fn fixed(
+        &self,
+        slices: &[Slice],
+        window: &[u8],
+        at: usize,
+        ended: bool,
+        cells: &mut Cells,
+    ) -> Scan {
+        let (position, lines) = match memchr(self.dialect.line_end, &window[at..]) {
+            Some(length) => (at + length, 1),
+            None if ended => (window.len(), 0),
+            None => return Scan::Incomplete,
+        };
+        let next = (position + 1).min(window.len());
+        let end = self.without_return(window, at, position);
+        if end == at && self.dialect.skip_empty.unwrap_or(true) {
+            return Scan::Skipped { next, lines };
+        }
+        let record = cells.records.len();
+        let taken = fixed::cells(slices, window, at..end, &self.dialect.null, cells);
+        for _ in slices.len()..cells.width {
+            cells.cells.push(Cell::NULL);
+        }
+        match taken {
+            Err(message) => cells.flaw(record, "format.fields", message),
+            Ok(()) => self.judge(slices.len(), None, cells),
+        }
+        cells.records.push(Record {
+            start: at as u32,
+            end: end as u32,
+            next: next as u32,
+            fields: slices.len() as u32,
             lines,
         });
         Scan::Record

@@ -32,7 +32,7 @@ impl Head {
     pub(crate) fn read(
         how: &ReadFormat,
         input: &Arc<dyn Input>,
-        wrapping: Wrapping,
+        wrapping: &Wrapping,
     ) -> Result<Self> {
         let mut window = Window::whole(input, wrapping)?;
         // A plain file's header rarely needs more than its first kilobytes.

@@ -139,7 +139,17 @@ impl IpcBlocks {
         let place = format!(" in record batch {}", self.next);
         self.next += 1;
         let batch = batch.transpose();
-        batch.map_err(|error| unreadable(&self.label, &error, &place))
+        batch.map_err(|error| match error {
+            ArrowError::MemoryError(_) => self.too_large(&place),
+            error => unreadable(&self.label, &error, &place),
+        })
+    }
+
+    fn too_large(&self, place: &str) -> Fault {
+        let message = format!("\"{}\" needs more memory{place} than the plug-in has", self.label);
+        Fault::data("format.too_large", message).hint(
+            "allow more with --limit memory=VALUE, or write the file in smaller record batches",
+        )
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Block>> {

@@ -1,4 +1,4 @@
-//! File formats over any storage: delimited text (CSV), JSON lines, Parquet, Avro, Arrow IPC.
+//! File formats over any storage: delimited text (CSV), JSON lines, Parquet, Avro, Arrow IPC, XML, Excel.
 //!
 //! A storage lends [`Input`] (reading at an offset) and [`Output`] (writing one byte after another);
 //! this crate cuts files into shares, reads them as Arrow batches with exact positions, and writes
@@ -20,6 +20,7 @@ mod characters;
 mod charset;
 mod columns;
 mod csv;
+mod fixed;
 mod folders;
 mod hadoop;
 mod head;
@@ -46,13 +47,16 @@ mod tests;
 mod text;
 mod value;
 mod window;
+mod workbook;
 mod write;
+mod xml;
 mod zipped;
 
 pub use back::Back;
 pub use charset::Charset;
 pub use columns::{Listed, Origin, Wanted};
 pub use csv::Dialect;
+pub use fixed::Slice;
 pub use folders::Folders;
 pub use kind::Kind;
 pub use pack::{Packing, Wrapping};

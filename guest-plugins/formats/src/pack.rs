@@ -9,6 +9,8 @@ use zip::write::{SimpleFileOptions, StreamWriter};
 use crate::charset::Charset;
 use crate::hadoop::{self, HadoopReader, HadoopWriter};
 use crate::storage::{Carried, Input, Output, Range, carried, io_error};
+use crate::workbook::SheetText;
+use crate::xml;
 use crate::zipped;
 
 /// How the bytes of a text file are packed. Formats of blocks, such as Parquet, pack by themselves.
@@ -28,6 +30,8 @@ pub enum Packing {
     Bzip2,
     /// An archive: each file in it is read, one is written.
     Zip,
+    /// A workbook, whose sheets are read as text; see `workbook`.
+    Workbook,
 }
 
 /// Compressed bytes read at once.
@@ -105,18 +109,20 @@ impl Packing {
 }
 
 /// What lies around the text of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wrapping {
     pub packing: Packing,
-    /// Which file of an archive.
+    /// Which file of an archive, or sheet of a workbook.
     pub entry: usize,
     pub charset: Charset,
+    /// Of XML: the path to the elements that are rows.
+    pub rows: Option<Arc<str>>,
 }
 
 impl Wrapping {
     /// Whether the bytes of the file are those of its text, so that it can be read at any place.
     pub(crate) fn is_plain(&self) -> bool {
-        self.packing == Packing::None && self.charset == Charset::Utf8
+        self.packing == Packing::None && self.charset == Charset::Utf8 && self.rows.is_none()
     }
 }
 
@@ -128,14 +134,19 @@ pub(crate) struct Unwrapped {
 
 impl Unwrapped {
     /// `None` where nothing is around the text.
-    pub(crate) fn open(input: &Arc<dyn Input>, wrapping: Wrapping) -> Result<Option<Self>> {
+    pub(crate) fn open(input: &Arc<dyn Input>, wrapping: &Wrapping) -> Result<Option<Self>> {
         if wrapping.is_plain() {
             return Ok(None);
         }
         let label = input.label().to_owned();
         let unpacked = unpacked(input, wrapping)?;
         let unpacked = Box::new(Told { unpacked, label: label.clone(), bytes: 0 });
-        Ok(Some(Self { text: wrapping.charset.decoded(unpacked), label }))
+        let text = wrapping.charset.decoded(unpacked);
+        let text: Box<dyn Read> = match &wrapping.rows {
+            Some(path) => Box::new(xml::Rows::new(BufReader::new(text), path, &label)),
+            None => text,
+        };
+        Ok(Some(Self { text, label }))
     }
 
     /// Reads once; 0 at the end.
@@ -150,7 +161,7 @@ impl Unwrapped {
     }
 }
 
-fn unpacked(input: &Arc<dyn Input>, wrapping: Wrapping) -> Result<Box<dyn Read>> {
+fn unpacked(input: &Arc<dyn Input>, wrapping: &Wrapping) -> Result<Box<dyn Read>> {
     let mut packed = BufReader::with_capacity(PACKED_BLOCK_BYTES, Range::all(input.clone()));
     let label = input.label();
     Ok(match wrapping.packing {
@@ -180,6 +191,7 @@ fn unpacked(input: &Arc<dyn Input>, wrapping: Wrapping) -> Result<Box<dyn Read>>
             Some(entry) => entry.open(input),
             None => Box::new(io::empty()),
         },
+        Packing::Workbook => Box::new(SheetText::open(input, wrapping.entry)?),
     })
 }
 
@@ -296,6 +308,7 @@ impl Packer {
                 let level = bzip2::Compression::best();
                 Self::Bzip2(Box::new(bzip2::write::BzEncoder::new(sink, level)))
             }
+            Packing::Workbook => return Err(unwritable(io::ErrorKind::Unsupported.into())),
             Packing::Zip => {
                 let mut writer = zip::ZipWriter::new_stream(sink);
                 // How long the file becomes is not known before.

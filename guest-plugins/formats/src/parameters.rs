@@ -6,7 +6,7 @@
 mod write;
 
 use schemars::JsonSchema;
-use sdk::parameters::Number;
+use sdk::parameters::{Number, OneOrMany};
 use sdk::{Fault, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use crate::characters::{all_differ, character, check_null, field_delimiter};
 use crate::charset::Charset;
 use crate::columns::{Listed, Origin, Wanted};
 use crate::csv::Dialect;
+use crate::fixed::Slice;
 use crate::folders::Folders;
 use crate::kind::Kind;
 use crate::lenient::{Switch, word};
@@ -25,6 +26,8 @@ pub use write::WriteParameters;
 
 /// Smaller shares cost more than they bring; larger ones leave lanes idle at the end.
 const SPLIT_BYTES: u64 = 32 << 20;
+/// The elements in the root of an XML document.
+const ROW_PATH: &str = "/*/*";
 /// DataX's limit on a field where `safetySwitch` is on.
 const SAFE_FIELD_BYTES: usize = 100_000;
 
@@ -42,9 +45,17 @@ pub enum FileFormat {
     Json,
     Parquet,
     Avro,
+    /// Read only: the elements at one path.
+    Xml,
     /// Arrow IPC with a footer, also called Feather 2; read, a stream too.
     #[serde(alias = "feather", alias = "ipc")]
     Arrow,
+    /// Lines of text, each column with the same characters of all of them.
+    #[serde(alias = "fixed-width", alias = "fixedwidth")]
+    Fixed,
+    /// Workbooks of Excel; read, also older ones and OpenDocument's.
+    #[serde(alias = "xlsx", alias = "xls", alias = "ods")]
+    Excel,
     /// Arrow IPC without a footer.
     #[serde(alias = "arrow-stream", alias = "arrow_stream")]
     ArrowStream,
@@ -59,8 +70,11 @@ impl FileFormat {
             Self::Json => "json",
             Self::Parquet => "parquet",
             Self::Avro => "avro",
+            Self::Xml => "xml",
             Self::Arrow => "arrow",
             Self::ArrowStream => "arrowstream",
+            Self::Excel => "excel",
+            Self::Fixed => "fixed",
         }
     }
 
@@ -70,7 +84,7 @@ impl FileFormat {
 
     /// Whether records are text, which has an encoding and may be packed as a whole.
     fn is_text(self) -> bool {
-        self.is_delimited() || self == Self::Json
+        self.is_delimited() || matches!(self, Self::Json | Self::Fixed | Self::Xml)
     }
 
     /// By the ending of a file's name, that of its compression apart.
@@ -83,8 +97,10 @@ impl FileFormat {
             "json" | "jsonl" | "ndjson" => Some(Self::Json),
             "parquet" | "parq" => Some(Self::Parquet),
             "avro" => Some(Self::Avro),
+            "xml" => Some(Self::Xml),
             "arrow" | "feather" | "ipc" => Some(Self::Arrow),
             "arrows" => Some(Self::ArrowStream),
+            "xlsx" | "xlsm" | "xls" | "ods" => Some(Self::Excel),
             _ => None,
         }
     }
@@ -122,6 +138,10 @@ pub struct DescribedColumn {
     /// timestamp, timestamptz, binary. Left out: inferred.
     #[schemars(extend("examples" = crate::kind::NAMES))]
     pub r#type: Option<String>,
+    /// Of fixed width: where it begins in a line, in characters from 0 (default: behind the one before).
+    pub start: Option<Number>,
+    /// Of fixed width: its characters.
+    pub width: Option<Number>,
     /// Of dates and times, in the letters yyyy MM dd HH mm ss S X; of bytes base64, hex or raw.
     pub format: Option<String>,
 }
@@ -162,7 +182,7 @@ pub struct CsvReaderConfig {
 pub struct ReadParameters {
     /// Left out: by the ending of the files' names, else csv.
     #[serde(deserialize_with = "word")]
-    #[schemars(with = "Option<String>", extend("enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream"]))]
+    #[schemars(with = "Option<String>", extend("enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream", "excel", "fixed", "xml"]))]
     pub file_format: Option<FileFormat>,
     /// The columns: names, or objects with `index`, `name` or `value`, `type` and `format`. `["*"]` or left
     /// out: all, with inferred types where the files have none.
@@ -181,8 +201,8 @@ pub struct ReadParameters {
     /// archive each file is read; snappy is in its own frames, in Hadoop's, or one block.
     #[schemars(extend("default" = "auto", "enum" = ["auto", "none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "bzip2", "zip"]))]
     pub compress: Option<String>,
-    /// True: the first record of each file holds the names. A list: the files have no header, and these
-    /// are the names.
+    /// True: the first record of each file holds the names, which is the default of Excel. A list: the files
+    /// have no header, and these are the names.
     #[schemars(extend("default" = false))]
     pub header: Option<HeaderParameter>,
     /// True: the first record of each file is a header; its names are used unless `header` lists others.
@@ -201,6 +221,12 @@ pub struct ReadParameters {
     /// files, or where `column` lists their names. `__HIVE_DEFAULT_PARTITION__` is NULL.
     #[schemars(extend("default" = false))]
     pub partition_columns: Option<Switch>,
+    /// Of XML: which elements are rows, by the names from the root on, as `/orders/order`; `*` is any name.
+    /// What is in a row is a column by its name or path (`address/city`), attributes with an `@` (`@id`).
+    #[schemars(extend("default" = ROW_PATH))]
+    pub row_path: Option<String>,
+    /// Of Excel: the sheet, or a list of them, by name; `*` is all (default: the first).
+    pub sheet: Option<OneOrMany<String>>,
     /// Without effect: a Parquet file knows its columns.
     pub parquet_schema: Option<Value>,
 }
@@ -238,13 +264,15 @@ impl ReadParameters {
         let format = match file_format {
             FileFormat::Csv => Format::Csv(self.dialect(Dialect::csv(), &config, name)?),
             FileFormat::Text => Format::Csv(self.dialect(Dialect::text(), &config, name)?),
-            FileFormat::Json => Format::Json,
+            FileFormat::Json | FileFormat::Xml => Format::Json,
             FileFormat::Parquet => Format::Parquet,
             FileFormat::Avro => Format::Avro,
             FileFormat::Arrow | FileFormat::ArrowStream => Format::Arrow,
+            FileFormat::Excel => Format::Csv(Dialect::csv()),
+            FileFormat::Fixed => Format::Csv(self.fixed()?),
         };
         let (names, line) = match &self.header {
-            None => (None, false),
+            None => (None, file_format == FileFormat::Excel && self.skip_header.is_none()),
             Some(HeaderParameter::Switch(Switch(line))) => (None, *line),
             Some(HeaderParameter::Names(names)) => (Some(names.clone()), false),
         };
@@ -253,14 +281,21 @@ impl ReadParameters {
         let has_folders = self.partition_columns.is_some_and(|Switch(on)| on);
         let folders = has_folders.then(|| Folders::of(name, &mut wanted)).transpose()?;
         let any_case = config.case_sensitive.is_some_and(|Switch(sensitive)| !sensitive);
+        let path = self.row_path.as_deref().unwrap_or(ROW_PATH);
+        if path.split('/').all(str::is_empty) {
+            return Err(invalid("rowPath", "\"rowPath\" names no element, as in /orders/order"));
+        }
+        let rows = (file_format == FileFormat::Xml).then(|| path.into());
         Ok(ReadFormat {
             format,
+            rows,
             packing: self.packing(file_format)?,
             charset,
             header: Header { line: line || skips, names, any_case },
             wanted,
             split_bytes: self.split_bytes.map_or(SPLIT_BYTES, |Number(bytes)| bytes.max(1)),
             folders,
+            sheets: self.sheet.as_ref().map(|names| names.as_slice().to_vec()).unwrap_or_default(),
         })
     }
 
@@ -272,13 +307,18 @@ impl ReadParameters {
     pub fn idle_keys(&self, name: &str) -> Vec<&'static str> {
         let file_format = self.file_format_of(name);
         let is_delimited = file_format.is_delimited();
+        let is_excel = file_format == FileFormat::Excel;
+        let is_fixed = file_format == FileFormat::Fixed;
+        let has_header = is_delimited || is_excel || is_fixed;
         let keys = [
+            ("sheet", is_excel, self.sheet.is_some()),
+            ("rowPath", file_format == FileFormat::Xml, self.row_path.is_some()),
             ("parquetSchema", false, self.parquet_schema.is_some()),
             ("fieldDelimiter", is_delimited, self.field_delimiter.is_some()),
-            ("lineDelimiter", is_delimited, self.line_delimiter.is_some()),
-            ("nullFormat", is_delimited, self.null_format.is_some()),
-            ("header", is_delimited, self.header.is_some()),
-            ("skipHeader", is_delimited, self.skip_header.is_some()),
+            ("lineDelimiter", is_delimited || is_fixed, self.line_delimiter.is_some()),
+            ("nullFormat", is_delimited || is_fixed, self.null_format.is_some()),
+            ("header", has_header, self.header.is_some()),
+            ("skipHeader", has_header, self.skip_header.is_some()),
             ("csvReaderConfig", is_delimited, self.csv_reader_config.is_some()),
             ("compress", file_format.is_text(), self.compress.is_some()),
         ];
@@ -288,6 +328,7 @@ impl ReadParameters {
     fn packing(&self, file_format: FileFormat) -> Result<Option<Packing>> {
         let word = self.compress.as_deref().unwrap_or_default().to_ascii_lowercase();
         Ok(match word.as_str() {
+            _ if file_format == FileFormat::Excel => Some(Packing::Workbook),
             // These formats say themselves how their blocks are compressed.
             _ if !file_format.is_text() => Some(Packing::None),
             "" | "auto" => None,
@@ -302,11 +343,7 @@ impl ReadParameters {
         let delimiter = self.field_delimiter.as_ref().map(|text| ("fieldDelimiter", text));
         let delimiter =
             delimiter.or(config.delimiter.as_ref().map(|text| ("csvReaderConfig", text)));
-        let line = self.line_delimiter.as_ref().or(config.record_delimiter.as_ref());
-        let line_end = match line.map(String::as_str) {
-            None | Some("" | "\n" | "\r\n" | "\\n" | "\\r\\n") => b'\n',
-            Some(other) => character("lineDelimiter", other)?,
-        };
+        let line_end = self.line_end(config)?;
         let quote = match &config.text_qualifier {
             Some(text) => character("csvReaderConfig", text)?,
             None => b'"',
@@ -350,12 +387,46 @@ impl ReadParameters {
             comment,
             skip_empty: config.skip_empty_records.map(|Switch(skip)| skip),
             field_bytes_max: config.safety_switch.0.then_some(SAFE_FIELD_BYTES),
+            slices: None,
         })
+    }
+
+    fn line_end(&self, config: &CsvReaderConfig) -> Result<u8> {
+        let line = self.line_delimiter.as_ref().or(config.record_delimiter.as_ref());
+        match line.map(String::as_str) {
+            None | Some("" | "\n" | "\r\n" | "\\n" | "\\r\\n") => Ok(b'\n'),
+            Some(other) => character("lineDelimiter", other),
+        }
+    }
+
+    /// Fields of fixed width, as the columns that have one say.
+    fn fixed(&self) -> Result<Dialect> {
+        let mut slices: Vec<Slice> = Vec::new();
+        for (at, column) in self.column.iter().flatten().enumerate() {
+            let described = match column {
+                ColumnParameter::Described(described) if described.value.is_some() => continue,
+                ColumnParameter::Described(described) => Some(described),
+                ColumnParameter::Name(_) => None,
+            };
+            let number =
+                |given: Option<Number>| given.and_then(|Number(it)| usize::try_from(it).ok());
+            let width = described.and_then(|it| number(it.width)).filter(|width| *width > 0);
+            let width = width.ok_or_else(|| no_width(at))?;
+            let behind = slices.last().map_or(0, |last| last.start + last.width);
+            let start = described.and_then(|it| number(it.start)).unwrap_or(behind);
+            slices.push(Slice { start, width });
+        }
+        if slices.is_empty() {
+            return Err(invalid("column", "fixed width needs \"column\" with the width of each"));
+        }
+        let null = self.null_format.clone().unwrap_or_default().into_bytes();
+        let line_end = self.line_end(&CsvReaderConfig::default())?;
+        Ok(Dialect { null, line_end, ..Dialect::fixed(slices) })
     }
 
     fn wanted(&self, file_format: FileFormat) -> Result<Wanted> {
         let infers = self.infer_types.is_none_or(|Switch(infers)| infers);
-        let as_text = !infers && file_format.is_text();
+        let as_text = !infers && (file_format.is_text() || file_format == FileFormat::Excel);
         let all = if as_text { Wanted::AllText } else { Wanted::All };
         let Some(columns) = &self.column else { return Ok(all) };
         match columns.as_slice() {
@@ -363,8 +434,14 @@ impl ReadParameters {
             [ColumnParameter::Name(name)] if name == "*" => return Ok(all),
             _ => {}
         }
+        let mut places = 0..;
         let listed = columns.iter().enumerate().map(|(at, column)| {
             let mut listed = listed(at, column)?;
+            // The fields of such lines have places, and only the job has names for them.
+            if let (FileFormat::Fixed, Origin::Name(name)) = (file_format, &listed.origin) {
+                listed.name = Some(name.clone());
+                listed.origin = Origin::Index(places.next().unwrap_or_default());
+            }
             if as_text && listed.kind.is_none() {
                 listed.kind = Some(Kind::Text);
             }
@@ -407,6 +484,11 @@ fn listed(at: usize, column: &ColumnParameter) -> Result<Listed> {
             .map_err(|message| wrong(&message).at(format!("{place}/type")))
     });
     Ok(Listed { origin, name, kind: kind.transpose()?, word, place })
+}
+
+pub(crate) fn no_width(at: usize) -> Fault {
+    Fault::user("parameter.invalid", "a column of fixed width needs a \"width\" of characters")
+        .at(format!("/parameter/column/{at}"))
 }
 
 fn constant_text(value: &Value) -> Option<String> {

@@ -25,6 +25,7 @@ use crate::parquet_read::{Footer, ParquetReader};
 use crate::storage::Input;
 use crate::text::{TextPosition, TextReader, Tokenizer};
 use crate::window::Window;
+use crate::workbook;
 use crate::zipped;
 
 /// The format of files, with what reading it needs to know.
@@ -77,6 +78,10 @@ pub struct ReadFormat {
     pub split_bytes: u64,
     /// The columns beside those that are wanted of the files.
     pub folders: Option<Folders>,
+    /// Of workbooks: the names of the sheets that are read, `*` for all; none: the first.
+    pub sheets: Vec<String>,
+    /// Of XML: the path to the elements that are rows.
+    pub rows: Option<Arc<str>>,
 }
 
 /// A part of a file that is read by itself.
@@ -87,7 +92,7 @@ pub enum Share {
     Bytes { start: u64, end: u64, line: Option<u64>, end_line: Option<u64> },
     /// A packed file, one whose text is not UTF-8, or a stream.
     Whole,
-    /// A file in an archive.
+    /// A file in an archive, or a sheet of a workbook.
     Entry { index: usize, name: String, bytes: u64 },
     /// Row groups of a Parquet file.
     Groups { first: usize, count: usize, rows: u64, bytes: u64 },
@@ -139,9 +144,14 @@ impl ReadFormat {
     }
 
     /// What lies around the text of a file, or of the first one in an archive.
-    pub(crate) fn wrapping_of(&self, input: &dyn Input) -> Result<Wrapping> {
-        let packing = self.packing.map_or_else(|| Packing::detect(input), Ok)?;
-        Ok(Wrapping { packing, entry: 0, charset: self.charset })
+    pub(crate) fn wrapping_of(&self, input: &Arc<dyn Input>) -> Result<Wrapping> {
+        let packing = self.packing.map_or_else(|| Packing::detect(input.as_ref()), Ok)?;
+        let entry = match packing {
+            Packing::Workbook => workbook::sheets(input, &self.sheets)?[0].0,
+            _ => 0,
+        };
+        let rows = self.rows.clone();
+        Ok(Wrapping { packing, entry, charset: self.charset, rows })
     }
 
     /// The shares of a file behind `after`, or all of them, found one by one.
@@ -171,15 +181,17 @@ impl ReadFormat {
         if self.format == Format::Arrow {
             return ipc::next_share(input, after, self.split_bytes);
         }
-        let wrapping = self.wrapping_of(input.as_ref())?;
-        if wrapping.packing == Packing::Zip {
-            return next_entry(input, after);
+        let wrapping = self.wrapping_of(input)?;
+        match wrapping.packing {
+            Packing::Zip => return next_entry(input, after),
+            Packing::Workbook => return next_sheet(input, &self.sheets, after),
+            _ => {}
         }
         if !wrapping.is_plain() {
             return Ok(after.is_none().then_some(Share::Whole));
         }
         let from = match after {
-            None => Head::read(self, input, wrapping)?.start,
+            None => Head::read(self, input, &wrapping)?.start,
             Some(Share::Bytes { end, end_line, .. }) => Start { offset: *end, line: *end_line },
             Some(_) => return Err(foreign_share()),
         };
@@ -265,13 +277,13 @@ impl ReadFormat {
         schema: &SchemaRef,
         position: Option<&[u8]>,
     ) -> Result<Inner> {
-        let mut wrapping = self.wrapping_of(input.as_ref())?;
+        let mut wrapping = self.wrapping_of(input)?;
         let mut label = input.label().to_owned();
         if let Share::Entry { index, name, .. } = share {
             wrapping.entry = *index;
             label += &format!("/{name}");
         }
-        let head = Head::read(self, input, wrapping)?;
+        let head = Head::read(self, input, &wrapping)?;
         let position = position.map(text_position).transpose()?;
         let (tokenizer, width, readings) = self.text_columns(&head, schema)?;
         let (window, line, records) = match share {
@@ -283,13 +295,15 @@ impl ReadFormat {
                 (Window::plain(input.clone(), at.offset, *end), at.line, None)
             }
             Share::Whole | Share::Entry { .. } => {
-                let mut window = Window::whole(input, wrapping)?;
+                let mut window = Window::whole(input, &wrapping)?;
                 let to = usize::try_from(head.start.offset).map_err(|_| foreign_share())?;
                 window.fill(to)?;
                 window.consume(to.min(window.bytes().len()));
                 (window, head.start.line, Some(0))
             }
-            Share::Groups { .. } | Share::Batches { .. } => return Err(foreign_share()),
+            Share::Groups { .. } | Share::Batches { .. } => {
+                return Err(foreign_share());
+            }
         };
         let mut reader = TextReader {
             window,
@@ -529,6 +543,23 @@ fn next_entry(input: &Arc<dyn Input>, after: Option<&Share>) -> Result<Option<Sh
     let entries = zipped::entries(input)?;
     let entry = entries.into_iter().nth(index);
     Ok(entry.map(|entry| Share::Entry { index, name: entry.name, bytes: entry.bytes }))
+}
+
+/// Each sheet is read by itself.
+fn next_sheet(
+    input: &Arc<dyn Input>,
+    wanted: &[String],
+    after: Option<&Share>,
+) -> Result<Option<Share>> {
+    let behind = match after {
+        None => None,
+        Some(Share::Entry { index, .. }) => Some(*index),
+        Some(_) => return Err(foreign_share()),
+    };
+    let sheets = workbook::sheets(input, wanted)?;
+    let bytes = input.len() / sheets.len() as u64;
+    let next = sheets.into_iter().find(|(index, _)| behind.is_none_or(|behind| *index > behind));
+    Ok(next.map(|(index, name)| Share::Entry { index, name, bytes }))
 }
 
 fn json_index(column: &Listed) -> Fault {

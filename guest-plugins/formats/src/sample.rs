@@ -53,7 +53,7 @@ impl ReadFormat {
         // What can be wrong with the names shows here, and not in the first split.
         if files > 0 && matches!(self.format, Format::Csv(_)) {
             let input = open(0)?;
-            let head = Head::read(self, &input, self.wrapping_of(input.as_ref())?)?;
+            let head = Head::read(self, &input, &self.wrapping_of(&input)?)?;
             self.check(&head, &schema)?;
         }
         Ok(schema)
@@ -84,9 +84,9 @@ impl ReadFormat {
         names: &mut Vec<String>,
         guesses: &mut Vec<Column>,
     ) -> Result<()> {
-        let wrapping = self.wrapping_of(input.as_ref())?;
-        let head = Head::read(self, input, wrapping)?;
-        let mut parts = parts(input, wrapping, head.start.offset)?;
+        let wrapping = self.wrapping_of(input)?;
+        let head = Head::read(self, input, &wrapping)?;
+        let mut parts = parts(input, &wrapping, head.start.offset)?;
         for part in &mut parts {
             match &self.format {
                 Format::Csv(dialect) => {
@@ -115,7 +115,7 @@ fn chosen(files: usize) -> Vec<usize> {
     (0..SAMPLE_FILES_MAX).map(|at| at * (files - 1) / (SAMPLE_FILES_MAX - 1)).collect()
 }
 
-fn parts(input: &Arc<dyn Input>, wrapping: Wrapping, start: u64) -> Result<Vec<Part>> {
+fn parts(input: &Arc<dyn Input>, wrapping: &Wrapping, start: u64) -> Result<Vec<Part>> {
     let length = input.len();
     if !wrapping.is_plain() {
         let mut window = Window::whole(input, wrapping)?;

@@ -6,6 +6,7 @@ mod inference;
 mod reading;
 mod round_trip;
 mod row_groups;
+mod workbooks;
 
 use std::sync::{Arc, Mutex};
 

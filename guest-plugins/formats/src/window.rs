@@ -36,7 +36,7 @@ impl Window {
     }
 
     /// A window on the text of a whole file, whatever lies around it.
-    pub(crate) fn whole(input: &Arc<dyn Input>, wrapping: Wrapping) -> Result<Self> {
+    pub(crate) fn whole(input: &Arc<dyn Input>, wrapping: &Wrapping) -> Result<Self> {
         Ok(match Unwrapped::open(input, wrapping)? {
             Some(text) => Self::new(Source::Unwrapped(text), input.label().to_owned(), 0),
             None => Self::plain(input.clone(), 0, input.len()),

@@ -11,11 +11,13 @@ use sdk::Result;
 
 use crate::avro::AvroEncoder;
 use crate::charset::Charset;
+use crate::fixed;
 use crate::ipc::IpcEncoder;
 use crate::pack::{Packer, Packing, Wrapping};
 use crate::parquet_write::{ParquetEncoder, ParquetStyle};
 use crate::print::{Printer, Shape, Style, json_name};
 use crate::storage::Output;
+use crate::workbook::WorkbookEncoder;
 
 /// How files are written.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,8 @@ pub enum WriteFormat {
         is_stream: bool,
         compression: Option<CompressionType>,
     },
+    /// A workbook with one sheet; the names of the columns in its first row.
+    Excel(Option<Vec<String>>),
 }
 
 /// How delimited text is written.
@@ -47,6 +51,8 @@ pub struct CsvStyle {
     /// Names of the columns in the first record.
     pub header: Option<Vec<String>>,
     pub style: Style,
+    /// Characters of each column, with blanks around its values and no delimiters.
+    pub widths: Option<Vec<usize>>,
 }
 
 /// A row that was not written, and why.
@@ -72,6 +78,7 @@ enum Inner {
     Parquet(Box<ParquetEncoder>),
     Avro(Box<AvroEncoder>),
     Arrow(Box<IpcEncoder>),
+    Excel(Box<WorkbookEncoder>),
 }
 
 impl WriteFormat {
@@ -80,7 +87,7 @@ impl WriteFormat {
         match self {
             Self::Csv(_, wrapping) | Self::Json(wrapping) => wrapping.packing == Packing::None,
             Self::Arrow { is_stream, .. } => *is_stream,
-            Self::Parquet(_) | Self::Avro(_) => false,
+            Self::Parquet(_) | Self::Avro(_) | Self::Excel(_) => false,
         }
     }
 
@@ -104,6 +111,7 @@ impl WriteFormat {
             Self::Avro(_) => "avro",
             Self::Arrow { is_stream: false, .. } => "arrow",
             Self::Arrow { is_stream: true, .. } => "arrows",
+            Self::Excel(_) => "xlsx",
         }
     }
 
@@ -116,11 +124,11 @@ impl WriteFormat {
         let output = Box::new(Counted { output, bytes: bytes.clone() });
         let inner = match self {
             Self::Csv(style, wrapping) => {
-                let packer = self.packer(output, *wrapping)?;
+                let packer = self.packer(output, wrapping)?;
                 Inner::Text(TextEncoder::csv(packer, wrapping.charset, style.clone(), schema)?)
             }
             Self::Json(wrapping) => {
-                let packer = self.packer(output, *wrapping)?;
+                let packer = self.packer(output, wrapping)?;
                 Inner::Text(TextEncoder::json(packer, wrapping.charset, schema)?)
             }
             Self::Parquet(style) => {
@@ -131,23 +139,36 @@ impl WriteFormat {
                 let encoder = IpcEncoder::new(output, schema, *is_stream, *compression)?;
                 Inner::Arrow(Box::new(encoder))
             }
+            Self::Excel(header) => {
+                let encoder = WorkbookEncoder::new(output, schema, header.as_deref())?;
+                Inner::Excel(Box::new(encoder))
+            }
         };
         Ok(Encoder { inner, bytes })
     }
 
-    fn packer(&self, output: Box<dyn Output>, wrapping: Wrapping) -> Result<Packer> {
+    fn packer(&self, output: Box<dyn Output>, wrapping: &Wrapping) -> Result<Packer> {
         Packer::new(output, wrapping.packing, &format!("rows.{}", self.ending()))
     }
 }
 
 impl Encoder {
-    /// Takes the rows of a batch, but for those it answers.
+    /// Rows that the file still takes.
+    pub fn room(&self) -> usize {
+        match &self.inner {
+            Inner::Excel(excel) => excel.room(),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Takes the rows of a batch, but for those it answers. There are no more than it has room for.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<Vec<Refused>> {
         match &mut self.inner {
             Inner::Text(text) => text.write(batch),
             Inner::Parquet(parquet) => parquet.write(batch).map(|()| Vec::new()),
             Inner::Avro(avro) => avro.write(batch).map(|()| Vec::new()),
             Inner::Arrow(arrow) => arrow.write(batch).map(|()| Vec::new()),
+            Inner::Excel(excel) => excel.write(batch),
         }
     }
 
@@ -160,7 +181,7 @@ impl Encoder {
                 text.packer.sync()
             }
             Inner::Arrow(arrow) => arrow.sync(),
-            Inner::Parquet(_) | Inner::Avro(_) => Ok(()),
+            Inner::Parquet(_) | Inner::Avro(_) | Inner::Excel(_) => Ok(()),
         }
     }
 
@@ -175,6 +196,7 @@ impl Encoder {
             + match &self.inner {
                 Inner::Text(text) => text.buffer.len() as u64,
                 Inner::Parquet(parquet) => parquet.in_progress(),
+                Inner::Excel(excel) => excel.bytes(),
                 Inner::Avro(_) | Inner::Arrow(_) => 0,
             }
     }
@@ -189,6 +211,7 @@ impl Encoder {
             Inner::Parquet(parquet) => parquet.finish()?,
             Inner::Avro(avro) => avro.finish()?,
             Inner::Arrow(arrow) => arrow.finish()?,
+            Inner::Excel(excel) => excel.finish()?,
         }
         Ok(self.bytes.load(Ordering::Relaxed))
     }
@@ -377,6 +400,9 @@ impl CsvStyle {
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), (usize, &'static str)> {
+        if let Some(widths) = &self.widths {
+            return self.fixed(widths, printers, row, out);
+        }
         for (column, printer) in printers.iter().enumerate() {
             if column > 0 {
                 out.push(self.delimiter);
@@ -390,6 +416,32 @@ impl CsvStyle {
             if !safe[column] || out[from..] == self.null[..] {
                 self.frame(from, out).map_err(|reason| (column, reason))?;
             }
+        }
+        out.extend_from_slice(&self.line_end);
+        Ok(())
+    }
+
+    fn fixed(
+        &self,
+        widths: &[usize],
+        printers: &[Printer<'_>],
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), (usize, &'static str)> {
+        let mut text = Vec::new();
+        for (column, (printer, width)) in printers.iter().zip(widths).enumerate() {
+            text.clear();
+            if printer.is_null(row) {
+                out.extend_from_slice(&self.null);
+                out.extend(std::iter::repeat_n(b' ', width.saturating_sub(self.null.len())));
+                continue;
+            }
+            printer.push(row, &mut text);
+            if text == self.null {
+                return Err((column, "reads like NULL"));
+            }
+            let right = matches!(printer.shape, Shape::Number | Shape::Float);
+            fixed::push(&text, *width, right, out).map_err(|reason| (column, reason))?;
         }
         out.extend_from_slice(&self.line_end);
         Ok(())

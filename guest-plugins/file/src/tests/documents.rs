@@ -39,7 +39,7 @@ fn schemas_name_exactly_what_the_code_reads() {
         keys(&types.reader.as_ref().unwrap().parameter_schema),
         "column compress csvReaderConfig encoding fieldDelimiter fileFormat header inferTypes \
          lineDelimiter markDoneFileName maxRetryTime nullFormat object parquetSchema \
-         partitionColumns path skipHeader splitBytes"
+         partitionColumns path rowPath sheet skipHeader splitBytes"
     );
     assert_eq!(
         keys(&types.writer.as_ref().unwrap().parameter_schema),

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    ColumnParameter, DescribedColumn, FileFormat, HeaderParameter, charset, idle, invalid, packing,
+    ColumnParameter, DescribedColumn, FileFormat, HeaderParameter, charset, idle, invalid,
+    no_width, packing,
 };
 use crate::characters::{all_differ, character, check_null, field_delimiter};
 use crate::lenient::{Switch, word};
@@ -27,9 +28,10 @@ const MB: usize = 1 << 20;
 #[serde(rename_all = "camelCase", default)]
 pub struct WriteParameters {
     /// csv, text (no quotes), json or jsonl (one object a line), parquet, avro, arrow (Arrow IPC with a
-    /// footer, also called Feather 2), arrowstream (without one).
+    /// footer, also called Feather 2), arrowstream (without one), excel (a workbook, xlsx), fixed
+    /// (lines in which each column has its `width`).
     #[serde(deserialize_with = "word")]
-    #[schemars(with = "Option<String>", extend("default" = "csv", "enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream"]))]
+    #[schemars(with = "Option<String>", extend("default" = "csv", "enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream", "excel", "fixed"]))]
     pub file_format: Option<FileFormat>,
     /// Names of the columns, by position. Left out: those of the reader.
     pub column: Option<Vec<ColumnParameter>>,
@@ -53,7 +55,7 @@ pub struct WriteParameters {
     pub compress: Option<String>,
     /// As `compress`.
     pub compression: Option<String>,
-    /// True: the names of the columns are the first record. A list: these names.
+    /// True: the names of the columns are the first record, which is the default of Excel. A list: these names.
     #[schemars(extend("default" = false))]
     pub header: Option<HeaderParameter>,
     /// As `header`.
@@ -114,6 +116,8 @@ impl WriteParameters {
     pub fn idle_keys(&self) -> Vec<&'static str> {
         let is_csv = self.file_format() == FileFormat::Csv;
         let is_delimited = self.file_format().is_delimited();
+        let is_fixed = self.file_format() == FileFormat::Fixed;
+        let has_header = is_delimited || self.file_format() == FileFormat::Excel;
         let is_parquet = self.file_format() == FileFormat::Parquet;
         let keys = [
             ("rowGroupSize", is_parquet, self.row_group_size.is_some()),
@@ -122,12 +126,12 @@ impl WriteParameters {
             ("dictionary", is_parquet, self.dictionary.is_some()),
             ("parquetSchema", false, self.parquet_schema.is_some()),
             ("fieldDelimiter", is_delimited, self.field_delimiter.is_some()),
-            ("lineDelimiter", is_delimited, self.line_delimiter.is_some()),
-            ("nullFormat", is_delimited, self.null_format.is_some()),
-            ("dateFormat", is_delimited, self.date_format.is_some()),
-            ("header", is_delimited, self.header.is_some()),
-            ("writeHeader", is_delimited, self.write_header.is_some()),
-            ("skipHeader", is_delimited, self.skip_header.is_some()),
+            ("lineDelimiter", is_delimited || is_fixed, self.line_delimiter.is_some()),
+            ("nullFormat", is_delimited || is_fixed, self.null_format.is_some()),
+            ("dateFormat", is_delimited || is_fixed, self.date_format.is_some()),
+            ("header", has_header, self.header.is_some()),
+            ("writeHeader", has_header, self.write_header.is_some()),
+            ("skipHeader", has_header, self.skip_header.is_some()),
             ("quote", is_csv, self.quote.is_some()),
             ("escapeChar", is_csv, self.escape_char.is_some()),
         ];
@@ -142,19 +146,51 @@ impl WriteParameters {
         let word = word.as_deref().unwrap_or_default();
         let wrapping = || {
             let packing = if word.is_empty() { Packing::None } else { packing(word)? };
-            Ok::<_, Fault>(Wrapping { packing, entry: 0, charset })
+            Ok::<_, Fault>(Wrapping { packing, charset, ..Wrapping::default() })
         };
         Ok(match self.file_format() {
             FileFormat::Parquet => WriteFormat::Parquet(self.parquet(page_codec(word)?)?),
+            FileFormat::Xml => {
+                return Err(invalid("fileFormat", "XML files are read, and not written"));
+            }
             FileFormat::Avro => WriteFormat::Avro(block_codec(word)?),
             format @ (FileFormat::Arrow | FileFormat::ArrowStream) => {
                 let is_stream = format == FileFormat::ArrowStream;
                 WriteFormat::Arrow { is_stream, compression: buffer_codec(word)? }
             }
+            FileFormat::Fixed => {
+                let style = self.style(false, columns)?;
+                let null = self.null_format.clone().unwrap_or_default().into_bytes();
+                let widths = Some(self.widths(&null)?);
+                WriteFormat::Csv(CsvStyle { null, widths, header: None, ..style }, wrapping()?)
+            }
+            FileFormat::Excel if matches!(word, "" | "none") => {
+                WriteFormat::Excel(self.header(columns)?)
+            }
+            FileFormat::Excel => {
+                return Err(invalid("compress", "a workbook is packed by itself"));
+            }
             FileFormat::Json => WriteFormat::Json(wrapping()?),
             FileFormat::Csv => WriteFormat::Csv(self.style(true, columns)?, wrapping()?),
             FileFormat::Text => WriteFormat::Csv(self.style(false, columns)?, wrapping()?),
         })
+    }
+
+    /// Of fixed width: the characters of each column, which have room for what stands for NULL.
+    fn widths(&self, null: &[u8]) -> Result<Vec<usize>> {
+        let width = |(at, column): (usize, &ColumnParameter)| {
+            let width = match column {
+                ColumnParameter::Described(described) => described.width,
+                ColumnParameter::Name(_) => None,
+            };
+            let width = width.and_then(|Number(width)| usize::try_from(width).ok());
+            let has_room = |width: &usize| *width > 0 && *width >= null.len();
+            width.filter(has_room).ok_or_else(|| no_width(at))
+        };
+        match &self.column {
+            Some(columns) => columns.iter().enumerate().map(width).collect(),
+            None => Err(invalid("column", "fixed width needs \"column\" with the width of each")),
+        }
     }
 
     fn parquet(&self, codec: PageCodec) -> Result<ParquetStyle> {
@@ -216,6 +252,7 @@ impl WriteParameters {
             null,
             header: self.header(columns)?,
             style: Style { separator: b' ', date: date.transpose()? },
+            widths: None,
         })
     }
 
@@ -235,7 +272,8 @@ impl WriteParameters {
         if self.skip_header.is_some_and(|Switch(skip)| skip) {
             return Ok(None);
         }
-        let own = self.write_header.is_some_and(|Switch(writes)| writes);
+        let usual = self.file_format() == FileFormat::Excel && self.header.is_none();
+        let own = self.write_header.map_or(usual, |Switch(writes)| writes);
         match &self.header {
             Some(HeaderParameter::Names(names)) if names.len() != columns.len() => {
                 let message = format!(

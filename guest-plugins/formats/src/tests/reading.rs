@@ -505,3 +505,46 @@ fn names_may_have_another_case() {
     let schema = format.schema(2, &|index| Ok(files[index].clone())).unwrap();
     assert_eq!(types(&schema), ["bigint", "string"]);
 }
+
+#[test]
+fn fields_of_fixed_width_are_read_and_written() {
+    let column = json!([
+        { "name": "id", "width": 5, "type": "int" },
+        { "name": "city", "width": 4 },
+        { "name": "day", "start": 10, "width": 10, "type": "date" },
+        { "name": "first", "start": 5, "width": 1 },
+        { "value": "x" },
+    ]);
+    let text = "    1Köln 2026-11-27\r\n   22Ulm\n\n  333     2026-11-28 more\n";
+    let parameter = json!({ "fileFormat": "fixed", "column": column });
+    let content = read(&parameter, &input("a.dat", text)).unwrap();
+    let wanted = [
+        row(&["1", "Köln", "2026-11-27", "K", "x"]),
+        row(&["333", "NULL", "2026-11-28", "NULL", "x"]),
+    ];
+    assert_eq!(content.rows, wanted);
+    let [dirty] = content.undecodable.as_slice() else { panic!("{:?}", content.undecodable) };
+    assert_eq!(dirty.code, "format.fields");
+
+    let batch = round_trip::plain_batch();
+    let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let widths: Vec<_> = names.iter().map(|name| json!({ "name": name, "width": 60 })).collect();
+    let parameters: WriteParameters =
+        serde_json::from_value(json!({ "fileFormat": "fixed", "column": widths })).unwrap();
+    let output = Shared::default();
+    let format = parameters.format(&names).unwrap();
+    let mut encoder = format.encoder(Box::new(output.clone()), &batch.schema()).unwrap();
+    let refused = encoder.write(&batch).unwrap();
+    encoder.finish().unwrap();
+    let back = parameters.back(&batch.schema()).unwrap().unwrap().0;
+    let bytes = output.0.lock().unwrap().clone();
+    let found = read(&Value::Object(back), &input("a.txt", bytes)).unwrap();
+    assert!(found.undecodable.is_empty(), "{:?}", found.undecodable);
+    let is_refused = |row: usize| refused.iter().any(|refused| refused.row as usize == row);
+    let kept = texts(&batch).into_iter().enumerate().filter(|(row, _)| !is_refused(*row));
+    assert_eq!(found.rows, kept.map(|(_, row)| row).collect::<Vec<_>>());
+    let narrow = json!({ "fileFormat": "fixed", "column": [{ "name": "id" }] });
+    let narrow: WriteParameters = serde_json::from_value(narrow).unwrap();
+    let fault = narrow.format(&["id".to_owned()]).unwrap_err();
+    assert_eq!(fault.place.as_deref(), Some("/parameter/column/0"));
+}
