@@ -1,8 +1,8 @@
 //! TYPES.md: what each type of a system becomes in every other one, as the real plug-ins and the real
 //! server answer it.
 //!
-//! The lists of types are the server's own, those that plug-ins give as examples, and those that pyarrow
-//! writes; `airlock plan` says what becomes of them, and a run shows what a destination makes of its own.
+//! The lists of types are the server's own, those that plug-ins give as examples, and those that pyarrow and
+//! fastavro write; `airlock plan` says what becomes of them, and a run shows what a destination makes of its own.
 //! `UPDATE_EXPECTED=1` writes it anew.
 
 mod matrix;
@@ -29,10 +29,13 @@ type cannot hold makes its record dirty.
 * *lossy*: values would change, so the job is refused, unless `casts` in `setting` allows it for the column.
 * *impossible*: the job is refused; read or write the column as a text.
 
-Columns travel as Arrow types, and Parquet files hold those. CSV files hold texts, and NULL apart from them; of JSON \
+Columns travel as Arrow types, and files of Parquet, Avro and Arrow IPC hold those. CSV files hold texts, and NULL apart from them; of JSON \
 lines the kind of value is named; `stream` prints texts. A length, a number of decimals of a second, or a range, that a column of a database has beside \
 what its Arrow type says, is held by the writer: a value beyond it makes its record dirty, as do NaN and infinity in \
-floats of MySQL, and what a check of a table refuses, such as that of `json` in MariaDB. Digits as in `numeric(15,2)` are examples. MySQL \
+floats of MySQL, and what a check of a table refuses, such as that of `json` in MariaDB. Types that Avro lacks (such as unsigned \
+numbers, short ones and intervals) stand in its files under names that Arrow gave them; other programs see the plain \
+type below. Unions can't be read, of Avro those of several types beside null, nor list views and run-end encoded \
+columns of Arrow IPC. Digits as in `numeric(15,2)` are examples. MySQL \
 stands for MariaDB too, of which these answers are.
 ";
 
@@ -80,7 +83,9 @@ fn what_is_not_checked_comes_through() {
     for server in SERVERS {
         let kinds = matrix.kinds[&server].iter().enumerate();
         for (target, kind) in kinds.filter(|(_, kind)| !server.is_bounded(kind)) {
-            for source in [System::Postgresql, System::Mysql, System::Parquet] {
+            for source in
+                [System::Postgresql, System::Mysql, System::Parquet, System::Avro, System::Arrow]
+            {
                 let pairs = matrix.pairs_with(source, server, target);
                 let sure = |pair: &Option<Pair>| {
                     pair.as_ref().and_then(class).is_some_and(|class| class < CHECKED)

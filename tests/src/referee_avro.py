@@ -21,7 +21,18 @@ def read(path):
 def table(path):
     columns, rows = read(path)
     values = zip(*rows) if rows else [[] for _ in columns]
-    return pyarrow.table({name: pyarrow.array(list(column)) for (name, _), column in zip(columns, values)})
+    named = zip(columns, values)
+    return pyarrow.table({name: pyarrow.array(list(column), decimal_type(kind)) for (name, kind), column in named})
+
+
+def decimal_type(kind):
+    """Of a decimal, whose digits pyarrow would guess from the values; `None` for others."""
+    kinds = json.loads(kind)
+    for one in kinds if isinstance(kinds, list) else [kinds]:
+        if isinstance(one, dict) and one.get("logicalType") == "decimal":
+            kind = pyarrow.decimal128 if one["precision"] <= 38 else pyarrow.decimal256
+            return kind(one["precision"], one["scale"])
+    return None
 
 
 def write(path, batches):

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tests::{Document, Env, document, referee};
 
-use super::systems::{MYSQL, OTHER, SERVERS, Servers, System};
+use super::systems::{FILES, MYSQL, OTHER, SERVERS, Servers, System};
 use super::{class, table};
 
 /// What the casts of each type of a source into one column mean; `None`: impossible.
@@ -34,17 +34,20 @@ impl Matrix {
         let mut env = Env::new();
         let servers = Servers::new(&mut env);
         env.write("row.csv", "1\n");
-        let parquet = referee::columns(&env.path("types.parquet"));
         let mut matrix = Self { env, servers, kinds: BTreeMap::new(), json: BTreeMap::new() };
         let text = matrix.examples("file", "DescribedColumn");
         let stream = matrix.examples("stream", "Column");
-        let parquet = parquet.into_iter().map(|(_, kind)| kind).collect();
         matrix.kinds.extend([(System::Text, text), (System::Stream, stream)]);
-        matrix.kinds.insert(System::Parquet, parquet);
+        for (system, suffix) in FILES {
+            let columns = referee::columns(&matrix.env.path(&format!("types.{suffix}")));
+            matrix.kinds.insert(system, columns.into_iter().map(|(_, kind)| kind).collect());
+        }
         matrix.tables();
         // They have all Arrow types that the others have.
-        matrix.json = [System::Parquet, System::Postgresql, System::Mysql]
+        matrix.json = FILES
             .into_iter()
+            .map(|(system, _)| system)
+            .chain(SERVERS)
             .flat_map(|source| matrix.json_kinds(source))
             .collect();
         matrix
@@ -52,9 +55,12 @@ impl Matrix {
 
     /// The kinds of JSON values that the columns of a source become, by their Arrow types.
     fn json_kinds(&self, source: System) -> Vec<(String, &'static str)> {
-        let columns: Vec<_> = (0..self.kinds[&source].len()).collect();
+        let possible = self.each(source, |columns| {
+            self.plan(self.reader(source, columns), document::out("jsonl"))
+        });
+        let columns: Vec<_> = (0..possible.len()).filter(|at| possible[*at].is_some()).collect();
+        let pairs: Vec<_> = possible.into_iter().flatten().collect();
         let reader = self.reader(source, &columns);
-        let pairs = self.plan(reader.clone(), document::out("jsonl")).unwrap();
         assert!(self.runs(reader, document::out("jsonl")));
         let kinds = referee::kinds(&self.env.path("out").join("*.jsonl"));
         assert_eq!(kinds.len(), pairs.len());
@@ -66,6 +72,7 @@ impl Matrix {
                 "str" => "text",
                 "list" => "list",
                 "dict" => "object",
+                "NoneType" => "null",
                 other => panic!("{} became {other}", pair.from),
             };
             (pair.from, kind)
@@ -152,10 +159,11 @@ impl Matrix {
             System::Text => {
                 ("file", json!({"path": ["row.csv"], "fileFormat": "csv", "column": nulls()}))
             }
-            System::Parquet => (
-                "file",
-                json!({"path": ["types.parquet"], "fileFormat": "parquet", "column": names}),
-            ),
+            System::Parquet | System::Avro | System::Arrow => {
+                let suffix = FILES.iter().find(|(system, _)| *system == source).unwrap().1;
+                let path = format!("types.{suffix}");
+                ("file", json!({"path": [path], "fileFormat": suffix, "column": names}))
+            }
             System::Stream => ("stream", json!({"sliceRecordCount": 1, "column": nulls()})),
         }
     }
@@ -187,6 +195,8 @@ impl Matrix {
             made(System::Postgresql),
             made(System::Mysql),
             written(document::out("parquet")),
+            written(document::out("avro")),
+            written(document::out("arrow")),
             written(document::out("csv"))
                 .into_iter()
                 .map(|cell| cell.map(|_| "text".into()))
@@ -194,7 +204,10 @@ impl Matrix {
             written(document::out("jsonl"))
                 .into_iter()
                 .zip(&plain)
-                .map(|(cell, pair)| cell.and(Some(self.json[&pair.as_ref()?.from].to_owned())))
+                .map(|(cell, pair)| {
+                    cell?;
+                    Some(self.json[&pair.as_ref()?.from].to_owned())
+                })
                 .collect(),
             written(print).into_iter().map(|cell| cell.map(|_| "text".into())).collect(),
         ];
@@ -218,6 +231,8 @@ impl Matrix {
             "New table in PostgreSQL",
             "New table in MySQL",
             "Parquet",
+            "Avro",
+            "Arrow IPC",
             "CSV",
             "JSON lines",
             "stream",

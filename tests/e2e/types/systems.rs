@@ -12,11 +12,23 @@ pub(super) enum System {
     /// CSV and JSON lines: one table of types, and the same reading of texts.
     Text,
     Parquet,
+    Avro,
+    Arrow,
     Stream,
 }
 
-pub(super) const SYSTEMS: [System; 5] =
-    [System::Postgresql, System::Mysql, System::Text, System::Parquet, System::Stream];
+pub(super) const SYSTEMS: [System; 7] = [
+    System::Postgresql,
+    System::Mysql,
+    System::Text,
+    System::Parquet,
+    System::Avro,
+    System::Arrow,
+    System::Stream,
+];
+/// Files that know their types, and what their names end with.
+pub(super) const FILES: [(System, &str); 3] =
+    [(System::Parquet, "parquet"), (System::Avro, "avro"), (System::Arrow, "arrow")];
 /// Those whose tables have columns of declared types, into which values must fit.
 pub(super) const SERVERS: [System; 2] = [System::Postgresql, System::Mysql];
 
@@ -91,6 +103,8 @@ impl System {
             Self::Mysql => "MySQL",
             Self::Text => "CSV and JSON lines",
             Self::Parquet => "Parquet",
+            Self::Avro => "Avro",
+            Self::Arrow => "Arrow IPC",
             Self::Stream => "stream",
         }
     }
