@@ -51,7 +51,10 @@ fn what_is_wrong_has_a_code_of_its_own() {
     assert_eq!(code(&env, reader("people", "f(id)"), 2), "sqlite.function_unknown");
     assert_eq!(code(&env, reader("old.people", "id"), 2), "sqlite.schema_not_found");
     assert_eq!(code(&env, writer(json!({"column": ["id"]})), 2), "sqlite.column_count");
-    assert_eq!(code(&env, writer(json!({"preSql": "drop table none"})), 3), "sqlite.table_not_found");
+    assert_eq!(
+        code(&env, writer(json!({"preSql": "drop table none"})), 3),
+        "sqlite.table_not_found"
+    );
     let query = json!({"datasource": "shop", "querySql": "delete from people"});
     let query = Document::new(("sqlite", query), document::out("csv"));
     assert_eq!(code(&env, query, 2), "parameter.invalid");
@@ -98,13 +101,17 @@ fn a_file_that_others_use_is_left_alone() {
     assert_eq!(code(&env, reader("people", "id"), 3), "sqlite.half_written");
     fs::remove_file(env.path("shop.db-journal")).unwrap();
     // So does an index of a write-ahead log in the middle of a program's work.
-    referee::sqlite(&env.path("shop.db"), "pragma journal_mode = wal; delete from people where id = 1;");
+    referee::sqlite(
+        &env.path("shop.db"),
+        "pragma journal_mode = wal; delete from people where id = 1;",
+    );
     assert!(env.path("shop.db-shm").exists());
     assert_eq!(code(&env, writer(json!({})), 3), "sqlite.in_use");
     fs::remove_file(env.path("shop.db-shm")).unwrap();
     env.write_json("job.json", writer(json!({})).json());
     env.airlock(&["run", "job.json", "--verify"]).run().expect(0);
-    let check = "select count(*), max(id) from people; pragma journal_mode; pragma integrity_check;";
+    let check =
+        "select count(*), max(id) from people; pragma journal_mode; pragma integrity_check;";
     assert_eq!(referee::sqlite(&env.path("shop.db"), check), "20000\t30000\nwal\nok\n");
 }
 

@@ -268,12 +268,7 @@ impl Matrix {
     }
 
     /// A source's columns on their way into columns of one type of a server, by its number.
-    pub(super) fn pairs_with(
-        &self,
-        source: System,
-        server: System,
-        target: usize,
-    ) -> Vec<Option<Pair>> {
+    fn pairs_with(&self, source: System, server: System, target: usize) -> Vec<Option<Pair>> {
         let name = format!("there_{target}");
         self.each(source, |columns| {
             self.plan(self.reader(source, columns), server.table(&name, columns))
