@@ -74,7 +74,7 @@ pub struct Encoder {
 }
 
 enum Inner {
-    Text(TextEncoder),
+    Text(Box<TextEncoder>),
     Parquet(Box<ParquetEncoder>),
     Avro(Box<AvroEncoder>),
     Arrow(Box<IpcEncoder>),
@@ -125,11 +125,12 @@ impl WriteFormat {
         let inner = match self {
             Self::Csv(style, wrapping) => {
                 let packer = self.packer(output, wrapping)?;
-                Inner::Text(TextEncoder::csv(packer, wrapping.charset, style.clone(), schema)?)
+                let encoder = TextEncoder::csv(packer, wrapping.charset, style.clone(), schema)?;
+                Inner::Text(Box::new(encoder))
             }
             Self::Json(wrapping) => {
                 let packer = self.packer(output, wrapping)?;
-                Inner::Text(TextEncoder::json(packer, wrapping.charset, schema)?)
+                Inner::Text(Box::new(TextEncoder::json(packer, wrapping.charset, schema)?))
             }
             Self::Parquet(style) => {
                 Inner::Parquet(Box::new(ParquetEncoder::new(output, schema, *style)?))
