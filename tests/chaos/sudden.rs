@@ -14,7 +14,7 @@ const KILLS_MAX: u32 = 4;
 const LANES: u32 = 2;
 
 fn kills(scenario: Scenario) {
-    let wanted = if soak() { 50 } else { 3 };
+    let wanted = if soak() { 50 } else { 2 };
     let mut whole = duration(scenario);
     let mut chance = Chance(scenario as u64);
     let mut killed = 0;

@@ -55,8 +55,15 @@ fn path() -> PathBuf {
 fn the_matrix_is_what_plugins_do() {
     let matrix = Matrix::new();
     let mut text = HEAD.to_owned();
-    let into = SERVERS.map(|server| Into::new(&matrix, server));
-    into.iter().for_each(|into| into.check(&matrix));
+    let checked = |server| {
+        let into = Into::new(&matrix, server);
+        into.check(&matrix);
+        into
+    };
+    let into = std::thread::scope(|scope| {
+        let threads = SERVERS.map(|server| scope.spawn(move || checked(server)));
+        threads.map(|thread| thread.join().unwrap())
+    });
     into.iter().for_each(|into| text += &into.alike_text());
     for source in SYSTEMS {
         text += &format!("\n## From {}\n\n", source.title());
@@ -130,8 +137,7 @@ impl Into {
                 }
                 let writer = self.server.table(&format!("there_{target}"), &columns);
                 let job = Document::new(matrix.reader(source, &columns), writer);
-                matrix.env.write_json("job.json", job.json());
-                let output = matrix.env.airlock(&["run", "job.json", "-o", "json"]).run();
+                let output = matrix.airlock("run", &job);
                 let (from, into) = (source.title(), self.server.title());
                 assert!(output.code == Some(0), "from {from} into {kind} of {into}: {output}");
             }

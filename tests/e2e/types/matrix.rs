@@ -1,9 +1,10 @@
 //! What real plug-ins and servers answer for each type of each system.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
-use tests::{Document, Env, document, referee};
+use tests::{Document, Env, Output, document, referee};
 
 use super::systems::{FILES, MYSQL, OTHER, SERVERS, Servers, System};
 use super::{class, table};
@@ -21,7 +22,9 @@ pub(super) struct Pair {
 
 /// A folder and a database of each server, with files and tables of all types.
 pub(super) struct Matrix {
-    pub(super) env: Env,
+    env: Env,
+    /// How many were given to the program.
+    jobs: AtomicU32,
     servers: Servers,
     /// The types of each system, in its own words.
     pub(super) kinds: BTreeMap<System, Vec<String>>,
@@ -34,7 +37,8 @@ impl Matrix {
         let mut env = Env::new();
         let servers = Servers::new(&mut env);
         env.write("row.csv", "1\n");
-        let mut matrix = Self { env, servers, kinds: BTreeMap::new(), json: BTreeMap::new() };
+        let (kinds, json) = (BTreeMap::new(), BTreeMap::new());
+        let mut matrix = Self { env, jobs: AtomicU32::new(0), servers, kinds, json };
         let text = matrix.examples("file", "DescribedColumn");
         let stream = matrix.examples("stream", "Column");
         matrix.kinds.extend([(System::Text, text), (System::Stream, stream)]);
@@ -123,8 +127,7 @@ impl Matrix {
 
     /// The pairs of a job's columns; `None` where it cannot be planned.
     fn plan(&self, reader: (&str, Value), writer: (&str, Value)) -> Option<Vec<Pair>> {
-        self.env.write_json("job.json", Document::new(reader, writer).json());
-        let output = self.env.airlock(&["plan", "job.json", "-o", "json"]).run();
+        let output = self.airlock("plan", &Document::new(reader, writer));
         let plan = (output.code == Some(0)).then(|| output.json())?;
         let pairs = plan["datasets"][0]["columns"].as_array()?.iter().map(|pair| {
             let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -139,9 +142,14 @@ impl Matrix {
     }
 
     fn runs(&self, reader: (&str, Value), writer: (&str, Value)) -> bool {
-        self.env.write_json("job.json", Document::new(reader, writer).json());
-        let output = self.env.airlock(&["run", "job.json", "-o", "json"]).run();
-        output.code == Some(0)
+        self.airlock("run", &Document::new(reader, writer)).code == Some(0)
+    }
+
+    /// Gives a job to the program, in a file of its own: several are asked at once.
+    pub(super) fn airlock(&self, command: &str, job: &Document) -> Output {
+        let name = format!("job-{}.json", self.jobs.fetch_add(1, Ordering::Relaxed));
+        self.env.write_json(&name, job.json());
+        self.env.airlock(&[command, &name, "-o", "json"]).run()
     }
 
     /// Reads some columns of a source, by their numbers.
