@@ -20,8 +20,10 @@ const LANES_MAX: u32 = 32;
 pub struct Numbers {
     /// While rows moved.
     pub moving: Duration,
-    /// Lanes that the job allows.
+    /// Lanes that could work at a time.
     pub concurrent: u32,
+    /// Lanes that the destination takes at a time; 0: any number.
+    pub lanes_max: u32,
     pub ledger: Ledger,
 }
 
@@ -193,7 +195,8 @@ impl View<'_> {
     /// Whether tasks had to wait for a channel although more are allowed.
     fn has_queue(&self) -> bool {
         let lanes = self.numbers.concurrent;
-        lanes < LANES_MAX && self.total.tasks >= 2 * u64::from(lanes) && self.idle() < IDLE
+        let most = if self.numbers.lanes_max == 0 { LANES_MAX } else { self.numbers.lanes_max };
+        lanes < most && self.total.tasks >= 2 * u64::from(lanes) && self.idle() < IDLE
     }
 
     fn more_channels(&self) -> &'static str {

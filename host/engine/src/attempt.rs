@@ -214,7 +214,7 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
             waited_writer: times.of(Phase::WaitingWriter),
             waited_throttle,
             watermarks,
-            advice: self.advice(concurrent),
+            advice: self.advice(concurrent, prepared.as_ref()),
             notes: changes
                 .into_iter()
                 .chain(self.notes(prepared.as_ref(), &tasks))
@@ -498,10 +498,11 @@ impl<S: Store, R: Source, W: Destination> Engine<S, R, W> {
         finishing.await
     }
 
-    fn advice(&self, concurrent: u32) -> Vec<Advice> {
+    fn advice(&self, concurrent: u32, prepared: Option<&Prepared>) -> Vec<Advice> {
         advice::advise(&advice::Numbers {
             moving: self.progress.moving(),
             concurrent,
+            lanes_max: prepared.map_or(0, |prepared| prepared.wishes.lanes),
             ledger: self.progress.ledger(),
         })
     }

@@ -37,7 +37,7 @@ fn numbers(lanes: u32, tasks: u64, even: bool, shares: Shares) -> Numbers {
         let label = format!("id {task}");
         ledger.take(TaskSpent { task: task as u32, label, lane, started, done: true, spent });
     }
-    Numbers { moving, concurrent: lanes, ledger }
+    Numbers { moving, concurrent: lanes, lanes_max: 0, ledger }
 }
 
 fn codes(numbers: &Numbers) -> Vec<&'static str> {
@@ -81,6 +81,8 @@ fn advice_has_its_numbers() {
         "{slow}"
     );
     assert!(slow.ends_with("or try more channels (\"concurrent\")"), "{slow}");
+    let single = Numbers { lanes_max: 1, ..numbers(1, 40, true, DESTINATION) };
+    assert!(!text(&single).contains("concurrent"), "it takes no more");
     let few = text(&numbers(4, 1, true, SOURCE));
     assert!(few.contains("came in one split, so 3 of 4 channels had nothing to do"), "{few}");
 }
