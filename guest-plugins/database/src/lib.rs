@@ -4,8 +4,9 @@
 //! SQL; here is what is the same whatever the server: [`Wire`] is a connection that is read in place,
 //! over [`tls`] or not; [`Error`], [`Blame`] and [`Kind`] make faults of a server's errors; [`settings`]
 //! reads what all documents say the same way; [`columns`] are those that are read, [`tables`] and [`walk`]
-//! are for steps that read several, [`watermark`] finds what is new, [`writing`] is what writers answer, [`load`] has the words for rows
-//! that are replaced; [`marks`] is the shape of the table that says how far a run has come.
+//! are for steps that read several, [`watermark`] finds what is new; [`writing`] is what writers answer,
+//! [`load`] has the words for rows that are replaced, [`marks`] is the shape of the table that says how far
+//! a run has come; [`names`] reads those that users write in quotes.
 //!
 //! It is a library of plug-ins and no part of the SDK: an author of another kind of connector needs none
 //! of it.
@@ -14,6 +15,7 @@ pub mod columns;
 mod error;
 pub mod load;
 pub mod marks;
+pub mod names;
 pub mod settings;
 pub mod tables;
 pub mod tls;

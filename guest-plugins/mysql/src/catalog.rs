@@ -2,6 +2,7 @@
 
 use database::columns::{Gaps, is_name};
 use database::tables::{Named, PATTERN_PLACE};
+use database::writing::Writable;
 use sdk::Fault;
 
 use crate::client::{Client, TextRow};
@@ -61,6 +62,16 @@ impl Column {
                 self.kind,
                 Kind::Bool | Kind::Bits | Kind::Float | Kind::Double | Kind::Time
             )
+    }
+}
+
+impl Writable for Column {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_generated(&self) -> bool {
+        self.generated
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
 
-use database::writing::{COMMIT_BYTES, COMMIT_WAIT, refuse_changes};
+use database::writing::{Pace, refuse_changes, refused};
 use database::{ANSWER_WAIT, STATEMENT_WAIT, Spoken};
 use sdk::{Answer, Batch, Closed, Mark, Remark, Result, Sink, Task};
 
@@ -33,12 +32,9 @@ pub struct MysqlSink {
     marks: Option<Marks>,
     task: Task,
     committed: Option<Mark>,
-    /// The mark of rows that are in the open transaction.
-    pending: Option<Mark>,
     /// Calls of `write`.
     written: u64,
-    uncommitted_bytes: u64,
-    last_commit: Instant,
+    pace: Pace,
 }
 
 /// Rows of a statement that the server refused, or whose values it changed.
@@ -60,13 +56,10 @@ impl Sink for MysqlSink {
         let (lines, refusals) = encode::encode(&batch.rows, &self.target.columns, self.style)?;
         let mut remarks: Vec<Remark> = refusals
             .iter()
-            .map(|refusal| Remark {
-                batch: number,
-                row: refusal.row,
-                column: refusal.column,
-                loaded: false,
-                code: refusal.misfit.0.to_owned(),
-                message: refusal.misfit.1.to_owned(),
+            .map(|refusal| {
+                let (code, message) = refusal.misfit;
+                let column = refusal.column.map(|column| column as usize);
+                refused(number, refusal.row, column, code, message.to_owned())
             })
             .collect();
         let mut answer = Answer { taken: self.written, ..Answer::default() };
@@ -75,11 +68,11 @@ impl Sink for MysqlSink {
             self.save()?;
         }
         for chunk in self.chunks(&lines) {
-            let Some(refused) = self.insert(chunk)? else { continue };
-            remarks.extend(self.named_row(&refused, number, chunk));
+            let Some(bad) = self.insert(chunk)? else { continue };
+            remarks.extend(self.named_row(&bad, number, chunk));
             if self.target.table.is_transactional {
                 self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
-                let mut fault = refused.error.fault();
+                let mut fault = bad.error.fault();
                 fault.message = self.of_the_table(fault.message);
                 answer.undone = Some(fault);
                 answer.taken = number;
@@ -87,19 +80,15 @@ impl Sink for MysqlSink {
             }
         }
         if answer.undone.is_none() {
-            self.uncommitted_bytes +=
-                lines.iter().map(|line| line.values.len() as u64).sum::<u64>();
+            self.pace.add(lines.iter().map(|line| line.values.len() as u64).sum());
         }
         Ok(Answer { remarks, ..answer })
     }
 
     fn commit(&mut self, mark: Mark, now: bool) -> Result<Answer> {
-        self.pending = Some(mark);
-        let due = now
-            || self.uncommitted_bytes >= COMMIT_BYTES
-            || self.last_commit.elapsed() >= COMMIT_WAIT;
+        let due = self.pace.is_due(now);
         if due {
-            self.commit_pending()?;
+            self.commit_rows(mark)?;
         }
         let durable = if due { self.committed.clone() } else { None };
         Ok(Answer { durable, taken: self.written, ..Answer::default() })
@@ -145,10 +134,8 @@ impl MysqlSink {
             client,
             task,
             committed,
-            pending: None,
             written: 0,
-            uncommitted_bytes: 0,
-            last_commit: Instant::now(),
+            pace: Pace::default(),
         })
     }
 
@@ -214,27 +201,21 @@ impl MysqlSink {
     }
 
     /// The row that is meant, where the server says so, or there was but one.
-    fn named_row(&self, refused: &Refused, batch: u64, lines: &[Line]) -> Option<Remark> {
-        let error = &refused.error;
+    fn named_row(&self, bad: &Refused, batch: u64, lines: &[Line]) -> Option<Remark> {
+        let error = &bad.error;
         let line = match lines {
             [only] => only,
             lines => lines.get(error.row()?.checked_sub(1)?)?,
         };
         let columns = &self.target.columns;
         let column = error.column().and_then(|name| columns.iter().position(|c| c.name == name));
-        Some(Remark {
-            batch,
-            row: line.row,
-            column: column.map(|index| index as u32),
-            loaded: refused.loaded,
-            code: error.refusal_code().to_owned(),
-            message: self.of_the_table(error.text()),
-        })
+        let message = self.of_the_table(error.text());
+        let remark = refused(batch, line.row, column, error.refusal_code(), message);
+        Some(Remark { loaded: bad.loaded, ..remark })
     }
 
     /// Commits rows and mark together.
-    fn commit_pending(&mut self) -> Result<()> {
-        let Some(mark) = self.pending.take() else { return Ok(()) };
+    fn commit_rows(&mut self, mark: Mark) -> Result<()> {
         let client = &mut self.client.borrow_mut();
         client.allow(STATEMENT_WAIT);
         if !client.in_transaction() {
@@ -249,8 +230,7 @@ impl MysqlSink {
         }
         client.execute("COMMIT")?;
         self.committed = Some(mark);
-        self.uncommitted_bytes = 0;
-        self.last_commit = Instant::now();
+        self.pace = Pace::default();
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! SQL text: names and literals in quotes, names of tables as users write them.
 
+use database::names::quoted;
+
 /// `name` as a quoted identifier.
 pub(crate) fn ident(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
@@ -80,24 +82,6 @@ pub(crate) fn split_name(text: &str) -> Option<Vec<String>> {
         match behind.strip_prefix('.') {
             Some(next) => rest = next.trim_start(),
             None => return behind.is_empty().then_some(parts),
-        }
-    }
-}
-
-/// A quoted name up to its closing quote, and what stands behind it.
-fn quoted(inner: &str, quote: char) -> Option<(String, &str)> {
-    let mut name = String::new();
-    let mut rest = inner;
-    loop {
-        let end = rest.find(quote)?;
-        name.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix(quote) {
-            Some(more) => {
-                name.push(quote);
-                rest = more;
-            }
-            None => return Some((name, rest)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::Schema;
-use database::writing::column_generated;
+use database::writing;
 use sdk::{Dataset, Fault};
 
 use crate::catalog::{self, Column, Table};
@@ -36,49 +36,21 @@ impl Target {
     pub(crate) fn look(client: &mut Client, parameter: &WriterParameter) -> Result<Self> {
         let table = catalog::table(client, &parameter.table()?)?;
         let all = catalog::columns(client, &table)?;
-        let mut columns: Vec<Column> = Vec::new();
-        for name in parameter.columns() {
-            if name.trim() == "*" {
-                columns.extend(all.iter().filter(|column| !column.generated).cloned());
-                continue;
-            }
-            let column = catalog::column(&all, &name, &table, "/parameter/column")?;
-            if column.generated {
-                return Err(column_generated(VENDOR, &name)
-                    .hint("leave it out of \"column\"")
-                    .at("/parameter/column")
-                    .into());
-            }
-            if columns.iter().any(|other| other.name == column.name) {
-                let message = format!("the column \"{name}\" is named twice");
-                return Err(Fault::user("parameter.invalid", message)
-                    .at("/parameter/column")
-                    .into());
-            }
-            columns.push(column.clone());
-        }
+        let names = parameter.columns();
+        let columns = writing::written(VENDOR, &names, &all, |name| {
+            catalog::column(&all, name, &table, "/parameter/column")
+        })?;
         let primary_key = catalog::primary_key(client, &table)?;
         let swap = Swap::look(client, parameter, &table, &all)?;
-        let takes_all = parameter.columns().iter().any(|name| name.trim() == "*");
+        let takes_all = names.iter().any(|name| name.trim() == "*");
         Ok(Self { table, columns, all, takes_all, swap, stage: None, primary_key })
     }
 
     /// # Errors
     /// `mysql.column_count` where other fields come in than are written.
     pub(crate) fn fit(&mut self, incoming: &Dataset) -> Result<(), Fault> {
-        let fixed: Vec<&str> = self.swap.iter().flat_map(Swap::partition_columns).collect();
-        if self.takes_all && incoming.schema.fields().len() + fixed.len() == self.columns.len() {
-            // The partition's columns don't come, and get its values.
-            self.columns.retain(|column| !fixed.contains(&column.name.as_str()));
-        }
-        let (fields, columns) = (incoming.schema.fields().len(), self.columns.len());
-        if fields == columns {
-            return Ok(());
-        }
-        let message = format!("{fields} fields come in, but {columns} columns are written");
-        Err(Fault::user("mysql.column_count", message)
-            .hint("name one column for each incoming field in \"column\"")
-            .at("/parameter/column"))
+        let partition: Vec<&str> = self.swap.iter().flat_map(Swap::partition_columns).collect();
+        writing::fit(VENDOR, incoming, &mut self.columns, self.takes_all, &partition)
     }
 
     pub(crate) fn dataset(&self) -> Dataset {

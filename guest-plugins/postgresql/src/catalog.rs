@@ -1,5 +1,6 @@
 //! What the server's catalog says: tables, columns, keys, types.
 
+use database::writing::Writable;
 use sdk::Fault;
 
 use crate::client::{Client, Described, TextRow};
@@ -40,6 +41,16 @@ impl Column {
             self.pg.kind = Kind::Opaque;
         }
         self
+    }
+}
+
+impl Writable for Column {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_generated(&self) -> bool {
+        self.generated
     }
 }
 

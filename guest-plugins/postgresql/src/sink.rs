@@ -2,9 +2,8 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
 
-use database::writing::{COMMIT_BYTES, COMMIT_WAIT, refuse_changes};
+use database::writing::{Pace, refuse_changes, refused};
 use database::{ANSWER_WAIT, STATEMENT_WAIT, Spoken};
 use sdk::{Answer, Batch, Closed, Fault, Mark, Remark, Result, Sink, Task, log};
 
@@ -26,12 +25,9 @@ pub struct PostgresSink {
     marks: Option<Marks>,
     task: Task,
     committed: Option<Mark>,
-    /// The mark of rows that are in the open transaction.
-    pending: Option<Mark>,
     /// Calls of `write`.
     written: u64,
-    uncommitted_bytes: u64,
-    last_commit: Instant,
+    pace: Pace,
     has_savepoint: bool,
     /// The transactions of this task's rows, where they are read back.
     xids: Option<Xids>,
@@ -54,13 +50,9 @@ impl Sink for PostgresSink {
         let mut remarks: Vec<Remark> = encoded
             .refusals
             .iter()
-            .map(|refusal| Remark {
-                batch: number,
-                row: refusal.row,
-                column: Some(refusal.column),
-                loaded: false,
-                code: refusal.code.to_owned(),
-                message: refusal.message.to_owned(),
+            .map(|refusal| {
+                let column = Some(refusal.column as usize);
+                refused(number, refusal.row, column, refusal.code, refusal.message.to_owned())
             })
             .collect();
         if encoded.lines.is_empty() {
@@ -68,7 +60,7 @@ impl Sink for PostgresSink {
         }
         match self.copy(&encoded.bytes, encoded.lines.len() as u64) {
             Ok(()) => {
-                self.uncommitted_bytes += encoded.bytes.len() as u64;
+                self.pace.add(encoded.bytes.len() as u64);
                 Ok(Answer { remarks, undone: None, durable: None, taken: self.written })
             }
             Err(Error::Server(error)) if error.refuses_rows() => {
@@ -86,12 +78,9 @@ impl Sink for PostgresSink {
     }
 
     fn commit(&mut self, mark: Mark, now: bool) -> Result<Answer> {
-        self.pending = Some(mark);
-        let due = now
-            || self.uncommitted_bytes >= COMMIT_BYTES
-            || self.last_commit.elapsed() >= COMMIT_WAIT;
+        let due = self.pace.is_due(now);
         if due {
-            self.commit_pending()?;
+            self.commit_rows(mark)?;
         }
         let durable = if due { self.committed.clone() } else { None };
         Ok(Answer { remarks: Vec::new(), undone: None, durable, taken: self.written })
@@ -132,10 +121,8 @@ impl PostgresSink {
             client,
             task,
             committed,
-            pending: None,
             written: 0,
-            uncommitted_bytes: 0,
-            last_commit: Instant::now(),
+            pace: Pace::default(),
             has_savepoint: false,
             copies: 0,
             dropped: 0,
@@ -202,19 +189,11 @@ impl PostgresSink {
             Some(constraint) => format!("{} (constraint \"{constraint}\")", error.text()),
             None => error.text(),
         };
-        Some(Remark {
-            batch,
-            row,
-            column: column.map(|index| index as u32),
-            loaded: false,
-            code: error.refusal_code().to_owned(),
-            message: self.of_the_table(message),
-        })
+        Some(refused(batch, row, column, error.refusal_code(), self.of_the_table(message)))
     }
 
     /// Commits rows and mark together.
-    fn commit_pending(&mut self) -> Result<()> {
-        let Some(mark) = self.pending.take() else { return Ok(()) };
+    fn commit_rows(&mut self, mark: Mark) -> Result<()> {
         let client = &mut self.client.borrow_mut();
         client.allow(STATEMENT_WAIT);
         if !client.in_transaction() {
@@ -234,8 +213,7 @@ impl PostgresSink {
         }
         client.execute("COMMIT")?;
         self.committed = Some(mark);
-        self.uncommitted_bytes = 0;
-        self.last_commit = Instant::now();
+        self.pace = Pace::default();
         self.has_savepoint = false;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! SQL text: names and literals in quotes, names of tables as users write them.
 
+use database::names::quoted;
+
 /// `name` as a quoted identifier.
 pub(crate) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -102,7 +104,10 @@ pub(crate) fn split_name(text: &str) -> Option<Vec<Written>> {
     let mut rest = text.trim();
     loop {
         let (part, behind) = match rest.strip_prefix('"') {
-            Some(inner) => quoted(inner)?,
+            Some(inner) => {
+                let (name, behind) = quoted(inner, '"')?;
+                (Written { name, quoted: true }, behind)
+            }
             None => {
                 let end = rest.find('.').unwrap_or(rest.len());
                 let name = rest[..end].trim().to_owned();
@@ -116,24 +121,6 @@ pub(crate) fn split_name(text: &str) -> Option<Vec<Written>> {
         match behind.strip_prefix('.') {
             Some(next) => rest = next.trim_start(),
             None => return behind.trim().is_empty().then_some(parts),
-        }
-    }
-}
-
-/// A quoted name up to its closing quote, and what stands behind it.
-fn quoted(inner: &str) -> Option<(Written, &str)> {
-    let mut name = String::new();
-    let mut rest = inner;
-    loop {
-        let end = rest.find('"')?;
-        name.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix('"') {
-            Some(more) => {
-                name.push('"');
-                rest = more;
-            }
-            None => return Some((Written { name, quoted: true }, rest)),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
-use database::writing::column_generated;
+use database::writing;
 use sdk::{Dataset, Fault, FaultDomain};
 
 use crate::catalog::{self, Column, Table};
@@ -55,22 +55,10 @@ impl Target {
     pub(crate) fn look(client: &mut Client, parameter: &WriterParameter) -> Result<Self> {
         let table = catalog::table(client, &parameter.table()?)?;
         let all = catalog::table_columns(client, &table)?;
-        let mut columns = Vec::new();
-        for name in parameter.columns() {
-            if name.trim() == "*" {
-                columns.extend(all.iter().filter(|column| !column.generated).cloned());
-                continue;
-            }
-            let column = catalog::column(&all, &name, &table, "/parameter/column")?;
-            if column.generated {
-                return Err(column_generated(VENDOR, &name)
-                    .hint("leave it out of \"column\"")
-                    .at("/parameter/column")
-                    .into());
-            }
-            columns.push(column.clone());
-        }
-        refuse_duplicates(&columns)?;
+        let names = parameter.columns();
+        let columns = writing::written(VENDOR, &names, &all, |name| {
+            catalog::column(&all, name, &table, "/parameter/column")
+        })?;
         for name in parameter.pg_type.keys() {
             let place = format!("/parameter/pgType/{}", name.replace('~', "~0").replace('/', "~1"));
             catalog::column(&all, name, &table, &place)
@@ -85,7 +73,7 @@ impl Target {
             upsert.find_index(client, &table)?;
         }
         let swap = Swap::look(client, parameter, &table, &all)?;
-        let takes_all = parameter.columns().iter().any(|name| name.trim() == "*");
+        let takes_all = names.iter().any(|name| name.trim() == "*");
         Ok(Self { table, columns, all, takes_all, primary_key, upsert, swap, stage: None })
     }
 
@@ -94,25 +82,9 @@ impl Target {
     /// # Errors
     /// `postgresql.column_count` where there are not as many fields as columns.
     pub(crate) fn adapt(&mut self, incoming: &Dataset) -> Result<(), Fault> {
-        let fields = incoming.schema.fields();
-        let fixed = self.swap.iter().flat_map(Swap::partition_columns).collect::<Vec<_>>();
-        if self.takes_all && fields.len() + fixed.len() == self.columns.len() {
-            // The partition's columns don't come, and get its values.
-            self.columns.retain(|column| !fixed.contains(&column.name.as_str()));
-        }
-        let columns = self.columns.len();
-        if fields.len() != columns {
-            let names: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
-            let message =
-                format!("{} fields come in, but {columns} columns are written", fields.len());
-            return Err(Fault::user("postgresql.column_count", message)
-                .hint(format!(
-                    "fields meet columns by position; the columns are {}",
-                    names.join(", ")
-                ))
-                .at("/parameter/column"));
-        }
-        for (column, field) in self.columns.iter_mut().zip(fields) {
+        let partition: Vec<&str> = self.swap.iter().flat_map(Swap::partition_columns).collect();
+        writing::fit(VENDOR, incoming, &mut self.columns, self.takes_all, &partition)?;
+        for (column, field) in self.columns.iter_mut().zip(incoming.schema.fields()) {
             match (&column.pg.kind, field.data_type()) {
                 // A numeric without precision holds any decimal as it is, in binary form.
                 (Kind::Opaque, incoming) if column.pg.name == "numeric" => {
@@ -210,16 +182,6 @@ impl Target {
             self.sql()
         )
     }
-}
-
-fn refuse_duplicates(columns: &[Column]) -> Result<(), Fault> {
-    for (index, column) in columns.iter().enumerate() {
-        if columns[..index].iter().any(|other| other.name == column.name) {
-            let message = format!("the column \"{}\" is named twice", column.name);
-            return Err(Fault::user("parameter.invalid", message).at("/parameter/column"));
-        }
-    }
-    Ok(())
 }
 
 /// The decimal that holds every value of an incoming field.

@@ -1,5 +1,6 @@
 //! What a database says of itself: tables, columns, keys.
 
+use database::writing::Writable;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection as Database, Params, Row};
 use sdk::{Fault, Result};
@@ -34,6 +35,16 @@ pub(crate) struct Column {
     pub(crate) generated: bool,
     /// Its place in the primary key, from 1; 0 where it is not of it.
     pub(crate) key: u32,
+}
+
+impl Writable for Column {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_generated(&self) -> bool {
+        self.generated
+    }
 }
 
 impl Table {

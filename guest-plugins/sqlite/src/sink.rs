@@ -3,10 +3,9 @@
 //! A row that is refused costs itself alone: SQLite undoes the statement, and the transaction goes on.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use database::writing::{COMMIT_BYTES, COMMIT_WAIT, refuse_changes};
+use database::writing::{Pace, refuse_changes, refused};
 use rusqlite::{Connection as Database, Statement};
 use sdk::{Answer, Batch, Closed, Mark, Remark, Result, Sink, Task};
 
@@ -26,12 +25,9 @@ pub struct SqliteSink {
     pub(crate) marks: Marks,
     pub(crate) task: Task,
     pub(crate) committed: Option<Mark>,
-    /// The mark of rows that are in the open transaction.
-    pub(crate) pending: Option<Mark>,
     /// Calls of `write`.
     pub(crate) written: u64,
-    pub(crate) uncommitted_bytes: u64,
-    pub(crate) last_commit: Instant,
+    pub(crate) pace: Pace,
 }
 
 impl Sink for SqliteSink {
@@ -44,18 +40,15 @@ impl Sink for SqliteSink {
         encode::check(&batch.rows, &self.target.columns)?;
         self.begin()?;
         let remarks = self.insert(&batch.rows)?;
-        self.uncommitted_bytes += batch.rows.get_array_memory_size() as u64;
+        self.pace.add(batch.rows.get_array_memory_size() as u64);
         self.written += 1;
         Ok(Answer { remarks, taken: self.written, ..Answer::default() })
     }
 
     fn commit(&mut self, mark: Mark, now: bool) -> Result<Answer> {
-        self.pending = Some(mark);
-        let due = now
-            || self.uncommitted_bytes >= COMMIT_BYTES
-            || self.last_commit.elapsed() >= COMMIT_WAIT;
+        let due = self.pace.is_due(now);
         if due {
-            self.commit_pending()?;
+            self.commit_rows(mark)?;
         }
         let durable = if due { self.committed.clone() } else { None };
         Ok(Answer { durable, taken: self.written, ..Answer::default() })
@@ -93,14 +86,7 @@ impl SqliteSink {
         row: usize,
     ) -> Result<Option<Remark>> {
         let remark = |column: Option<usize>, code: &str, message: String| {
-            Some(Remark {
-                batch: self.written,
-                row: row as u32,
-                column: column.map(|index| index as u32),
-                loaded: false,
-                code: code.to_owned(),
-                message,
-            })
+            Some(refused(self.written, row as u32, column, code, message))
         };
         let columns = &self.target.columns;
         for (index, (column, array)) in columns.iter().zip(rows.columns()).enumerate() {
@@ -134,8 +120,7 @@ impl SqliteSink {
     }
 
     /// Commits rows and mark together.
-    fn commit_pending(&mut self) -> Result<()> {
-        let Some(mark) = self.pending.take() else { return Ok(()) };
+    fn commit_rows(&mut self, mark: Mark) -> Result<()> {
         self.begin()?;
         let Task { run, index, epoch, .. } = &self.task;
         let work = self.marks.set(&self.database, run, *index, *epoch, &mark);
@@ -146,8 +131,7 @@ impl SqliteSink {
             return Err(fault);
         }
         self.committed = Some(mark);
-        self.uncommitted_bytes = 0;
-        self.last_commit = Instant::now();
+        self.pace = Pace::default();
         Ok(())
     }
 }

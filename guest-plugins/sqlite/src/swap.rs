@@ -5,6 +5,7 @@
 //! transaction. A staging table's name tells the table and the run.
 
 use database::load::{self, LoadMode, Partition};
+use database::names::quoted;
 use database::writing::column_generated;
 use rusqlite::Connection as Database;
 use sdk::{Fault, Result, Run, log};
@@ -168,7 +169,7 @@ fn renamed(statement: &str, stage: &Table, index: usize) -> Option<String> {
 fn behind_name(text: &str) -> Option<&str> {
     let text = text.trim_start();
     match text.chars().next()? {
-        quote @ ('"' | '`' | '\'') => sql::quoted(&text[1..], quote).map(|(_, rest)| rest),
+        quote @ ('"' | '`' | '\'') => quoted(&text[1..], quote).map(|(_, rest)| rest),
         '[' => text.split_once(']').map(|(_, rest)| rest),
         _ => text.find(|c: char| c.is_whitespace() || c == '(').map(|end| &text[end..]),
     }

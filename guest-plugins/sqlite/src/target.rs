@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow_schema::Schema;
-use database::writing::column_generated;
+use database::writing;
 use rusqlite::Connection as Database;
-use sdk::{Dataset, Fault, Result};
+use sdk::{Dataset, Result};
 
 use crate::catalog::{self, Column, Table};
 use crate::error::VENDOR;
@@ -40,50 +40,24 @@ impl Target {
     ) -> Result<Self> {
         let table = catalog::table(database, schemas, &parameter.table()?)?;
         let all = catalog::columns(database, &table)?;
-        let place = "/parameter/column";
-        let mut columns: Vec<Column> = Vec::new();
-        for name in parameter.columns() {
-            if name.trim() == "*" {
-                columns.extend(all.iter().filter(|column| !column.generated).cloned());
-                continue;
-            }
-            let column = catalog::column(&all, &name, &table, place)?;
-            if column.generated {
-                let hint = "leave it out of \"column\"";
-                return Err(column_generated(VENDOR, &name).hint(hint).at(place));
-            }
-            if columns.iter().any(|other| other.name == column.name) {
-                let message = format!("the column \"{name}\" is named twice");
-                return Err(Fault::user("parameter.invalid", message).at(place));
-            }
-            columns.push(column.clone());
-        }
+        let names = parameter.columns();
+        let columns = writing::written(VENDOR, &names, &all, |name| {
+            catalog::column(&all, name, &table, "/parameter/column")
+        })?;
         let primary_key = catalog::primary_key(&all);
         let swap = Swap::look(parameter, &table, &all)?;
-        let takes_all = parameter.columns().iter().any(|name| name.trim() == "*");
+        let takes_all = names.iter().any(|name| name.trim() == "*");
         Ok(Self { table, columns, all, takes_all, swap, stage: None, primary_key })
     }
 
     /// # Errors
     /// `sqlite.column_count` where other fields come in than are written.
     pub(crate) fn fit(&mut self, incoming: &Dataset) -> Result<()> {
-        let fields = incoming.schema.fields();
-        let fixed: Vec<&str> =
+        let partition: Vec<&str> =
             self.swap.iter().flat_map(Swap::pairs).map(|(name, _)| name.as_str()).collect();
-        if self.takes_all && fields.len() + fixed.len() == self.columns.len() {
-            // The partition's columns don't come, and get its values.
-            self.columns.retain(|column| !fixed.contains(&column.name.as_str()));
-        }
-        if fields.len() != self.columns.len() {
-            let (fields, columns) = (fields.len(), self.columns.len());
-            let message = format!("{fields} fields come in, but {columns} columns are written");
-            return Err(VENDOR
-                .user("column_count", message)
-                .hint("name one column for each incoming field in \"column\"")
-                .at("/parameter/column"));
-        }
+        writing::fit(VENDOR, incoming, &mut self.columns, self.takes_all, &partition)?;
         // A column that is declared as nothing takes values as they come.
-        for (column, field) in self.columns.iter_mut().zip(fields) {
+        for (column, field) in self.columns.iter_mut().zip(incoming.schema.fields()) {
             if column.kind == Kind::Any {
                 column.kind = types::kind_of(field);
             }

@@ -6,10 +6,9 @@
 //! transaction with the note that says so, also those that make tables.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use database::load::LoadMode;
-use database::writing::{prepared, single};
+use database::writing::{Pace, prepared, single};
 use rusqlite::Connection as Database;
 use sdk::{
     Back, Configuration, Dataset, Fault, Form, Outcome, Prepared, ReadBack, Result, Run, Task,
@@ -230,10 +229,8 @@ impl Writer for SqliteWriter {
             marks,
             task,
             committed,
-            pending: None,
             written: 0,
-            uncommitted_bytes: 0,
-            last_commit: Instant::now(),
+            pace: Pace::default(),
         })
     }
 
