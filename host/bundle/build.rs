@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs};
 
 /// Packages of `guest-plugins/` that every binary carries.
-const PLUGINS: [&str; 6] = ["stream", "file", "mysql", "postgresql", "sqlite", "texts"];
+const PLUGINS: [&str; 7] = ["stream", "file", "mysql", "postgresql", "rest", "sqlite", "texts"];
 
 const TARGET: &str = "wasm32-wasip2";
 

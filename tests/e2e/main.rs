@@ -19,7 +19,10 @@ mod documents;
 mod explain;
 /// The first things a newcomer does, and the shape of a summary.
 mod first;
+/// Formats of files that other programs wrote.
 mod formats;
+/// HTTP APIs: kinds of pages, bodies, credentials, and what breaks.
+mod http;
 /// MySQL and MariaDB: what is wrong, and what breaks.
 mod mysql;
 /// Servers, disks and permissions that fail.

@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helper that cannot go on must fail the test")]
 
 pub mod airlock;
+pub mod api;
 pub mod certificates;
 pub mod disk;
 pub mod document;
@@ -28,6 +29,7 @@ pub mod stops;
 pub mod tree;
 
 pub use airlock::{Airlock, Output, Running};
+pub use api::Api;
 pub use disk::SmallDisk;
 pub use document::Document;
 pub use env::Env;

@@ -1,4 +1,5 @@
-//! TLS inside the guest: rustls with ring, trusting only the authorities that the data source gives.
+//! TLS inside the guest: rustls with ring, trusting the authorities that the data source gives, and for
+//! services of the web those that its plug-in brings along.
 
 use std::fmt::Display;
 use std::net::TcpStream;
@@ -8,7 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
@@ -42,6 +43,8 @@ pub struct Security<'a> {
     pub mode: Mode,
     /// Certificates of authorities in PEM form.
     ca: Option<&'a str>,
+    /// Authorities that are trusted where there is no `ca`.
+    anchors: &'static [TrustAnchor<'static>],
 }
 
 impl<'a> Security<'a> {
@@ -59,7 +62,20 @@ impl<'a> Security<'a> {
             None if ca.is_some() => Mode::VerifyName,
             None => Mode::Prefer,
         };
-        Ok(Self { mode, ca })
+        Ok(Self { mode, ca, anchors: &[] })
+    }
+
+    /// For a service that always speaks TLS: without a `ca`, `anchors` are trusted.
+    pub fn of_web(
+        asked: Option<Mode>,
+        ca: Option<&'a str>,
+        anchors: &'static [TrustAnchor<'static>],
+    ) -> Self {
+        let mode = match asked {
+            Some(Mode::Require) if ca.is_some() => Mode::VerifyCa,
+            asked => asked.unwrap_or(Mode::VerifyName),
+        };
+        Self { mode, ca, anchors }
     }
 
     /// Whether encryption here means that the server has shown who it is.
@@ -184,7 +200,7 @@ fn refused(vendor: Vendor, host: &str, why: &CertificateError) -> Fault {
             "name the host as the certificate does, or use the mode \"verify-ca\"",
         ),
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
-            "the server's certificate does not come from the authority in \"ssl.ca\"".to_owned(),
+            "the server's certificate does not come from the authority in \"ssl.ca\", or from one that is known where there is none".to_owned(),
             "check that \"ssl.ca\" is the certificate of the authority that signed the server's",
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -215,13 +231,17 @@ impl Verifier {
                 .hint("it holds one or more certificates in PEM form")
                 .at("/connection/ssl/ca")
         };
-        let Some(pem) = security.ca.filter(|_| security.verifies()) else {
+        if !security.verifies() || security.ca.is_none() && security.anchors.is_empty() {
             return Ok(Self { mode, authorities: Vec::new(), chain: None, provider });
-        };
-        let authorities = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| unreadable(&error.to_string()))?;
+        }
+        let authorities =
+            CertificateDer::pem_slice_iter(security.ca.unwrap_or_default().as_bytes())
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| unreadable(&error.to_string()))?;
         let mut roots = RootCertStore::empty();
+        if security.ca.is_none() {
+            roots.extend(security.anchors.iter().cloned());
+        }
         for authority in &authorities {
             roots.add(authority.clone()).map_err(|error| unreadable(&error.to_string()))?;
         }

@@ -63,6 +63,6 @@ pub use pack::{Packing, Wrapping};
 pub use parquet_write::{PageCodec, ParquetStyle};
 pub use print::Style;
 pub use read::{Chunk, FileReader, Format, Header, ReadFormat, Share, Shares};
-pub use storage::{Input, Memory, Output, changed};
+pub use storage::{Input, Memory, Output, UNKNOWN_LENGTH, changed};
 pub use temporal::Pattern;
 pub use write::{CsvStyle, Encoder, Refused, WriteFormat};

@@ -100,7 +100,7 @@ impl Packing {
     }
 
     /// By the name's ending, whatever its case; with the name before it.
-    pub(crate) fn by_name(name: &str) -> Option<(Self, &str)> {
+    pub fn by_name(name: &str) -> Option<(Self, &str)> {
         let (rest, ending) = name.rsplit_once('.')?;
         let is = |known: &&str| ending.eq_ignore_ascii_case(known);
         let row = WORDS.iter().find(|(_, _, endings)| endings.iter().any(is));

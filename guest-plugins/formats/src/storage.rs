@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use sdk::{Fault, Result};
 
+/// The length of an input that ends where it ends, such as the body of an answer. It is read once, from its
+/// beginning on, apart from its head; only a share that is [`crate::Share::Whole`] can be read of it.
+pub const UNKNOWN_LENGTH: u64 = u64::MAX;
+
 /// One stored object, open for reading. Where it ends before `len`, a reader fails with `file.changed`.
 pub trait Input: Send + Sync {
     /// What people see: `in/orders-3.csv`.
     fn label(&self) -> &str;
-    /// Bytes.
+    /// Bytes, or [`UNKNOWN_LENGTH`].
     fn len(&self) -> u64;
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -46,7 +50,9 @@ impl Range {
             return Ok(0);
         }
         let count = self.input.read_at(self.at, &mut buffer[..wanted])?;
-        if count == 0 {
+        if count == 0 && self.stop == UNKNOWN_LENGTH {
+            self.stop = self.at;
+        } else if count == 0 {
             return Err(changed(self.input.label()));
         }
         self.at += count as u64;

@@ -1,8 +1,8 @@
 //! The places that a user named in a step or its data source: what grants are judged by.
 //!
 //! Only under the keys here, which are the host's own list: `host` and `port`, `address`, `jdbcUrl`,
-//! `endpoint`, `url`, `path`, `object`, and `path` in the items of `attach`. Never a schema's default, and no text that only the plug-in
-//! calls a place.
+//! `endpoint`, `url`, `urlPrefix`, `oauth2Url`, `path`, `object`, and `path` in the items of `attach`. Never a
+//! schema's default, and no text that only the plug-in calls a place.
 
 use domain::configuration::Side;
 use domain::grant::{Access, NamedPlace, Place};
@@ -70,7 +70,9 @@ pub(crate) fn named(
                 "host" => named.hosts(value, port, spot),
                 "address" => named.hosts(value, None, spot),
                 "jdbcUrl" => each_text(value, spot, &mut |url, spot| named.jdbc_url(url, spot)),
-                "endpoint" | "url" => each_text(value, spot, &mut |url, spot| named.url(url, spot)),
+                "endpoint" | "url" | "urlPrefix" | "oauth2Url" => {
+                    each_text(value, spot, &mut |url, spot| named.url(url, spot));
+                }
                 "path" | "object" => {
                     each_text(value, spot, &mut |path, spot| named.path(path, spot))
                 }
