@@ -127,8 +127,10 @@ fn write_table(built: &Path, out: &Path) -> Result<(), String> {
         let bytes =
             fs::read(&component).map_err(|error| format!("{}: {error}", component.display()))?;
         write_changed(&out.join(&file), &bytes)?;
+        let digest = blake3::hash(&bytes).to_hex();
         table += &format!(
-            "    Plugin {{ name: {name:?}, bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")) }},\n"
+            "    Plugin {{ name: {name:?}, digest: \"blake3:{digest}\", \
+             bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")) }},\n"
         );
     }
     table += "]\n";

@@ -24,6 +24,33 @@ fn a_plugin_that_is_not_built_in_runs() {
     env.airlock(&["run", "job.json"]).run().expect(2);
 }
 
+#[test]
+fn warmed_plugins_are_in_the_cache() {
+    let env = Env::new();
+    let warm = || {
+        let warmed = env.airlock(&["plugin", "warm", &faulty(), "-o", "json"]).run().expect(0);
+        let plugins = warmed.json()["plugins"].as_array().unwrap().clone();
+        plugins.iter().map(|plugin| plugin["compiled"].as_bool().unwrap()).collect::<Vec<_>>()
+    };
+    let first = warm();
+    assert!(first.len() > 5, "{first:?}");
+    assert_eq!(warm(), vec![false; first.len()]);
+    env.airlock(&["plugin", "warm", "no.wasm"]).run().expect(2);
+}
+
+#[test]
+fn no_job_writes_where_the_books_and_the_compiled_code_are() {
+    let env = Env::new();
+    env.airlock(&["runs"]).run().expect(0);
+    for folder in [env.root().to_owned(), env.state(), env.state().join("locks")] {
+        let writer = json!({"path": folder, "fileName": "x", "fileFormat": "csv"});
+        let rows = json!({"column": [{"value": "1", "type": "long"}], "sliceRecordCount": 1});
+        env.write_json("job.json", Document::new(("stream", rows), ("file", writer)).json());
+        let run = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(2);
+        assert_eq!(run.error_code(), "reach.own_folder", "{}", folder.display());
+    }
+}
+
 /// A job with the plug-in on both sides of its step, which does what `parameter` says.
 fn rows_through_a_step(parameter: serde_json::Value) -> serde_json::Value {
     json!({

@@ -9,6 +9,8 @@ pub struct Plugin {
     pub name: &'static str,
     /// The component, not compiled for any machine.
     pub bytes: &'static [u8],
+    /// What the bytes hash to, as the sandbox names components.
+    pub digest: &'static str,
 }
 
 /// All built-in plug-ins, in a stable order.
@@ -28,6 +30,8 @@ mod tests {
         assert!(plugins().iter().any(|plugin| plugin.name == "stream"));
         for plugin in plugins() {
             assert!(plugin.bytes.starts_with(&COMPONENT), "{}", plugin.name);
+            let digest = format!("blake3:{}", blake3::hash(plugin.bytes).to_hex());
+            assert_eq!(plugin.digest, digest, "{}", plugin.name);
         }
     }
 }

@@ -257,6 +257,8 @@ pub(crate) enum PluginCommand {
     List(PluginListArguments),
     /// Show a plug-in: its types, roles, parameters and connection properties
     Inspect(PluginInspectArguments),
+    /// Compile plug-ins into the cache now, so that no run has to wait for that
+    Warm(PluginWarmArguments),
 }
 
 #[derive(Args, Debug)]
@@ -264,6 +266,13 @@ pub(crate) struct PluginListArguments {
     /// List this plug-in too (repeatable)
     #[arg(long = "plugin", value_name = "FILE")]
     pub(crate) plugins: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PluginWarmArguments {
+    /// A component's file, beside the built-in plug-ins
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -22,8 +22,11 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    pub(crate) async fn load(sandbox: &Sandbox, bytes: Vec<u8>, title: &str) -> Result<Self> {
-        let component = sandbox.load(bytes, title).await?;
+    pub(crate) async fn built_in(sandbox: &Sandbox, plugin: bundle::Plugin) -> Result<Self> {
+        Self::of(sandbox.load_known(plugin.bytes, plugin.digest, plugin.name).await?).await
+    }
+
+    async fn of(component: Component) -> Result<Self> {
         let description = component.describe().await?;
         Ok(Self { component, description })
     }
@@ -32,8 +35,8 @@ impl Plugin {
 /// A plug-in that may not have been looked at yet.
 struct Entry {
     name: String,
-    built_in: bool,
-    bytes: &'static [u8],
+    /// Its bytes, where it is built in.
+    built_in: Option<bundle::Plugin>,
     loaded: OnceLock<Option<Plugin>>,
 }
 
@@ -67,8 +70,7 @@ impl Catalogue {
         }
         entries.extend(bundle::plugins().iter().map(|plugin| Entry {
             name: plugin.name.to_owned(),
-            built_in: true,
-            bytes: plugin.bytes,
+            built_in: Some(*plugin),
             loaded: OnceLock::new(),
         }));
         Ok(Self { sandbox, entries, faults: Mutex::default() })
@@ -82,7 +84,7 @@ impl Catalogue {
 
     /// All plug-ins, and whether each is built in. What cannot be loaded is left out.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Plugin, bool)> {
-        self.entries.iter().filter_map(|entry| Some((self.load(entry)?, entry.built_in)))
+        self.entries.iter().filter_map(|entry| Some((self.load(entry)?, entry.built_in.is_some())))
     }
 
     /// Why plug-ins could not be loaded since this was last asked.
@@ -100,14 +102,17 @@ impl Catalogue {
     fn likely(&self, source_type: &str) -> impl Iterator<Item = &Plugin> {
         let wanted = source_type.to_ascii_lowercase();
         let mut order: Vec<_> = self.entries.iter().collect();
-        order
-            .sort_by_key(|entry| (entry.built_in, entry.built_in && !wanted.contains(&entry.name)));
+        order.sort_by_key(|entry| {
+            let built_in = entry.built_in.is_some();
+            (built_in, built_in && !wanted.contains(&entry.name))
+        });
         order.into_iter().filter_map(|entry| self.load(entry))
     }
 
     fn load<'a>(&'a self, entry: &'a Entry) -> Option<&'a Plugin> {
         let load = || {
-            let loading = Plugin::load(&self.sandbox, entry.bytes.to_vec(), &entry.name);
+            let plugin = entry.built_in?;
+            let loading = Plugin::built_in(&self.sandbox, plugin);
             // Documents are read by synchronous code, which asks for types in the middle of it.
             match tokio::task::block_in_place(|| Handle::current().block_on(loading)) {
                 Ok(plugin) => Some(plugin),
@@ -139,9 +144,9 @@ fn names(description: &Description) -> impl Iterator<Item = &str> {
 async fn load_file(sandbox: &Sandbox, file: &Path) -> Result<Entry> {
     let name = file.display().to_string();
     let bytes = read_file(file, sandbox.limits().component_bytes)?;
-    let plugin = Plugin::load(sandbox, bytes, &name).await?;
+    let plugin = Plugin::of(sandbox.load(bytes, &name).await?).await?;
     let loaded = OnceLock::from(Some(plugin));
-    Ok(Entry { name, built_in: false, bytes: &[], loaded })
+    Ok(Entry { name, built_in: None, loaded })
 }
 
 /// The bytes of a component, and at most one more than `bytes_max`: the sandbox refuses that.

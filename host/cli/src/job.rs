@@ -136,8 +136,8 @@ fn sandbox(host: &Host, limits: Limits) -> Result<Sandbox> {
     folders.create()?;
     let output = Arc::clone(&host.guest_output) as Arc<dyn Output>;
     let on_host_call = host.on_host_call.clone();
-    let cache_dir = Some(folders.cache);
-    Sandbox::new(sandbox::Settings { cache_dir, limits, output, on_host_call })
+    let (cache_dir, own_folders) = (Some(folders.cache), vec![folders.state]);
+    Sandbox::new(sandbox::Settings { cache_dir, own_folders, limits, output, on_host_call })
 }
 
 /// # Errors

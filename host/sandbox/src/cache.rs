@@ -4,6 +4,10 @@
 //! and only its owner can read it. An entry that is cut, changed or of another name is not loaded but
 //! made again, with a warning. Entries are written under a temporary name, so that processes side by
 //! side see whole ones or none.
+//!
+//! Code is mapped and not read, so it has a file of its own, and its entry is a [`Seal`]: the keyed hash of
+//! the file, and in which state the file was when its bytes were last compared with that. Every change of a
+//! file changes its state, so one that is still in that state is not read again.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -14,10 +18,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
 
 const KEY_FILE: &str = "key";
 const KEY_BYTES: usize = 32;
 const MAC_BYTES: usize = 32;
+/// Bytes of a file that are hashed at once.
+const PIECE_BYTES: usize = 1 << 20;
+/// A file that changed less than this ago may change again without a trace: clocks of file systems have
+/// ticks.
+const SETTLED: Duration = Duration::from_secs(2);
 /// An entry at most: compiled code is about three times as large as the component.
 const ENTRY_BYTES_MAX: u64 = 1 << 30;
 /// All entries together; beyond it the oldest go. Some thirty of the largest plug-ins fit.
@@ -32,14 +42,52 @@ pub(crate) struct Cache {
     key: [u8; KEY_BYTES],
 }
 
-/// What is known about an entry.
+/// What is known about an entry: its contents, or of code its file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum Entry<T> {
     /// Exactly what this cache wrote under this name.
-    Good(Vec<u8>),
+    Good(T),
     Absent,
     /// There, but not what was written.
     Bad,
+}
+
+/// What is known of a file with code.
+#[derive(Serialize, Deserialize)]
+struct Seal {
+    /// The keyed hash over its name and contents, in hexadecimal digits.
+    mac: String,
+    /// The state in which it had that.
+    seen: Option<FileState>,
+}
+
+/// What changes with every change of a file, whoever makes it: the system sets the last of the times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct FileState {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(file: &File) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            bytes: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let changed = u64::try_from(self.changed.0).unwrap_or(0);
+        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed);
+        now.duration_since(changed).is_ok_and(|age| age > SETTLED)
+    }
 }
 
 impl Cache {
@@ -65,7 +113,7 @@ impl Cache {
     }
 
     /// Reads an entry; only bytes that were verified are answered.
-    pub(crate) fn read(&self, name: &str) -> Entry {
+    pub(crate) fn read(&self, name: &str) -> Entry<Vec<u8>> {
         let mut bytes = match read_bounded(&self.folder.join(name)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Entry::Absent,
@@ -81,6 +129,67 @@ impl Cache {
             true => Entry::Good(contents),
             false => Entry::Bad,
         }
+    }
+
+    /// The file with this code, verified.
+    pub(crate) fn code(&self, name: &str) -> Entry<PathBuf> {
+        self.code_at(name, SystemTime::now())
+    }
+
+    fn code_at(&self, name: &str, now: SystemTime) -> Entry<PathBuf> {
+        let seal = match self.read(&seal_name(name)) {
+            Entry::Good(json) => serde_json::from_slice::<Seal>(&json),
+            Entry::Absent => return Entry::Absent,
+            Entry::Bad => return Entry::Bad,
+        };
+        let path = self.folder.join(name);
+        match seal.map_err(io::Error::other).and_then(|seal| self.verify(name, &path, seal, now)) {
+            Ok(true) => Entry::Good(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Entry::Absent,
+            Ok(false) | Err(_) => Entry::Bad,
+        }
+    }
+
+    /// Whether a file is what its seal says. One that is in the state in which it was seen last need not be
+    /// read for that.
+    fn verify(&self, name: &str, path: &Path, seal: Seal, now: SystemTime) -> io::Result<bool> {
+        let file = open_bounded(path)?;
+        let state = FileState::of(&file)?;
+        if seal.seen == Some(state) {
+            return Ok(true);
+        }
+        let mut hasher = self.hasher(name, state.bytes);
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            match (&file).read(&mut piece)? {
+                0 => break,
+                count => hasher.update(&piece[..count]),
+            };
+        }
+        let Ok(mac) = blake3::Hash::from_hex(&seal.mac) else { return Ok(false) };
+        if hasher.finalize() != mac || FileState::of(&file)? != state {
+            return Ok(false);
+        }
+        if state.is_settled(now) {
+            // Without it the file is read again next time.
+            let _ = self.seal(name, &Seal { seen: Some(state), ..seal });
+        }
+        Ok(true)
+    }
+
+    /// Writes the file of this code, whole and durable or not at all.
+    pub(crate) fn write_code(&self, name: &str, code: &[u8]) -> io::Result<()> {
+        replace(&self.folder, name, &[code])?;
+        let mac = self.mac(name, code).to_hex().to_string();
+        self.seal(name, &Seal { mac, seen: None })?;
+        self.tidy(name, CACHE_BYTES_MAX)
+    }
+
+    fn seal(&self, name: &str, seal: &Seal) -> io::Result<()> {
+        let json = serde_json::to_vec(seal).map_err(io::Error::other)?;
+        let name = seal_name(name);
+        let mac = self.mac(&name, &json);
+        replace(&self.folder, &name, &[mac.as_bytes(), &json])
     }
 
     /// Writes an entry, whole and durable or not at all.
@@ -122,24 +231,41 @@ impl Cache {
     }
 
     fn mac(&self, name: &str, contents: &[u8]) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(&(name.len() as u64).to_le_bytes());
-        hasher.update(name.as_bytes());
+        let mut hasher = self.hasher(name, contents.len() as u64);
         hasher.update(contents);
         hasher.finalize()
     }
+
+    /// A keyed hash that has seen the name; `bytes` of contents follow.
+    fn hasher(&self, name: &str, bytes: u64) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        for count in [name.len() as u64, bytes] {
+            hasher.update(&count.to_le_bytes());
+        }
+        hasher.update(name.as_bytes());
+        hasher
+    }
+}
+
+/// The name of the entry that vouches for a file with code.
+fn seal_name(name: &str) -> String {
+    format!("{name}.seal")
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(no_follow).open(path)?;
-    let size = file.metadata()?.len();
-    if size > ENTRY_BYTES_MAX {
-        return Err(io::Error::other("too large"));
-    }
-    let mut bytes = Vec::with_capacity(size as usize);
+    let file = open_bounded(path)?;
+    let mut bytes = Vec::new();
     file.take(ENTRY_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn open_bounded(path: &Path) -> io::Result<File> {
+    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(no_follow).open(path)?;
+    match file.metadata()?.len() > ENTRY_BYTES_MAX {
+        true => Err(io::Error::other("too large")),
+        false => Ok(file),
+    }
 }
 
 /// The key, unless it is absent, cut, or readable by others; then a new one is made.
@@ -287,6 +413,60 @@ mod tests {
         assert_eq!(cache.read("b"), Entry::Bad);
         fs::write(&path, &good).unwrap();
         assert_eq!(cache.read("a"), Entry::Good(vec![9; 64]));
+    }
+
+    #[test]
+    fn t49_a_flipped_cut_or_exchanged_file_of_code_is_never_answered() {
+        let (_folder, cache) = cache();
+        assert_eq!(cache.code("a"), Entry::Absent);
+        cache.write_code("a", &[9; 64]).unwrap();
+        cache.write_code("b", &[8; 64]).unwrap();
+        let path = cache.folder.join("a");
+        for later in [Duration::ZERO, SETTLED * 2] {
+            let code = || cache.code_at("a", SystemTime::now() + later);
+            for at in 0..64 {
+                let mut bad = [9; 64];
+                bad[at] ^= 1 << (at % 8);
+                fs::write(&path, bad).unwrap();
+                assert_eq!(code(), Entry::Bad, "byte {at}");
+                fs::write(&path, &bad[..at]).unwrap();
+                assert_eq!(code(), Entry::Bad, "cut at {at}");
+            }
+            fs::write(&path, [9; 65]).unwrap();
+            assert_eq!(code(), Entry::Bad);
+            fs::copy(cache.folder.join("b"), &path).unwrap();
+            assert_eq!(code(), Entry::Bad);
+            fs::write(&path, [9; 64]).unwrap();
+            assert_eq!(code(), Entry::Good(path.clone()));
+        }
+        fs::copy(cache.folder.join("b.seal"), cache.folder.join("a.seal")).unwrap();
+        assert_eq!(cache.code("a"), Entry::Bad);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(cache.code("b"), Entry::Good(cache.folder.join("b")));
+    }
+
+    #[test]
+    fn t49_code_that_was_seen_is_read_again_once_its_file_changed() {
+        let (_folder, cache) = cache();
+        cache.write_code("a", &[9; 64]).unwrap();
+        let (path, seal) = (cache.folder.join("a"), cache.folder.join("a.seal"));
+        let fresh = fs::read(&seal).unwrap();
+        assert_eq!(cache.code("a"), Entry::Good(path.clone()));
+        assert_eq!(fs::read(&seal).unwrap(), fresh, "it may still change within a tick");
+        let later = SystemTime::now() + SETTLED * 2;
+        assert_eq!(cache.code_at("a", later), Entry::Good(path.clone()));
+        let seen = fs::read(&seal).unwrap();
+        assert_ne!(seen, fresh);
+        assert_eq!(cache.code_at("a", later), Entry::Good(path.clone()));
+        assert_eq!(fs::read(&seal).unwrap(), seen);
+        // Another program can set the time of the last change back, but not that at which it did.
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let ticks = FileState::of(&File::open(&path).unwrap()).unwrap().changed;
+        while FileState::of(&File::open(&path).unwrap()).unwrap().changed == ticks {
+            fs::write(&path, [8; 64]).unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        }
+        assert_eq!(cache.code_at("a", later), Entry::Bad);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Components from bytes: from the cache where it has them, else compiled.
 
 use std::hash::{Hash as _, Hasher};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use domain::{Fault, Result};
@@ -9,6 +10,7 @@ use wasmtime::component::Component;
 
 use crate::cache::{Cache, Entry};
 use crate::engine::{PROFILE, WASMTIME};
+use crate::inspect;
 
 /// How a component's code came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +26,10 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("blake3:{}", blake3::hash(bytes).to_hex())
 }
 
-/// Loads or compiles a component that was looked over.
+/// Loads a component from the cache, or looks it over and compiles it.
 ///
 /// # Errors
-/// `plugin.invalid`, domain plugin, for code that is not valid.
+/// Those of [`inspect::inspect`]; `plugin.invalid`, domain plugin, for code that is not valid.
 pub(crate) fn component(
     engine: &Engine,
     cache: Option<&Cache>,
@@ -40,6 +42,7 @@ pub(crate) fn component(
     if let Some(component) = cache.and_then(|cache| cached(engine, cache, &name, title)) {
         return Ok((component, Compiled::FromCache(begun.elapsed())));
     }
+    inspect::inspect(bytes, title)?;
     let component = Component::from_binary(engine, bytes).map_err(|error| {
         let why = crate::text::harmless(&format!("{error:#}"), 500);
         Fault::plugin("plugin.invalid", format!("plug-in \"{title}\" is not valid: {why}"))
@@ -47,17 +50,17 @@ pub(crate) fn component(
     })?;
     if let Some(cache) = cache {
         let written = component.serialize().map_err(std::io::Error::other);
-        if let Err(error) = written.and_then(|code| cache.write(&name, &code)) {
+        if let Err(error) = written.and_then(|code| cache.write_code(&name, &code)) {
             tracing::warn!("cannot keep the compiled code of plug-in \"{title}\": {error}");
         }
     }
     Ok((component, Compiled::Fresh(begun.elapsed())))
 }
 
-/// The name of an entry says everything that compiled code depends on.
+/// The name of an entry says everything that compiled code depends on, and what it was looked over for.
 fn entry_name(engine: &Engine, digest: &str) -> String {
     let mut hasher = NameHasher(blake3::Hasher::new());
-    (digest, WASMTIME, PROFILE).hash(&mut hasher);
+    (digest, WASMTIME, PROFILE, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{}.code", hasher.0.finalize().to_hex())
 }
@@ -78,8 +81,8 @@ impl Hasher for NameHasher {
 }
 
 fn cached(engine: &Engine, cache: &Cache, name: &str, title: &str) -> Option<Component> {
-    let code = match cache.read(name) {
-        Entry::Good(code) => code,
+    let file = match cache.code(name) {
+        Entry::Good(file) => file,
         Entry::Absent => return None,
         Entry::Bad => {
             tracing::warn!(
@@ -88,7 +91,7 @@ fn cached(engine: &Engine, cache: &Cache, name: &str, title: &str) -> Option<Com
             return None;
         }
     };
-    match deserialize(engine, &code) {
+    match deserialize(engine, &file) {
         Ok(component) => Some(component),
         Err(error) => {
             tracing::warn!(
@@ -100,11 +103,13 @@ fn cached(engine: &Engine, cache: &Cache, name: &str, title: &str) -> Option<Com
 }
 
 #[allow(unsafe_code, reason = "loading compiled code; proof below")]
-fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `deserialize` demands the unchanged output of `Component::serialize`. `code` comes from
-    // `Cache::read` alone, which answers bytes only under a keyed hash over name and contents,
-    // verified over this very buffer; the key is readable by its owner only, and the only bytes ever
-    // written under a name of `entry_name` are the output of `serialize` above. The name covers engine
-    // version, settings and component, and the engine checks version and settings again.
-    unsafe { Component::deserialize(engine, code) }
+fn deserialize(engine: &Engine, file: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize_file` demands the unchanged output of `Component::serialize`, and that its file
+    // does not change while it is mapped. `file` comes from `Cache::code` alone, which answers it only under
+    // a keyed hash over name and contents; the key is readable by its owner only, and the only bytes ever
+    // written under a name of `entry_name` are the output of `serialize` above, to a new file that takes the
+    // old one's place. Nobody else writes there: the folder is its owner's alone, and no guest is given
+    // a folder to write to in which it lies (`Reach::open`). The name covers engine version, settings and
+    // component, and the engine checks version and settings again.
+    unsafe { Component::deserialize_file(engine, file) }
 }

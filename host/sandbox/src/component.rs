@@ -69,11 +69,18 @@ pub(crate) struct WriterFace {
 
 impl Component {
     /// Looks over, compiles and links; takes seconds where the cache has nothing.
-    pub(crate) fn load(shared: &Arc<Shared>, bytes: &[u8], title: &str) -> Result<Self> {
-        let faces = inspect::inspect(bytes, title, &shared.limits)?;
-        let digest = compile::digest(bytes);
+    pub(crate) fn load(
+        shared: &Arc<Shared>,
+        bytes: &[u8],
+        digest: String,
+        title: &str,
+    ) -> Result<Self> {
+        inspect::check_size(bytes.len(), title, &shared.limits)?;
         let (component, compiled) =
             compile::component(&shared.engine, shared.cache.as_ref(), bytes, &digest, title)?;
+        let exported = component.component_type();
+        let exported = exported.exports(&shared.engine).map(|(name, _)| name);
+        let faces = inspect::faces(exported, title)?;
         check_resources(&component, title, &shared.limits)?;
         let pre =
             shared.linker.instantiate_pre(&component).map_err(|error| unlinked(title, &error))?;
@@ -91,6 +98,7 @@ impl Component {
             output: Arc::clone(&shared.output),
             slots: Arc::clone(&shared.slots),
             host_calls: shared.host_calls.clone(),
+            own_folders: Arc::clone(&shared.own_folders),
         });
         let (shared, description) = (Arc::clone(shared), OnceCell::new());
         Ok(Self {

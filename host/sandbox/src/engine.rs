@@ -19,7 +19,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// version is not loaded.
 pub(crate) const WASMTIME: &str = "48.0.8";
 /// Changes with the settings below that compiled code depends on.
-pub(crate) const PROFILE: &str = "a";
+pub(crate) const PROFILE: &str = "b";
 
 /// A WebAssembly page.
 const PAGE: u64 = 64 << 10;
@@ -69,6 +69,8 @@ fn config(strategy: InstanceAllocationStrategy) -> wasmtime::Result<Config> {
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES_MAX))
         .compiler_inlining(Inlining::No)
         .debug_info(false)
+        // Traps are told by frame pointers; only debuggers read it.
+        .native_unwind_info(false)
         .module_version(ModuleVersionStrategy::Custom(format!("{WASMTIME}-{PROFILE}")))?;
     Ok(config)
 }

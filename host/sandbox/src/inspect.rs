@@ -95,16 +95,22 @@ impl Version {
     }
 }
 
+/// # Errors
+/// `plugin.limit.component`, domain plugin.
+pub(crate) fn check_size(bytes: usize, title: &str, limits: &Limits) -> Result<()> {
+    if bytes as u64 > limits.component_bytes {
+        let who = format!("plug-in \"{title}\"");
+        return Err(limits::passed(limits, &who, "load", "component"));
+    }
+    Ok(())
+}
+
 /// Looks a component over.
 ///
 /// # Errors
 /// `plugin.not_a_component`, `plugin.not_a_plugin`, domain user; `plugin.import`,
-/// `plugin.contract_version`, `plugin.limit.component`, `plugin.too_complex`, domain plugin.
-pub(crate) fn inspect(bytes: &[u8], title: &str, limits: &Limits) -> Result<Faces> {
-    if bytes.len() as u64 > limits.component_bytes {
-        let who = format!("plug-in \"{title}\"");
-        return Err(limits::passed(limits, &who, "load", "component"));
-    }
+/// `plugin.contract_version`, `plugin.too_complex`, domain plugin.
+pub(crate) fn inspect(bytes: &[u8], title: &str) -> Result<()> {
     if !Parser::is_component(bytes) {
         return Err(not_a_component(bytes, title));
     }
@@ -215,35 +221,11 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn judge(self) -> Result<Faces> {
+    fn judge(self) -> Result<()> {
         for import in &self.imports {
             self.judge_import(import)?;
         }
-        let mut faces = Faces::default();
-        let mut described = false;
-        for export in &self.exports {
-            let Some((CONTRACT, name, version)) = split(export) else { continue };
-            self.judge_contract(version)?;
-            match name {
-                "connector" => described = true,
-                "reader" => faces.reader = true,
-                "transformer" => faces.transformer = true,
-                "writer" => faces.writer = true,
-                "sql" => faces.sql = true,
-                _ => {}
-            }
-        }
-        if !described {
-            return Err(Fault::user(
-                "plugin.not_a_plugin",
-                format!(
-                    "component \"{}\" is no plug-in: it does not export \"{CONTRACT}/connector\"",
-                    self.title
-                ),
-            )
-            .hint("build it against the contract in wit/"));
-        }
-        Ok(faces)
+        faces(self.exports.iter().map(String::as_str), self.title).map(drop)
     }
 
     fn judge_import(&self, import: &str) -> Result<()> {
@@ -260,7 +242,7 @@ impl Look<'_> {
         };
         let (package, name, version) = split(import).ok_or_else(refuse)?;
         if package == CONTRACT {
-            self.judge_contract(version)?;
+            judge_contract(version, self.title)?;
             return if matches!(name, "types" | "log") { Ok(()) } else { Err(refuse()) };
         }
         let (path, _) = import.split_once('@').ok_or_else(refuse)?;
@@ -270,21 +252,51 @@ impl Look<'_> {
             None => Err(refuse()),
         }
     }
+}
 
-    fn judge_contract(&self, version: Option<Version>) -> Result<()> {
-        match version {
-            Some(version) if version.works_on(CONTRACT_VERSION) => Ok(()),
-            version => {
-                let wanted = version.map_or("unknown".to_owned(), |version| version.to_string());
-                Err(Fault::plugin(
-                    "plugin.contract_version",
-                    format!(
-                        "plug-in \"{}\" needs version {wanted} of the contract, this host has {CONTRACT_VERSION}",
-                        self.title
-                    ),
-                )
-                .hint("use a plug-in and a host of the same release"))
-            }
+/// Which faces are among the names of what a component exports.
+///
+/// # Errors
+/// `plugin.not_a_plugin`, domain user; `plugin.contract_version`, domain plugin.
+pub(crate) fn faces<'a>(exports: impl Iterator<Item = &'a str>, title: &str) -> Result<Faces> {
+    let mut faces = Faces::default();
+    let mut described = false;
+    for export in exports {
+        let Some((CONTRACT, name, version)) = split(export) else { continue };
+        judge_contract(version, title)?;
+        match name {
+            "connector" => described = true,
+            "reader" => faces.reader = true,
+            "transformer" => faces.transformer = true,
+            "writer" => faces.writer = true,
+            "sql" => faces.sql = true,
+            _ => {}
+        }
+    }
+    if !described {
+        return Err(Fault::user(
+            "plugin.not_a_plugin",
+            format!(
+                "component \"{title}\" is no plug-in: it does not export \"{CONTRACT}/connector\""
+            ),
+        )
+        .hint("build it against the contract in wit/"));
+    }
+    Ok(faces)
+}
+
+fn judge_contract(version: Option<Version>, title: &str) -> Result<()> {
+    match version {
+        Some(version) if version.works_on(CONTRACT_VERSION) => Ok(()),
+        version => {
+            let wanted = version.map_or("unknown".to_owned(), |version| version.to_string());
+            Err(Fault::plugin(
+                "plugin.contract_version",
+                format!(
+                    "plug-in \"{title}\" needs version {wanted} of the contract, this host has {CONTRACT_VERSION}"
+                ),
+            )
+            .hint("use a plug-in and a host of the same release"))
         }
     }
 }

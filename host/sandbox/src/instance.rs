@@ -1,6 +1,7 @@
 //! One instance of a plug-in, and how it is called: within its limits, and never again after a trap.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(crate) struct Factory {
     /// One permit for each slot of the pool.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) host_calls: Option<HostCalls>,
+    /// The host's own, links followed.
+    pub(crate) own_folders: Arc<[PathBuf]>,
 }
 
 /// An instance with its store. While a call is on, its living part is with the call: a call that
@@ -91,8 +94,9 @@ impl Instance {
     ) -> Result<Self> {
         let limits = &factory.limits;
         let slot = slot(factory).await?;
-        let state =
-            State::new(&factory.title, side, reach, &secrets, limits, Arc::clone(&factory.output))?;
+        let output = Arc::clone(&factory.output);
+        let own = &factory.own_folders;
+        let state = State::new(&factory.title, side, reach, &secrets, limits, output, own)?;
         let mut store = Store::new(factory.pre.engine(), state);
         store.limiter(|state| &mut state.ledger);
         store.set_hostcall_fuel(limits.message_bytes as usize);

@@ -73,6 +73,9 @@ use state::State;
 pub struct Settings {
     /// Where compiled code is kept; `None` compiles anew in each process.
     pub cache_dir: Option<PathBuf>,
+    /// Other folders of the host's own. No plug-in is given a folder to write to in which one of them or
+    /// the cache lies, whatever was granted.
+    pub own_folders: Vec<PathBuf>,
     pub limits: Limits,
     /// Where the standard output of guests goes, and their statements.
     pub output: Arc<dyn Output>,
@@ -85,6 +88,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             cache_dir: None,
+            own_folders: Vec::new(),
             limits: Limits::default(),
             output: Arc::new(Discard),
             on_host_call: None,
@@ -106,6 +110,7 @@ struct Shared {
     output: Arc<dyn Output>,
     slots: Arc<Semaphore>,
     host_calls: Option<HostCalls>,
+    own_folders: Arc<[PathBuf]>,
 }
 
 impl Sandbox {
@@ -128,7 +133,10 @@ impl Sandbox {
         let slots = Arc::new(Semaphore::new(limits.instances as usize));
         let output = settings.output;
         let host_calls = settings.on_host_call.map(HostCalls::new);
-        let shared = Shared { engine, linker, cache, limits, output, slots, host_calls };
+        let own_folders = settings.own_folders.into_iter().chain(settings.cache_dir);
+        let own_folders = own_folders.map(|path| path.canonicalize().unwrap_or(path)).collect();
+        let shared =
+            Shared { engine, linker, cache, limits, output, slots, host_calls, own_folders };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -144,9 +152,36 @@ impl Sandbox {
     /// `plugin.import`, `plugin.contract_version`, `plugin.too_complex`, `plugin.limit.*`,
     /// `plugin.invalid`, domain plugin, for components that this host cannot take.
     pub async fn load(&self, bytes: Vec<u8>, title: &str) -> Result<Component> {
+        self.load_with(bytes, None, title).await
+    }
+
+    /// As [`Self::load`], for bytes whose digest is known: the host's own, which it need not read where their
+    /// code is in the cache.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn load_known(
+        &self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+        digest: &str,
+        title: &str,
+    ) -> Result<Component> {
+        self.load_with(bytes, Some(digest.to_owned()), title).await
+    }
+
+    async fn load_with(
+        &self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+        digest: Option<String>,
+        title: &str,
+    ) -> Result<Component> {
         let (shared, title) = (Arc::clone(&self.shared), title.to_owned());
         // Compiling takes seconds of processor time.
-        let loading = tokio::task::spawn_blocking(move || Component::load(&shared, &bytes, &title));
+        let loading = tokio::task::spawn_blocking(move || {
+            let bytes = bytes.as_ref();
+            let digest = digest.unwrap_or_else(|| compile::digest(bytes));
+            Component::load(&shared, bytes, digest, &title)
+        });
         loading.await.map_err(|error| {
             Fault::internal("sandbox.load", format!("loading a plug-in failed: {error}"))
         })?

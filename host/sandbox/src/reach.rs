@@ -122,11 +122,15 @@ impl Reach {
         reach
     }
 
-    /// Opens folders and files.
-    pub(crate) fn open(&self) -> Result<Opened> {
+    /// Opens folders and files. None to write to has the host's `own` folders in it, nor lies in one: what
+    /// the host runs and remembers is there.
+    ///
+    /// # Errors
+    /// `reach.own_folder`, domain user; other codes of `reach`, domain external.
+    pub(crate) fn open(&self, own: &[PathBuf]) -> Result<Opened> {
         let mut opened = Opened::default();
         for folder in &self.folders {
-            folder.open(&mut opened)?;
+            folder.open(own, &mut opened)?;
         }
         for index in 0..opened.files.len() {
             let name = opened.files[index].folder.clone();
@@ -227,13 +231,14 @@ impl Folder {
         Self { text: text.to_owned(), path, access, origin, within, seen_as }
     }
 
-    fn open(&self, opened: &mut Opened) -> Result<()> {
+    fn open(&self, own: &[PathBuf], opened: &mut Opened) -> Result<()> {
         self.check_within()?;
         if let Some(name) = &self.seen_as {
             return self.open_seen_as(name, opened).map_err(|error| self.fault(&error));
         }
         match (fs::metadata(&self.path), self.access) {
             (Ok(meta), access) if meta.is_dir() => {
+                self.check_apart(own)?;
                 let dir = open_dir(&self.path).map_err(|error| self.fault(&error))?;
                 opened.add(dir, self.text.clone(), access);
                 Ok(())
@@ -323,6 +328,23 @@ impl Folder {
             )
             .hint("name the folder that it leads to")),
         }
+    }
+
+    fn check_apart(&self, own: &[PathBuf]) -> Result<()> {
+        let real = match self.access {
+            Access::Read => return Ok(()),
+            Access::Write => self.path.canonicalize().map_err(|error| self.fault(&error))?,
+        };
+        let touches = |own: &&PathBuf| own.starts_with(&real) || real.starts_with(own);
+        let Some(own) = own.iter().find(touches) else { return Ok(()) };
+        let message = format!(
+            "cannot open \"{}\" for writing: Airlock's own files are there, in \"{}\"",
+            self.path.display(),
+            own.display()
+        );
+        let fault = Fault::user("reach.own_folder", message)
+            .hint("name a folder below it, or keep Airlock's files elsewhere with --state-dir");
+        Err(at(fault, &self.origin))
     }
 
     fn fault(&self, error: &io::Error) -> Fault {

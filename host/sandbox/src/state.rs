@@ -1,5 +1,6 @@
 //! What belongs to one store: its WASI context, its accounts, its log.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::Dir;
@@ -70,6 +71,7 @@ impl State {
         secrets: &Secrets,
         limits: &Arc<Limits>,
         output: Arc<dyn Output>,
+        own_folders: &[PathBuf],
     ) -> Result<Self> {
         let log = Arc::new(Mutex::new(Log::new(plugin, secrets.clone(), limits)));
         let stderr = Arc::new(Mutex::new(Stderr::new(Arc::clone(&log), secrets.clone())));
@@ -95,7 +97,7 @@ impl State {
             }
             Box::pin(std::future::ready(admitted))
         });
-        let opened = reach.open()?;
+        let opened = reach.open(own_folders)?;
         for folder in &opened.folders {
             preopen(&mut builder, &folder.dir, &folder.name, folder.access)?;
         }

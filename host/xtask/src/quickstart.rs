@@ -21,6 +21,8 @@ pub(crate) fn run() -> Result<()> {
     Command::new("cargo").args(["build", "--release"]).run()?;
     let binary = root().join("target/release/airlock").display().to_string();
     println!();
+    Command::new(&binary).args(["plugin", "warm"]).run()?;
+    println!();
     Command::new(&binary).args(["run", JOB]).run()?;
     println!("\nthe program: {binary}\n{NEXT}");
     Ok(())

@@ -149,8 +149,7 @@ async fn plugin_looks(folders: &Folders, limits: Limits) -> Vec<Look> {
     };
     let mut looks = vec![look("sandbox", Finding::Good("starts".into()))];
     for built_in in bundle::plugins() {
-        let loaded = Plugin::load(&sandbox, built_in.bytes.to_vec(), built_in.name).await;
-        let finding = match loaded {
+        let finding = match Plugin::built_in(&sandbox, *built_in).await {
             Ok(plugin) => Finding::Good(compiled_text(plugin.component.compiled())),
             Err(fault) => Finding::Bad(fault),
         };

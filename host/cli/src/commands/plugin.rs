@@ -1,33 +1,74 @@
-//! `airlock plugin list` and `airlock plugin inspect NAME|FILE`
+//! `airlock plugin list`, `airlock plugin inspect NAME|FILE` and `airlock plugin warm [FILE]`
 
 use std::path::{Path, PathBuf};
 
 use domain::description::{Description, Role, SourceType};
 use domain::fault::Fault;
-use sandbox::{Faces, Limits};
+use sandbox::{Compiled, Faces, Limits};
 use serde_json::{Value, json};
 
 use crate::arguments::PluginCommand;
 use crate::catalogue::{Catalogue, Plugin};
 use crate::failure::{Ending, Failure};
 use crate::host::Host;
-use crate::job;
 use crate::render::{escape, table};
+use crate::{human, job};
 
 pub(crate) async fn plugin(host: &Host, command: &PluginCommand) -> Ending {
     match command {
         PluginCommand::List(arguments) => list(host, &arguments.plugins).await,
         PluginCommand::Inspect(arguments) => inspect(host, &arguments.plugin).await,
+        PluginCommand::Warm(arguments) => warm(host, &arguments.files).await,
     }
+}
+
+/// All plug-ins, loaded.
+fn whole(catalogue: &Catalogue) -> Result<Vec<(&Plugin, bool)>, Failure> {
+    let plugins: Vec<_> = catalogue.all().collect();
+    let broken = catalogue.take_faults();
+    if broken.is_empty() { Ok(plugins) } else { Err(broken.into()) }
+}
+
+async fn warm(host: &Host, files: &[PathBuf]) -> Ending {
+    let catalogue = job::catalogue(host, Limits::default(), files).await?;
+    let plugins = whole(&catalogue)?;
+    host.console.result(|| warm_text(&plugins), || warm_json(&plugins))?;
+    Ok(0)
+}
+
+fn warm_text(plugins: &[(&Plugin, bool)]) -> String {
+    let rows: Vec<_> = plugins
+        .iter()
+        .map(|(plugin, _)| {
+            let made = match plugin.component.compiled() {
+                Compiled::Fresh(time) => format!("compiled in {}", human::duration(time)),
+                Compiled::FromCache(_) => "was in the cache".to_owned(),
+            };
+            [escape::line(&plugin.description.name), made]
+        })
+        .collect();
+    table::text(["plug-in", "code"], &rows)
+}
+
+fn warm_json(plugins: &[(&Plugin, bool)]) -> Value {
+    let plugin = |(plugin, _): &(&Plugin, bool)| {
+        let (compiled, time) = match plugin.component.compiled() {
+            Compiled::Fresh(time) => (true, time),
+            Compiled::FromCache(time) => (false, time),
+        };
+        json!({
+            "name": plugin.description.name,
+            "digest": plugin.component.digest(),
+            "compiled": compiled,
+            "seconds": time.as_secs_f64(),
+        })
+    };
+    json!({"status": "succeeded", "plugins": plugins.iter().map(plugin).collect::<Vec<_>>(), "error": null})
 }
 
 async fn list(host: &Host, files: &[PathBuf]) -> Ending {
     let catalogue = job::catalogue(host, Limits::default(), files).await?;
-    let plugins: Vec<_> = catalogue.all().collect();
-    let broken = catalogue.take_faults();
-    if !broken.is_empty() {
-        return Err(broken.into());
-    }
+    let plugins = whole(&catalogue)?;
     host.console.result(|| list_text(&plugins), || list_json(&plugins))?;
     Ok(0)
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn code(bytes: &[u8]) -> String {
-    inspect(bytes, "x", &Limits::default()).unwrap_err().code
+    inspect(bytes, "x").unwrap_err().code
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn what_is_no_component_gets_its_own_words() {
         (b"\0as\xff", "no WebAssembly at all"),
     ];
     for (bytes, what) in table {
-        let fault = inspect(bytes, "x", &Limits::default()).unwrap_err();
+        let fault = inspect(bytes, "x").unwrap_err();
         assert_eq!(fault.code, "plugin.not_a_component");
         assert_eq!(fault.domain, domain::FaultDomain::User);
         assert!(fault.message.contains(what), "{}", fault.message);
@@ -78,7 +78,7 @@ fn t53_only_what_this_host_offers_may_be_imported() {
         "evil:host/system@0.1.0",
         "airlock:connector/secrets@0.1.0",
     ] {
-        let fault = inspect(&importing(&["wasi:io/error@0.2.0", bad]), "x", &Limits::default());
+        let fault = inspect(&importing(&["wasi:io/error@0.2.0", bad]), "x");
         let fault = fault.unwrap_err();
         assert_eq!(fault.code, "plugin.import", "{bad}");
         assert!(fault.message.contains(bad), "{}", fault.message);
@@ -105,9 +105,10 @@ fn t25_nested_and_many_parts_are_counted() {
 }
 
 #[test]
-fn t36_size_comes_first() {
+fn t36_a_large_component_is_refused_by_its_size() {
     let limits = Limits { component_bytes: 1024, ..Limits::default() };
-    let fault = inspect(&vec![0; 1025], "x", &limits).unwrap_err();
+    check_size(1024, "x", &limits).unwrap();
+    let fault = check_size(1025, "x", &limits).unwrap_err();
     assert_eq!(fault.code, "plugin.limit.component");
     assert!(fault.hint.unwrap().contains("--limit component="));
 }
@@ -116,7 +117,7 @@ fn t36_size_comes_first() {
 fn cut_components_are_refused_without_a_panic() {
     let whole = importing(&["wasi:io/error@0.2.0"]);
     for length in 0..whole.len() {
-        let refused = inspect(&whole[..length], "x", &Limits::default());
+        let refused = inspect(&whole[..length], "x");
         assert!(refused.is_err(), "{length}");
     }
 }

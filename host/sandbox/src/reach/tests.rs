@@ -1,5 +1,7 @@
 use std::os::unix::fs::symlink;
 
+use domain::FaultDomain;
+
 use super::*;
 
 fn grant(path: &str, access: Access) -> Grant {
@@ -26,7 +28,7 @@ fn a_file_is_opened_without_what_lies_beside_it() {
         ("b.csv", ".", "b.csv", "b.csv"),
         ("latest.csv", ".", "latest.csv", "archive/x.csv"),
     ] {
-        let opened = reach(base.path(), path, Access::Read).open().unwrap();
+        let opened = reach(base.path(), path, Access::Read).open(&[]).unwrap();
         assert_eq!((opened.folders.len(), opened.folders[0].name.as_str()), (1, folder), "{path}");
         assert_eq!(opened.folders[0].dir.entries().unwrap().count(), 0);
         let file = &opened.files[0];
@@ -48,7 +50,7 @@ fn a_file_is_seen_under_the_guests_name_with_those_beside_it() {
         let grant = Grant { requirement, place, origin: "/connection/path".into() };
         let reach = Reach::new(&[grant], base.path()).unwrap();
         assert!(!reach.make_folders().unwrap());
-        reach.open()
+        reach.open(&[])
     };
     for access in [Access::Read, Access::Write] {
         for path in ["data/shop.db", "link.db", "data/../data/shop.db"] {
@@ -77,7 +79,7 @@ fn a_folder_is_opened_whole_and_once() {
         fs::write(base.path().join(file), "x").unwrap();
     }
     let grants = ["in/a.csv", "in/*.csv", "in", "in/b.csv"].map(|path| grant(path, Access::Read));
-    let opened = Reach::new(&grants, base.path()).unwrap().open().unwrap();
+    let opened = Reach::new(&grants, base.path()).unwrap().open(&[]).unwrap();
     assert_eq!((opened.folders.len(), opened.files.len(), opened.hidden.len()), (1, 2, 1));
     assert_eq!(opened.folders[0].dir.read_to_string("b.csv").unwrap(), "x");
 }
@@ -85,25 +87,25 @@ fn a_folder_is_opened_whole_and_once() {
 #[test]
 fn a_readers_folder_must_exist_and_a_writers_may_come() {
     let base = tempfile::tempdir().unwrap();
-    let fault = reach(base.path(), "no", Access::Read).open().err().unwrap();
+    let fault = reach(base.path(), "no", Access::Read).open(&[]).err().unwrap();
     assert_eq!(fault.code, "reach.not_found");
     assert_eq!(fault.place.as_deref(), Some("/steps/0/parameter/path"));
     let reach = reach(base.path(), "no/deep", Access::Write);
-    let opened = reach.open().unwrap();
+    let opened = reach.open(&[]).unwrap();
     assert_eq!(opened.folders[0].name, "no/deep");
     assert_eq!(opened.folders[0].dir.entries().unwrap().count(), 0);
     assert!(opened.folders[0].dir.create("x").is_err());
     assert!(!base.path().join("no").exists());
     assert!(reach.make_folders().unwrap());
     assert!(!reach.make_folders().unwrap());
-    assert!(reach.open().unwrap().folders[0].dir.create("x").is_ok());
+    assert!(reach.open(&[]).unwrap().folders[0].dir.create("x").is_ok());
 }
 
 #[test]
 fn a_writer_gets_no_folder_around_a_file() {
     let base = tempfile::tempdir().unwrap();
     fs::write(base.path().join("file"), "").unwrap();
-    let fault = reach(base.path(), "file", Access::Write).open().err().unwrap();
+    let fault = reach(base.path(), "file", Access::Write).open(&[]).err().unwrap();
     assert_eq!(fault.code, "reach.not_a_folder");
     let fault = reach(base.path(), "file/x", Access::Write).make_folders().unwrap_err();
     assert_eq!(fault.code, "grant.folder");
@@ -124,7 +126,7 @@ fn t48_links_do_not_lead_out_of_an_operators_folder() {
         let requirement = Requirement::Directory { path: path.into(), access };
         let grant = Grant { requirement, place, origin: "--allow-read".into() };
         let reach = Reach::new(&[grant], &inside).unwrap();
-        reach.open().map(drop).and_then(|()| reach.make_folders().map(drop))
+        reach.open(&[]).map(drop).and_then(|()| reach.make_folders().map(drop))
     };
     assert_eq!(open("a.csv", Access::Read), Ok(()));
     assert_eq!(open("new/deep", Access::Write), Ok(()));
@@ -150,4 +152,24 @@ fn t16_own_addresses_need_a_written_port() {
     for host in ["db.example", "192.0.66.1"] {
         assert!(open(host, Place::Host { host: host.into(), port: 5432 }).is_ok(), "{host}");
     }
+}
+
+#[test]
+fn t49_no_folder_to_write_to_touches_the_hosts_own() {
+    let base = tempfile::tempdir().unwrap();
+    for folder in ["home/state/cache", "home/out"] {
+        fs::create_dir_all(base.path().join(folder)).unwrap();
+    }
+    symlink("home", base.path().join("link")).unwrap();
+    let own = [base.path().canonicalize().unwrap().join("home/state")];
+    for path in
+        ["home", "link", "home/out/..", "home/state", "home/state/cache", "link/state/cache"]
+    {
+        let open = |access| reach(base.path(), path, access).open(&own).map(drop);
+        let fault = open(Access::Write).unwrap_err();
+        assert_eq!((fault.code.as_str(), fault.domain), ("reach.own_folder", FaultDomain::User));
+        open(Access::Read).unwrap();
+    }
+    reach(base.path(), "home/out", Access::Write).open(&own).map(drop).unwrap();
+    reach(base.path(), "home/new", Access::Write).open(&own).map(drop).unwrap();
 }

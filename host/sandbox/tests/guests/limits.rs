@@ -16,7 +16,7 @@ use crate::setup::{Printed, faulty, folder, guest_within, sandbox, tcp, tight};
 
 /// Where each limit is run into.
 const TESTS: [(&str, &str); 19] = [
-    ("component", "t36_size_comes_first"),
+    ("component", "t36_a_large_component_is_refused_by_its_size"),
     ("memory", "t35_t24_crashes_and_bombs_end_their_session_alone"),
     ("short-call", "t26_sleepers_end_by_the_clock"),
     ("long-call", "t26_sleepers_end_by_the_clock"),

@@ -51,7 +51,7 @@ pub(crate) fn sandbox(limits: Limits) -> (Sandbox, Arc<Printed>) {
         cache_dir: Some(CACHE.path().join("cache")),
         limits,
         output: printed.clone(),
-        on_host_call: None,
+        ..Settings::default()
     };
     (Sandbox::new(settings).unwrap(), printed)
 }
