@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use tests::{Document, tree};
 
-use matrix::{Fates, Matrix, Pair};
+use matrix::{Fates, Matrix, Pair, TOGETHER};
 use systems::{SERVERS, SYSTEMS, System};
 
 const HEAD: &str = "\
@@ -36,7 +36,10 @@ floats of MySQL, and what a check of a table refuses, such as that of `json` in 
 numbers, short ones and intervals) stand in its files under names that Arrow gave them; other programs see the plain \
 type below. Unions can't be read, of Avro those of several types beside null, nor list views and run-end encoded \
 columns of Arrow IPC. Digits as in `numeric(15,2)` are examples. MySQL \
-stands for MariaDB too, of which these answers are.
+stands for MariaDB too, of which these answers are. A column of SQLite is what it is declared as: `BIGINT` and other words with \
+INT fare as `INTEGER`, `VARCHAR(20)` as `TEXT`, `REAL` as `DOUBLE`, `TIMESTAMP` as `DATETIME`; *none* is one that is declared \
+as nothing, and is what its values are, here texts. A value that SQLite would keep as another one, such as a number of more \
+than 15 digits in `DECIMAL` or `NUMERIC`, makes its record dirty; `DECIMAL_TEXT` keeps them all.
 ";
 
 /// What a cast may mean for columns that are there.
@@ -44,8 +47,14 @@ const CLASSES: [&str; 5] = ["same", "widened", "as text", "checked", "lossy"];
 /// From this one on a value may not come through.
 const CHECKED: usize = 3;
 /// Systems whose columns have a value of each type here.
-const VALUED: [System; 5] =
-    [System::Postgresql, System::Mysql, System::Parquet, System::Avro, System::Arrow];
+const VALUED: [System; 6] = [
+    System::Postgresql,
+    System::Mysql,
+    System::Sqlite,
+    System::Parquet,
+    System::Avro,
+    System::Arrow,
+];
 
 fn path() -> PathBuf {
     tree::tests().parent().unwrap().join("TYPES.md")
@@ -127,19 +136,24 @@ impl Into {
 
     /// What no cast checks comes through, where the column has no bound beside its type.
     fn check(&self, matrix: &Matrix) {
-        for (target, kind) in matrix.kinds[&self.server].iter().enumerate() {
-            for source in VALUED.into_iter().filter(|_| !self.server.is_bounded(kind)) {
-                let fates = &self.of(source)[target];
-                let is_sure = |at: &usize| fates[*at].is_some_and(|class| class < CHECKED);
-                let columns: Vec<_> = (0..fates.len()).filter(is_sure).collect();
-                if columns.is_empty() {
+        for source in VALUED {
+            for (table, kinds) in matrix.kinds[&self.server].chunks(TOGETHER).enumerate() {
+                let fates = &self.of(source)[table * TOGETHER..];
+                let sure = kinds.iter().enumerate().flat_map(|(place, kind)| {
+                    let is_sure = |class: Option<usize>| class.is_some_and(|class| class < CHECKED);
+                    let is_bounded = self.server.is_bounded(kind);
+                    let columns = fates[place].iter().enumerate();
+                    let sure = columns.filter(move |(_, class)| !is_bounded && is_sure(**class));
+                    sure.map(move |(column, _)| (place, column))
+                });
+                let sure: Vec<_> = sure.collect();
+                if sure.is_empty() {
                     continue;
                 }
-                let writer = self.server.table(&format!("there_{target}"), &columns);
-                let job = Document::new(matrix.reader(source, &columns), writer);
-                let output = matrix.airlock("run", &job);
+                let [reader, writer] = matrix.steps((source, self.server), table, &sure);
+                let output = matrix.airlock("run", &Document::new(reader, writer));
                 let (from, into) = (source.title(), self.server.title());
-                assert!(output.code == Some(0), "from {from} into {kind} of {into}: {output}");
+                assert!(output.code == Some(0), "from {from} into {kinds:?} of {into}: {output}");
             }
         }
     }

@@ -17,10 +17,11 @@ pub(crate) enum Format {
     Arrow,
     PostgreSql,
     MySql,
+    Sqlite,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Csv,
         Self::Jsonl,
         Self::Parquet,
@@ -28,6 +29,7 @@ impl Format {
         Self::Arrow,
         Self::PostgreSql,
         Self::MySql,
+        Self::Sqlite,
     ];
 
     /// The word of `fileFormat`, and the suffix of the files.
@@ -40,6 +42,7 @@ impl Format {
             Self::Arrow => "arrow",
             Self::PostgreSql => "postgresql",
             Self::MySql => "mysql",
+            Self::Sqlite => "sqlite",
         }
     }
 }
@@ -133,6 +136,19 @@ impl Place {
                 database.sql(&lineitem::create_table("copy"));
             }
         }
+        if is_needed(Format::Sqlite) {
+            // Files of their own, since a reader wants nobody to write its.
+            for name in ["lineitem", "copy"] {
+                let path = format!("{name}.db");
+                env.admit(name, json!({"type": "sqlite", "properties": {"path": path}}));
+                let statement = format!("{};", lineitem::create_table(name));
+                referee::sqlite(&env.path(&path), &statement);
+            }
+        }
+        if from == Format::Sqlite {
+            let file = lineitem::file(rows, "csv");
+            referee::sqlite_load(&env.path("lineitem.db"), "lineitem", &file);
+        }
         Self { from, to, rows, env, postgresql, mysql }
     }
 
@@ -163,6 +179,7 @@ impl Place {
             }
             Format::PostgreSql => document::table("lineitem"),
             Format::MySql => ("mysql", json!({"datasource": "my", "table": "lineitem"})),
+            Format::Sqlite => ("sqlite", json!({"datasource": "lineitem", "table": "lineitem"})),
         }
     }
 
@@ -170,6 +187,7 @@ impl Place {
         match self.to {
             Format::PostgreSql => document::table("copy"),
             Format::MySql => ("mysql", json!({"datasource": "my", "table": "copy"})),
+            Format::Sqlite => ("sqlite", json!({"datasource": "copy", "table": "copy"})),
             file => document::out(file.word()),
         }
     }
@@ -182,7 +200,7 @@ impl Place {
     /// What was written, for the referee: the files, or the table as the database spells it.
     pub(crate) fn written(&self) -> PathBuf {
         match self.to {
-            Format::PostgreSql | Format::MySql => self.exported("copy"),
+            Format::PostgreSql | Format::MySql | Format::Sqlite => self.exported("copy"),
             file => self.env.path(&format!("out/*.{}", file.word())),
         }
     }
@@ -196,6 +214,9 @@ impl Place {
         let file = self.env.path("exported.csv");
         match (&self.mysql, self.to) {
             (Some(database), Format::MySql) => database.export(table, &file),
+            (_, Format::Sqlite) => {
+                referee::sqlite_export(&self.env.path("copy.db"), table, &file);
+            }
             _ => self.database().export(&format!("select * from {table}"), &file),
         }
         file

@@ -69,6 +69,9 @@ fn a_code_with_zeros_stays_text() {
             Format::MySql => {
                 ("mysql", json!({"datasource": "my", "table": "codes", "createTable": true}))
             }
+            Format::Sqlite => {
+                ("sqlite", json!({"datasource": "copy", "table": "codes", "createTable": true}))
+            }
             _ => place.writer(),
         };
         assert_eq!(
@@ -76,7 +79,7 @@ fn a_code_with_zeros_stays_text() {
             3
         );
         let written = match to {
-            Format::PostgreSql | Format::MySql => place.exported("codes"),
+            Format::PostgreSql | Format::MySql | Format::Sqlite => place.exported("codes"),
             _ => place.written(),
         };
         assert_eq!(referee::compare(&place.env.path("codes.csv"), &written), 3, "{to:?}");
@@ -91,6 +94,11 @@ fn a_code_with_zeros_stays_text() {
             }
             Format::PostgreSql => assert_eq!(place.table_types("codes"), ["text", "bigint"]),
             Format::MySql => assert_eq!(place.table_types("codes"), ["longtext", "bigint"]),
+            Format::Sqlite => {
+                let kinds = "select type from pragma_table_info('codes');";
+                let kinds = referee::sqlite(&place.env.path("copy.db"), kinds);
+                assert_eq!(kinds, "TEXT\nINTEGER\n");
+            }
         }
     }
 }

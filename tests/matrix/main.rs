@@ -26,4 +26,5 @@ sources! {
     from_arrow: Arrow;
     from_postgresql: PostgreSql;
     from_mysql: MySql;
+    from_sqlite: Sqlite;
 }

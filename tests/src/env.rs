@@ -87,6 +87,15 @@ impl Env {
         self.write(name, format!("{value:#}\n"))
     }
 
+    /// Gives the test's programs a data source, beside those that are there.
+    pub fn admit(&self, name: &str, source: Value) {
+        let text = fs::read_to_string(self.path("datasources.json"));
+        let text = text.unwrap_or_else(|_| "{}".into());
+        let mut sources: Value = serde_json::from_str(&text).unwrap();
+        sources[name] = source;
+        self.write_json("datasources.json", &sources);
+    }
+
     /// Copies a folder into the working folder, as it is.
     pub fn copy(&self, from: &Path) {
         copy_folder(from, &self.work());

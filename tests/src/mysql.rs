@@ -298,9 +298,6 @@ impl MysqlDatabase {
     /// Gives a test's programs the data source `my` and its password, beside those that are there.
     pub fn admit(&self, env: &mut Env) {
         env.set("MYSQLPASSWORD", PASSWORD);
-        let text = fs::read_to_string(env.path("datasources.json")).unwrap_or_else(|_| "{}".into());
-        let mut sources: Value = serde_json::from_str(&text).unwrap();
-        sources["my"] = json!({"type": "mysql", "properties": self.properties()});
-        env.write_json("datasources.json", &sources);
+        env.admit("my", json!({"type": "mysql", "properties": self.properties()}));
     }
 }

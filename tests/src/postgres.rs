@@ -413,8 +413,7 @@ impl Database {
     /// Gives a test's programs the data source `pg` and its password.
     pub fn admit(&self, env: &mut Env) {
         env.set("PGPASSWORD", PASSWORD);
-        let sources = json!({"pg": {"type": "postgresql", "properties": self.properties()}});
-        env.write_json("datasources.json", &sources);
+        env.admit("pg", json!({"type": "postgresql", "properties": self.properties()}));
     }
 }
 

@@ -16,7 +16,6 @@ import json
 import lzma
 import os
 import re
-import sqlite3
 import struct
 import subprocess
 import sys
@@ -388,33 +387,8 @@ def arrow_kinds(time, number):
     return kinds
 
 
-def sqlite(path, script):
-    """Runs statements on a file of SQLite and shows what they answer. It goes without closing the file, so
-    that a write-ahead log stays beside it."""
-    shown = lambda value: {
-        type(None): lambda: "NULL",
-        bytes: lambda: f"x'{value.hex()}'",
-        str: lambda: value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\0"),
-    }.get(type(value), lambda: repr(value))()
-    os.chdir(os.path.dirname(path))
-    database = sqlite3.connect(path, isolation_level=None)
-    database.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
-    statement = ""
-    for part in re.split(r"(?<=;)", script):
-        statement += part
-        if sqlite3.complete_statement(statement):
-            for row in database.execute(statement):
-                print("\t".join(map(shown, row)))
-            statement = ""
-    if statement.strip():
-        sys.exit(f"{statement} does not end")
-    sys.stdout.flush()
-    os._exit(0)
-
-
 if __name__ == "__main__":
     commands = {
-        "sqlite": sqlite,
         "compare": compare,
         "types": types,
         "dump": dump,

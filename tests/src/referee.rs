@@ -1,4 +1,4 @@
-//! The other programs that say whether a result is right: DuckDB, pyarrow and fastavro, in one Python script.
+//! The other programs that say whether a result is right: DuckDB, pyarrow and fastavro, in Python scripts.
 
 use std::path::Path;
 use std::process::Command;
@@ -48,7 +48,19 @@ pub fn make(file: &Path, query: &str) {
 
 /// Runs statements on a file of SQLite by Python's own, and answers their rows.
 pub fn sqlite(file: &Path, script: &str) -> String {
-    ask(&["sqlite", &file.display().to_string(), script])
+    ask_script("referee_sqlite.py", &["run", &file.display().to_string(), script])
+}
+
+/// Loads a CSV file with a header into a table of a file of SQLite.
+pub fn sqlite_load(file: &Path, table: &str, csv: &Path) {
+    let (file, csv) = (file.display().to_string(), csv.display().to_string());
+    ask_script("referee_sqlite.py", &["load", &file, table, &csv]);
+}
+
+/// Writes a table of a file of SQLite into a CSV file with a header.
+pub fn sqlite_export(file: &Path, table: &str, csv: &Path) {
+    let (file, csv) = (file.display().to_string(), csv.display().to_string());
+    ask_script("referee_sqlite.py", &["export", &file, table, &csv]);
 }
 
 /// Makes a file of Parquet, Avro or Arrow IPC with a column of each type that pyarrow or fastavro writes, `t0`
@@ -58,7 +70,11 @@ pub fn columns(file: &Path) -> Vec<(String, String)> {
 }
 
 pub(crate) fn ask(arguments: &[&str]) -> String {
-    let script = tree::tests().join("src/referee.py");
+    ask_script("referee.py", arguments)
+}
+
+fn ask_script(name: &str, arguments: &[&str]) -> String {
+    let script = tree::tests().join("src").join(name);
     let output = Command::new(tree::python()).arg(script).args(arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the referee on {arguments:?}:\n{said}");

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 use tests::{Document, Env, Output, document, referee};
 
-use super::systems::{FILES, MYSQL, OTHER, SERVERS, Servers, System};
+use super::systems::{FILES, MYSQL, OTHER, SERVERS, SQLITE, Servers, System};
 use super::{class, table};
+
+/// Types of a server that stand in one table: a job for each would take minutes.
+pub(super) const TOGETHER: usize = 6;
 
 /// What the casts of each type of a source into one column mean; `None`: impossible.
 pub(super) type Fates = Vec<Option<usize>>;
@@ -30,6 +33,8 @@ pub(super) struct Matrix {
     pub(super) kinds: BTreeMap<System, Vec<String>>,
     /// The kinds of JSON values by Arrow type.
     json: BTreeMap<String, &'static str>,
+    /// How many types a system has at most.
+    most: usize,
 }
 
 impl Matrix {
@@ -38,7 +43,7 @@ impl Matrix {
         let servers = Servers::new(&mut env);
         env.write("row.csv", "1\n");
         let (kinds, json) = (BTreeMap::new(), BTreeMap::new());
-        let mut matrix = Self { env, jobs: AtomicU32::new(0), servers, kinds, json };
+        let mut matrix = Self { env, jobs: AtomicU32::new(0), servers, kinds, json, most: 0 };
         let text = matrix.examples("file", "DescribedColumn");
         let stream = matrix.examples("stream", "Column");
         matrix.kinds.extend([(System::Text, text), (System::Stream, stream)]);
@@ -93,20 +98,28 @@ impl Matrix {
         examples.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
     }
 
-    /// A table with a column of each type of a server, and for each of these types a table with as many
-    /// columns of it as any system has.
+    /// A table with a column of each type of a server, and tables in which each of these types has as many
+    /// columns as any system has types.
     fn tables(&mut self) {
-        let mysql = MYSQL.map(|(kind, _)| kind.to_owned()).to_vec();
-        self.servers.make(System::Mysql, "types", &mysql);
-        let postgresql = self.listed();
-        self.servers.make(System::Postgresql, "types", &postgresql);
+        let words = |kinds: &[(&str, &str)]| -> Vec<_> {
+            kinds.iter().map(|(kind, _)| (*kind).to_owned()).collect()
+        };
+        let kinds = [
+            (System::Mysql, words(&MYSQL)),
+            (System::Sqlite, words(&SQLITE)),
+            (System::Postgresql, self.listed()),
+        ];
+        for (server, kinds) in kinds {
+            self.servers.make(server, "types", &kinds);
+            self.kinds.insert(server, kinds);
+        }
         self.servers.fill();
-        self.kinds.extend([(System::Mysql, mysql), (System::Postgresql, postgresql)]);
-        let most = self.kinds.values().map(Vec::len).max().unwrap();
+        self.most = self.kinds.values().map(Vec::len).max().unwrap();
         for server in SERVERS {
-            for (index, kind) in self.kinds[&server].iter().enumerate() {
-                let name = format!("there_{index}");
-                self.servers.make(server, &name, &vec![kind.clone(); most]);
+            for (table, kinds) in self.kinds[&server].chunks(TOGETHER).enumerate() {
+                let columns: Vec<_> =
+                    kinds.iter().flat_map(|kind| vec![kind.clone(); self.most]).collect();
+                self.servers.make(server, &table_there(table), &columns);
             }
         }
     }
@@ -163,7 +176,7 @@ impl Matrix {
                 .collect()
         };
         match source {
-            System::Postgresql | System::Mysql => source.table("types", columns),
+            System::Postgresql | System::Mysql | System::Sqlite => source.table("types", columns),
             System::Text => {
                 ("file", json!({"path": ["row.csv"], "fileFormat": "csv", "column": nulls()}))
             }
@@ -176,17 +189,14 @@ impl Matrix {
         }
     }
 
-    /// What becomes of each column; all at once, or one by one where one of them spoils it.
+    /// What becomes of each column; all at once, or ever fewer where one of them spoils it.
     fn each<T>(
         &self,
         source: System,
         answer: impl Fn(&[usize]) -> Option<Vec<T>>,
     ) -> Vec<Option<T>> {
         let all: Vec<_> = (0..self.kinds[&source].len()).collect();
-        if let Some(answers) = answer(&all) {
-            return answers.into_iter().map(Some).collect();
-        }
-        all.iter().map(|at| answer(&[*at])?.pop()).collect()
+        halves(&all, &answer)
     }
 
     /// Destinations that make their own columns: a row for each type.
@@ -202,6 +212,7 @@ impl Matrix {
         let cells = [
             made(System::Postgresql),
             made(System::Mysql),
+            made(System::Sqlite),
             written(document::out("parquet")),
             written(document::out("avro")),
             written(document::out("arrow")),
@@ -238,6 +249,7 @@ impl Matrix {
             "Arrow",
             "New table in PostgreSQL",
             "New table in MySQL",
+            "New table in SQLite",
             "Parquet",
             "Avro",
             "Arrow IPC",
@@ -250,7 +262,7 @@ impl Matrix {
 
     /// The types of a table that a server creates.
     fn new_table(&self, source: System, server: System, columns: &[usize]) -> Option<Vec<String>> {
-        self.servers.sql(server, "drop table if exists made");
+        self.servers.clear(server, "made");
         let (kind, mut parameter) = server.table("made", &[]);
         parameter["column"] = json!(["*"]);
         parameter["createTable"] = true.into();
@@ -275,20 +287,55 @@ impl Matrix {
         self.runs(reader, writer).then_some(cells)
     }
 
-    /// A source's columns on their way into columns of one type of a server, by its number.
-    fn pairs_with(&self, source: System, server: System, target: usize) -> Vec<Option<Pair>> {
-        let name = format!("there_{target}");
-        self.each(source, |columns| {
-            self.plan(self.reader(source, columns), server.table(&name, columns))
-        })
+    /// A step that reads columns of a source, and one that writes them: each into a column of the server's
+    /// type at that place of one of the tables that are there.
+    pub(super) fn steps(
+        &self,
+        (source, server): (System, System),
+        table: usize,
+        cells: &[(usize, usize)],
+    ) -> [(&'static str, Value); 2] {
+        let from: Vec<_> = cells.iter().map(|(_, column)| *column).collect();
+        let into: Vec<_> = cells.iter().map(|(place, column)| place * self.most + column).collect();
+        [self.reader(source, &from), server.table(&table_there(table), &into)]
     }
 
     /// For each type of a server, and then for each of the source's, what the cast means.
     pub(super) fn there(&self, source: System, server: System) -> Vec<Fates> {
-        let targets = 0..self.kinds[&server].len();
-        let fates =
-            |pairs: Vec<Option<Pair>>| pairs.iter().map(|pair| class(pair.as_ref()?)).collect();
-        targets.map(|target| fates(self.pairs_with(source, server, target))).collect()
+        let mut fates = Vec::new();
+        for (table, kinds) in self.kinds[&server].chunks(TOGETHER).enumerate() {
+            let places = 0..kinds.len();
+            let columns = self.each(source, |columns| {
+                let cells =
+                    places.clone().flat_map(|place| columns.iter().map(move |at| (place, *at)));
+                let cells: Vec<_> = cells.collect();
+                let [reader, writer] = self.steps((source, server), table, &cells);
+                let classes: Vec<_> = self.plan(reader, writer)?.iter().map(class).collect();
+                let of_column =
+                    |at| classes.iter().skip(at).step_by(columns.len()).copied().collect();
+                Some((0..columns.len()).map(of_column).collect::<Vec<Fates>>())
+            });
+            fates.extend(places.map(|place| -> Fates {
+                columns.iter().map(|classes| classes.as_ref()?[place]).collect()
+            }));
+        }
+        fates
+    }
+}
+
+/// The table with a part of a server's types.
+fn table_there(table: usize) -> String {
+    format!("there_{table}")
+}
+
+fn halves<T>(columns: &[usize], answer: &impl Fn(&[usize]) -> Option<Vec<T>>) -> Vec<Option<T>> {
+    if let Some(answers) = answer(columns) {
+        return answers.into_iter().map(Some).collect();
+    }
+    let (left, right) = columns.split_at(columns.len() / 2);
+    match left {
+        [] => columns.iter().map(|_| None).collect(),
+        _ => halves(left, answer).into_iter().chain(halves(right, answer)).collect(),
     }
 }
 

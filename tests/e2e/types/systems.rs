@@ -1,14 +1,18 @@
 //! The systems of the matrix: which types each has, and how its own server is asked.
 
+use std::fs;
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use tests::postgres::USER;
-use tests::{Database, Env, MysqlDatabase, MysqlServer, PgServer};
+use tests::{Database, Env, MysqlDatabase, MysqlServer, PgServer, referee};
 
 /// A system with types of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum System {
     Postgresql,
     Mysql,
+    Sqlite,
     /// CSV and JSON lines: one table of types, and the same reading of texts.
     Text,
     Parquet,
@@ -17,9 +21,10 @@ pub(super) enum System {
     Stream,
 }
 
-pub(super) const SYSTEMS: [System; 7] = [
+pub(super) const SYSTEMS: [System; 8] = [
     System::Postgresql,
     System::Mysql,
+    System::Sqlite,
     System::Text,
     System::Parquet,
     System::Avro,
@@ -30,7 +35,7 @@ pub(super) const SYSTEMS: [System; 7] = [
 pub(super) const FILES: [(System, &str); 3] =
     [(System::Parquet, "parquet"), (System::Avro, "avro"), (System::Arrow, "arrow")];
 /// Those whose tables have columns of declared types, into which values must fit.
-pub(super) const SERVERS: [System; 2] = [System::Postgresql, System::Mysql];
+pub(super) const SERVERS: [System; 3] = [System::Postgresql, System::Mysql, System::Sqlite];
 
 /// Stands for the types of PostgreSQL that travel as the server's text.
 pub(super) const OTHER: &str = "interval";
@@ -96,11 +101,33 @@ pub(super) const MYSQL: [(&str, &str); 36] = [
     ("point", "point(1, 2)"),
 ];
 
+/// Types that columns of SQLite are declared with, each with a value in SQL.
+pub(super) const SQLITE: [(&str, &str); 15] = [
+    ("BOOLEAN", "1"),
+    ("INTEGER", "1"),
+    ("DOUBLE", "1"),
+    ("DECIMAL(15,2)", "1"),
+    ("DECIMAL_TEXT(20,0)", "1"),
+    ("DECIMAL_TEXT(50,10)", "1"),
+    ("NUMERIC", "1"),
+    ("DATE", "'2025-01-02'"),
+    ("TIME", "'12:00:00'"),
+    ("DATETIME", "'2025-01-02 12:00:00'"),
+    ("TIMESTAMPTZ", "'2025-01-02 12:00:00Z'"),
+    ("TEXT", "'1'"),
+    ("JSON", "'{\"a\": 1}'"),
+    ("BLOB", "x'31'"),
+    (UNDECLARED, "'1'"),
+];
+/// A column of SQLite that is declared as nothing.
+const UNDECLARED: &str = "";
+
 impl System {
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Postgresql => "PostgreSQL",
             Self::Mysql => "MySQL",
+            Self::Sqlite => "SQLite",
             Self::Text => "CSV and JSON lines",
             Self::Parquet => "Parquet",
             Self::Avro => "Avro",
@@ -113,6 +140,7 @@ impl System {
     pub(super) fn table(self, name: &str, columns: &[usize]) -> (&'static str, Value) {
         let (kind, source) = match self {
             Self::Mysql => ("mysql", "my"),
+            Self::Sqlite => ("sqlite", file(name)),
             _ => ("postgresql", "pg"),
         };
         let names: Vec<_> = columns.iter().map(|at| format!("t{at}")).collect();
@@ -123,6 +151,7 @@ impl System {
     pub(super) fn named(self, kind: &str) -> String {
         match self {
             Self::Postgresql if kind == OTHER => "all others".to_owned(),
+            Self::Sqlite if kind == UNDECLARED => "none".to_owned(),
             _ => format!("`{kind}`"),
         }
     }
@@ -144,15 +173,24 @@ impl System {
                     | "varchar"
                     | "year"
             ),
+            // What its numbers can't hold is refused, NaN and texts that look like numbers too.
+            Self::Sqlite => matches!(word, "DOUBLE" | "NUMERIC"),
             _ => word == "character" && kind.contains('('),
         }
     }
+}
+
+/// The file of SQLite that a table is in: each is read or written by one program at a time.
+fn file(table: &str) -> &str {
+    table.split('_').next().unwrap_or_default()
 }
 
 /// A database of each server.
 pub(super) struct Servers {
     postgresql: Database,
     mysql: MysqlDatabase,
+    /// Where the files of SQLite are.
+    folder: PathBuf,
 }
 
 impl Servers {
@@ -160,17 +198,39 @@ impl Servers {
         let servers = Self {
             postgresql: PgServer::shared().database(),
             mysql: MysqlServer::shared().database(),
+            folder: env.work(),
         };
         servers.postgresql.admit(env);
         servers.mysql.admit(env);
+        for name in ["types", "there", "made"] {
+            env.admit(
+                name,
+                json!({"type": "sqlite", "properties": {"path": format!("{name}.db")}}),
+            );
+        }
         servers
     }
 
-    /// Runs statements, and answers the rows.
-    pub(super) fn sql(&self, system: System, text: &str) -> String {
+    /// Runs statements of a table, and answers the rows.
+    fn sql(&self, system: System, table: &str, text: &str) -> String {
         match system {
             System::Mysql => self.mysql.sql(text),
+            System::Sqlite => {
+                let path = self.folder.join(format!("{}.db", file(table)));
+                referee::sqlite(&path, &format!("{text};"))
+            }
             _ => self.postgresql.sql(&format!("set role {USER};\n{text}")),
+        }
+    }
+
+    /// Makes room for a table that a job creates.
+    pub(super) fn clear(&self, system: System, table: &str) {
+        match system {
+            System::Sqlite => {
+                // There is none before the first job.
+                let _ = fs::remove_file(self.folder.join(format!("{}.db", file(table))));
+            }
+            _ => drop(self.sql(system, table, &format!("drop table if exists {table}"))),
         }
     }
 
@@ -181,12 +241,14 @@ impl Servers {
                 "select column_type from information_schema.columns \
                  where table_schema = database() and table_name = '{table}' order by ordinal_position"
             ),
+            System::Sqlite => format!("select type from pragma_table_info('{table}')"),
             _ => format!(
                 "select format_type(atttypid, atttypmod) from pg_attribute \
                  where attrelid = '{table}'::regclass and attnum > 0 order by attnum"
             ),
         };
-        self.sql(system, &statement).lines().map(str::to_owned).collect()
+        let kinds = self.sql(system, table, &statement);
+        kinds.lines().map(str::to_owned).collect()
     }
 
     /// Every type that PostgreSQL lists.
@@ -204,14 +266,18 @@ impl Servers {
         let columns = kinds.iter().enumerate().map(|(at, kind)| format!("t{at} {kind}{null}"));
         let columns = columns.collect::<Vec<_>>().join(", ");
         let row = if system == System::Mysql { "() values ()" } else { "default values" };
-        self.sql(system, &format!("create table {name} ({columns}); insert into {name} {row}"));
+        let statements = format!("create table {name} ({columns}); insert into {name} {row}");
+        self.sql(system, name, &statements);
     }
 
     /// A value in each column of the table `types`.
     pub(super) fn fill(&self) {
-        self.sql(System::Postgresql, VALUES);
-        let values: Vec<_> =
-            MYSQL.iter().enumerate().map(|(at, (_, value))| format!("t{at} = {value}")).collect();
-        self.mysql.sql(&format!("update types set {}", values.join(", ")));
+        self.sql(System::Postgresql, "types", VALUES);
+        for (system, kinds) in [(System::Mysql, &MYSQL[..]), (System::Sqlite, &SQLITE)] {
+            let values =
+                kinds.iter().enumerate().map(|(at, (_, value))| format!("t{at} = {value}"));
+            let values = values.collect::<Vec<_>>().join(", ");
+            self.sql(system, "types", &format!("update types set {values}"));
+        }
     }
 }
