@@ -32,7 +32,7 @@ type cannot hold makes its record dirty.
 Columns travel as Arrow types, and files of Parquet, Avro and Arrow IPC hold those. CSV files hold texts, and NULL apart from them; of JSON \
 lines the kind of value is named; `stream` prints texts. A length, a number of decimals of a second, or a range, that a column of a database has beside \
 what its Arrow type says, is held by the writer: a value beyond it makes its record dirty, as do NaN and infinity in \
-floats of MySQL, and what a check of a table refuses, such as that of `json` in MariaDB. Types that Avro lacks (such as unsigned \
+floats of MySQL, and what a check of a table refuses. Types that Avro lacks (such as unsigned \
 numbers, short ones and intervals) stand in its files under names that Arrow gave them; other programs see the plain \
 type below. Unions can't be read, of Avro those of several types beside null, nor list views and run-end encoded \
 columns of Arrow IPC. Digits as in `numeric(15,2)` are examples. MySQL \

@@ -92,7 +92,9 @@ pub(crate) fn read_back(
         (Some(swap), _) => Ok(Some(swap.condition())),
         (None, None) => Err(NO_MARKS),
         (None, Some(_)) if is_new => Ok(None),
-        (None, Some(marks)) if marks.has_ended(client, run)? => {
+        (None, Some(marks))
+            if marks.has_ended(client, run)? || marks.before(client, run)?.is_some() =>
+        {
             since_it_began(client, marks, parameter, target, run)?
         }
         (None, Some(_)) => before_it_begins(client, parameter, target)?,

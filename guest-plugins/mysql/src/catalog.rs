@@ -8,7 +8,7 @@ use sdk::Fault;
 use crate::client::{Client, TextRow};
 use crate::error::{Error, Result, VENDOR};
 use crate::sql;
-use crate::types::{Kind, kind_of_type};
+use crate::types::{Kind, bounds, kind_of_type};
 
 /// The server's number for a column that is not there.
 const UNKNOWN_COLUMN: u16 = 1054;
@@ -28,7 +28,7 @@ pub(crate) struct Table {
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: String,
-    /// The type in SQL, in lower case.
+    /// The type in SQL, in lower case but for the words of a list.
     pub(crate) sql_type: String,
     pub(crate) kind: Kind,
     pub(crate) nullable: bool,
@@ -45,10 +45,11 @@ pub(crate) struct Column {
 impl Column {
     /// A column of a type in SQL.
     pub(crate) fn new(name: &str, sql_type: &str, nullable: bool) -> Self {
-        let sql_type = sql_type.to_lowercase();
+        let words = sql_type.find('\'').unwrap_or(sql_type.len());
+        let sql_type = sql_type[..words].to_lowercase() + &sql_type[words..];
         let kind = kind_of_type(&sql_type);
-        let (name, generated) = (name.to_owned(), false);
-        let (is_numbered, length, fraction) = (false, None, None);
+        let (name, generated, is_numbered) = (name.to_owned(), false, false);
+        let (length, fraction) = bounds(&sql_type);
         Self { name, sql_type, kind, nullable, generated, is_numbered, length, fraction }
     }
 
@@ -210,7 +211,7 @@ pub(crate) fn columns(client: &mut Client, table: &Table) -> Result<Vec<Column>>
          FROM information_schema.columns WHERE {} ORDER BY ordinal_position",
         table.condition()
     ))?;
-    Ok(rows
+    let mut columns: Vec<_> = rows
         .iter()
         .map(|row| Column {
             generated: text(row, 3).to_uppercase().contains("GENERATED")
@@ -220,7 +221,33 @@ pub(crate) fn columns(client: &mut Client, table: &Table) -> Result<Vec<Column>>
             fraction: text(row, 5).parse().ok(),
             ..Column::new(text(row, 0), text(row, 1), text(row, 2) == "YES")
         })
-        .collect())
+        .collect();
+    if client.is_mariadb && columns.iter().any(|column| column.sql_type == "longtext") {
+        tell_json(client, table, &mut columns)?;
+    }
+    Ok(columns)
+}
+
+/// MariaDB makes a text of `json`, with a check that the column is valid.
+fn tell_json(client: &mut Client, table: &Table, columns: &mut [Column]) -> Result<()> {
+    let (database, name) = (sql::literal(&table.database), sql::literal(&table.name));
+    let checks = client.query(&format!(
+        "SELECT check_clause FROM information_schema.check_constraints \
+         WHERE constraint_schema = {database} AND table_name = {name}"
+    ));
+    let checks = match checks {
+        Ok(checks) => checks,
+        // Old ones don't list their checks.
+        Err(Error::Server(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for column in columns.iter_mut().filter(|column| column.sql_type == "longtext") {
+        let check = format!("json_valid({})", sql::ident(&column.name));
+        if checks.iter().any(|row| text(row, 0) == check) {
+            column.sql_type = "json".to_owned();
+        }
+    }
+    Ok(())
 }
 
 /// The column that `name` means: quotes around it are taken off, case does not matter.

@@ -4,7 +4,7 @@ use sdk::{CheckStep, Configuration, Dataset, Entry, Fault, Result, Side};
 
 use crate::catalog;
 use crate::client::Client;
-use crate::reader::{Source, dataset};
+use crate::reader::{Source, dataset, declared};
 use crate::settings::{Connection, ReaderParameter, WriterParameter};
 use crate::sql;
 use crate::target::Target;
@@ -150,7 +150,11 @@ pub(crate) fn discover(
     for path in paths {
         let name = path.iter().map(|part| sql::ident(part)).collect::<Vec<_>>().join(".");
         let table = catalog::table(client, &name)?;
-        let columns = client.describe(&format!("SELECT * FROM {}", table.sql()))?;
+        let all = catalog::columns(client, &table)?;
+        let mut columns = client.describe(&format!("SELECT * FROM {}", table.sql()))?;
+        for column in &mut columns {
+            column.declared = declared(&all, &sql::ident(&column.name));
+        }
         let key = catalog::primary_key(client, &table)?;
         datasets.push(dataset(vec![table.database, table.name], &columns, key));
     }

@@ -123,14 +123,20 @@ impl Marks {
             .map(|_| ())
     }
 
-    /// What [`Self::note_before`] noted of a run that has ended.
+    /// What [`Self::note_before`] noted of the run, where it did.
     pub(crate) fn before(&self, client: &mut Client, run: &Run) -> Result<Option<Vec<u8>>> {
         let id = sql::literal(&run.id);
         let rows = client.query(&format!(
-            "SELECT HEX(mark) FROM {} WHERE run = {id} AND task = {FINISHED}",
+            "SELECT HEX(mark) FROM {} WHERE run = {id} AND task IN ({PREPARED}, {FINISHED}) \
+             AND mark IS NOT NULL LIMIT 1",
             self.table
-        ))?;
-        Ok(rows.first().and_then(|row| sql::from_hex(row.first()?.as_deref()?)))
+        ));
+        match rows {
+            Ok(rows) => Ok(rows.first().and_then(|row| sql::from_hex(row.first()?.as_deref()?))),
+            // There is no table yet.
+            Err(Error::Server(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Notes that the run has ended, and drops what is no more needed.

@@ -18,7 +18,7 @@ use database::watermark::{METADATA, PLACE, Watermark};
 use database::{ANSWER_WAIT, STATEMENT_WAIT};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Fault, Plan, Position, Reader, Result, Rows,
-    Split, Splits, Step,
+    Split, Splits, Step, log,
 };
 
 use crate::catalog::{self, Column, Table};
@@ -27,7 +27,7 @@ use crate::decode::Decoder;
 use crate::error::VENDOR;
 use crate::settings::{Connection, ReaderParameter};
 use crate::splits::{Key, Keys, Share, Shares};
-use crate::types::{Definition, Kind, field};
+use crate::types::{Definition, Kind};
 use crate::{sql, watermark};
 
 /// A batch at most: large blocks are slow to allocate in a guest.
@@ -102,8 +102,11 @@ impl Source {
                 let statement = format!("SELECT {inner} FROM {}", table.sql());
                 let mut columns =
                     client.describe(&statement).map_err(|error| error.at("/parameter/column"))?;
-                for (column, name) in columns.iter_mut().zip(names) {
-                    column.name = name.unwrap_or_else(|| column.name.clone());
+                for ((column, name), entry) in columns.iter_mut().zip(names).zip(&list) {
+                    match name {
+                        Some(name) => column.name = name,
+                        None => column.declared = declared(&all, entry),
+                    }
                 }
                 let primary = catalog::primary_key(client, &table)?;
                 let keys = split_column(&all, &primary, &table, split_by.as_deref())?
@@ -171,14 +174,18 @@ impl Source {
     }
 }
 
+/// The type in SQL of a column.
+pub(crate) fn declared(all: &[Column], name: &str) -> Option<String> {
+    catalog::find_column(all, name).map(|column| column.sql_type.clone())
+}
+
 /// The dataset of a table or query.
 pub(crate) fn dataset(
     path: Vec<String>,
     columns: &[Definition],
     primary_key: Vec<String>,
 ) -> Dataset {
-    let fields: Vec<_> =
-        columns.iter().map(|column| field(&column.name, column.kind, column.nullable)).collect();
+    let fields: Vec<_> = columns.iter().map(Definition::field).collect();
     Dataset { path, schema: Arc::new(Schema::new(fields)), primary_key, metadata: Vec::new() }
 }
 
@@ -324,6 +331,11 @@ impl Reader for MysqlReader {
 
     fn plan(&mut self, parallelism: u32, since: &[Position]) -> Result<Plan> {
         self.client.borrow_mut().allow(STATEMENT_WAIT);
+        if self.parameter.wants_read_only() {
+            log::warn(
+                "useReadOnly chooses no server: the one that the data source names is read; name a read-only one there",
+            );
+        }
         let wanted = parallelism.max(1).saturating_mul(self.parameter.split_factor());
         if let Some(named) = self.parameter.several()? {
             return self.plan_several(&named, wanted);

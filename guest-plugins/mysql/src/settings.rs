@@ -12,6 +12,8 @@ use sdk::parameters::{self, Number, OneOrMany};
 use sdk::{Configuration, Fault, Result};
 use serde::Deserialize;
 
+use crate::sql;
+
 const PORT: u16 = 3306;
 const SPLIT_FACTOR: u32 = 5;
 const SPLIT_FACTOR_MAX: u32 = 100;
@@ -184,6 +186,9 @@ pub(crate) struct ReaderParameter {
     /// one, `null` reads NULL.
     #[serde(default)]
     zero_dates: ZeroDates,
+    /// Taken for compatibility: the server that the data source names is read, which may be a read-only one.
+    #[serde(default)]
+    use_read_only: bool,
     /// Taken for compatibility; rows are streamed.
     #[serde(default)]
     #[schemars(with = "u32")]
@@ -272,6 +277,11 @@ impl ReaderParameter {
         self.split_factor.clamp(1, SPLIT_FACTOR_MAX)
     }
 
+    /// Whether a read-only server is asked for.
+    pub(crate) fn wants_read_only(&self) -> bool {
+        self.use_read_only
+    }
+
     pub(crate) fn zero_is_null(&self) -> bool {
         self.zero_dates == ZeroDates::Null
     }
@@ -292,6 +302,9 @@ pub(crate) struct WriterParameter {
     datasource: Option<String>,
     /// The table, as `table` or `database.table`.
     table: OneOrMany<String>,
+    /// The database of a table that names none; that of the data source where nothing is said.
+    #[serde(default)]
+    selected_database: Option<String>,
     /// Columns that are written, in the order of the incoming fields; `["*"]` means all.
     #[serde(default)]
     column: Option<OneOrMany<String>>,
@@ -376,7 +389,14 @@ impl WriterParameter {
     /// # Errors
     /// `parameter.invalid` where there is no table, or more than one.
     pub(crate) fn table(&self) -> Result<String> {
-        single(self.table.as_slice(), "table").map(str::to_owned)
+        let table = single(self.table.as_slice(), "table")?;
+        let database = self.selected_database.as_deref().filter(|name| !name.trim().is_empty());
+        Ok(match (database, sql::split_name(table).as_deref()) {
+            (Some(database), Some([table])) => {
+                format!("{}.{}", sql::ident(database.trim()), sql::ident(table))
+            }
+            _ => table.to_owned(),
+        })
     }
 
     pub(crate) fn columns(&self) -> Vec<String> {
@@ -431,6 +451,18 @@ impl WriterParameter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_that_names_no_database_is_of_the_selected_one() {
+        let table = |more: &str| {
+            let text = format!(r#"{{"table": {more}}}"#);
+            serde_json::from_str::<WriterParameter>(&text).unwrap().table().unwrap()
+        };
+        assert_eq!(table(r#""t""#), "t");
+        assert_eq!(table(r#""t", "selectedDatabase": "d`b""#), "`d``b`.`t`");
+        assert_eq!(table(r#""a.t", "selectedDatabase": "b""#), "a.t");
+        assert_eq!(table(r#""t", "selectedDatabase": " ""#), "t");
+    }
 
     #[test]
     fn the_strictest_mode_that_is_asked_for_holds() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::Schema;
+use arrow_schema::{Field, Schema};
 use database::writing;
 use sdk::{Dataset, Fault};
 
@@ -13,6 +13,9 @@ use crate::settings::{WriteMode, WriterParameter};
 use crate::sql;
 use crate::swap::Swap;
 use crate::types::{self, column_field};
+
+/// Bytes that the texts of a row may take in the table itself; the server allows 65,535 for all columns.
+const ROW_BYTES_MAX: u64 = 60_000;
 
 /// The table with the columns that are written.
 #[derive(Clone, Debug)]
@@ -114,26 +117,20 @@ pub(crate) fn create(
     let names = parameter.columns();
     let is_named = !names.iter().any(|name| name.trim() == "*");
     let (mut columns, mut texts, mut key) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, field) in incoming.schema.fields().iter().enumerate() {
+    let sql_types = sql_types(incoming, client.is_mariadb)?;
+    for ((index, field), sql_type) in incoming.schema.fields().iter().enumerate().zip(sql_types) {
         let written = names.get(index).filter(|_| is_named);
         let column = written
             .and_then(|name| sql::split_name(name)?.pop())
             .unwrap_or_else(|| field.name().clone());
         let is_key = incoming.primary_key.contains(field.name());
-        let sql_type = types::sql_type(field, is_key).ok_or_else(|| {
-            let (name, kind) = (field.name(), field.data_type());
-            let message = format!("no type of the server holds the field \"{name}\" ({kind})");
-            Fault::user("mysql.type_unmappable", message).hint("create the table yourself")
-        })?;
         let null = if is_key { "NOT NULL" } else { "NULL" };
         texts.push(format!("{} {sql_type} {null}", sql::ident(&column)));
         if is_key {
             key.push(column.clone());
         }
         // As the catalog will tell it.
-        let mut made = Column::new(&column, &sql_type, !is_key);
-        made.fraction = sql_type.contains("(6)").then_some(6);
-        columns.push(made);
+        columns.push(Column::new(&column, &sql_type, !is_key));
     }
     let swap = Swap::of_new(parameter)?;
     for name in swap.iter().flat_map(Swap::partition_columns) {
@@ -154,4 +151,48 @@ pub(crate) fn create(
         texts.join(", ")
     );
     Ok((target, statement))
+}
+
+/// The types in SQL of a table for `incoming`.
+fn sql_types(incoming: &Dataset, is_mariadb: bool) -> Result<Vec<String>, Fault> {
+    let made = |field: &Field| {
+        let is_key = incoming.primary_key.contains(field.name());
+        types::sql_type(field, is_key, is_mariadb).ok_or_else(|| {
+            let (name, kind) = (field.name(), field.data_type());
+            let message = format!("no type of the server holds the field \"{name}\" ({kind})");
+            Fault::user("mysql.type_unmappable", message).hint("create the table yourself")
+        })
+    };
+    let fields = incoming.schema.fields();
+    let made = fields.iter().map(|field| made(field)).collect::<Result<Vec<_>, _>>()?;
+    let bytes: u64 = made.iter().map(|sql_type| types::row_bytes(sql_type)).sum();
+    if bytes <= ROW_BYTES_MAX {
+        return Ok(made);
+    }
+    // Their characters took fewer bytes there.
+    let shorter = |(sql_type, field): (String, &Arc<Field>)| {
+        let is_free = !incoming.primary_key.contains(field.name());
+        let plain = types::plain_type(field, false).filter(|_| is_free);
+        if types::row_bytes(&sql_type) == 0 { sql_type } else { plain.unwrap_or(sql_type) }
+    };
+    Ok(made.into_iter().zip(fields).map(shorter).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_a_row_has_no_room_for_are_made_longer() {
+        let of = |length: u32| {
+            let fields = ["a", "b", "k"].map(|name| {
+                types::column_field(&Column::new(name, &format!("varchar({length})"), true))
+            });
+            let schema = Arc::new(Schema::new(fields.to_vec()));
+            let primary_key = vec!["k".to_owned()];
+            sql_types(&Dataset { path: vec![], schema, primary_key, metadata: vec![] }, true)
+        };
+        assert_eq!(of(100).unwrap(), ["varchar(100)"; 3]);
+        assert_eq!(of(10_000).unwrap(), ["longtext", "longtext", "varchar(255)"]);
+    }
 }

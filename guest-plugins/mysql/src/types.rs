@@ -1,5 +1,7 @@
 //! The types of the server, in Arrow and back.
 
+use std::collections::HashMap;
+
 use arrow_schema::{DataType, Field, TimeUnit};
 use sdk::Result;
 
@@ -8,6 +10,11 @@ use crate::wire::Parts;
 
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
+const JSON: &str = "arrow.json";
+const OPAQUE: &str = "arrow.opaque";
+const VENDOR_NAME: &str = "MySQL";
+/// Of a field, the type in SQL that its column is declared with.
+const MYSQL_TYPE: &str = "mysql:type";
 
 /// Digits of a decimal that 128 bits hold.
 const DECIMAL128_DIGITS: u8 = 38;
@@ -15,6 +22,8 @@ const DECIMAL128_DIGITS: u8 = 38;
 const DIGITS_MAX: u8 = 65;
 const SCALE_MAX: i8 = 30;
 const BINARY_CHARSET: u16 = 63;
+/// Characters of a text in a key: an index takes 3,072 bytes, and a character up to 4.
+const KEY_CHARACTERS_MAX: u64 = 768;
 
 /// A column of a statement's result, as the server describes it.
 #[derive(Clone, Debug)]
@@ -22,6 +31,8 @@ pub(crate) struct Definition {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) nullable: bool,
+    /// The type in SQL, of a column of a table.
+    pub(crate) declared: Option<String>,
 }
 
 /// How values of a column travel.
@@ -63,7 +74,16 @@ impl Definition {
         let flags = parts.number(2)? as u16;
         let decimals = parts.number(1)? as u8;
         let kind = kind_of(code, flags, charset, length, decimals);
-        Ok(Self { name, kind, nullable: flags & 1 == 0 })
+        Ok(Self { name, kind, nullable: flags & 1 == 0, declared: None })
+    }
+
+    /// The Arrow field of its values.
+    pub(crate) fn field(&self) -> Field {
+        let field = Field::new(&self.name, data_type(self.kind), self.nullable);
+        match &self.declared {
+            Some(sql_type) => with_type(field, sql_type),
+            None => field,
+        }
     }
 }
 
@@ -168,34 +188,168 @@ pub(crate) fn data_type(kind: Kind) -> DataType {
     }
 }
 
-/// The Arrow field of a table's column. A type whose texts or bytes only the server can judge names itself.
+/// The Arrow field of a table's column.
 pub(crate) fn column_field(column: &Column) -> Field {
-    let field = field(&column.name, column.kind, column.nullable);
-    let (word, _) = split_word(&column.sql_type);
-    let (name, metadata) = match word {
-        "json" => ("arrow.json", String::new()),
-        "enum" | "set" | "time" | "uuid" | "inet4" | "inet6" => opaque(&column.sql_type),
-        _ if is_geometry(word) => opaque(&column.sql_type),
-        _ => return field,
+    let field = Field::new(&column.name, data_type(column.kind), column.nullable);
+    with_type(field, &column.sql_type)
+}
+
+/// A field of the column's type in SQL. One whose texts or bytes only the server can judge names itself.
+fn with_type(field: Field, sql_type: &str) -> Field {
+    let (word, _) = split_word(sql_type);
+    let mut metadata = HashMap::from([(MYSQL_TYPE.to_owned(), sql_type.to_owned())]);
+    let mut extend = |name: &str, text: String| {
+        metadata.insert(EXTENSION_NAME.to_owned(), name.to_owned());
+        metadata.insert(EXTENSION_METADATA.to_owned(), text);
     };
-    let pairs = [(EXTENSION_NAME, name.to_owned()), (EXTENSION_METADATA, metadata)];
-    field.with_metadata(pairs.map(|(key, value)| (key.to_owned(), value)))
+    match word {
+        "json" => extend(JSON, String::new()),
+        // As the specification of the extension says.
+        _ if is_opaque(word) => {
+            let opaque = serde_json::json!({"type_name": sql_type, "vendor_name": VENDOR_NAME});
+            extend(OPAQUE, opaque.to_string());
+        }
+        _ => {}
+    }
+    field.with_metadata(metadata)
 }
 
-/// The extension for a type of this server, as the specification of `arrow.opaque` says.
-fn opaque(sql_type: &str) -> (&'static str, String) {
-    let metadata = serde_json::json!({"type_name": sql_type, "vendor_name": "MySQL"});
-    ("arrow.opaque", metadata.to_string())
+fn is_opaque(word: &str) -> bool {
+    matches!(word, "enum" | "set" | "time" | "uuid" | "inet4" | "inet6") || is_geometry(word)
 }
 
-/// The Arrow field of a value.
-pub(crate) fn field(name: &str, kind: Kind, nullable: bool) -> Field {
-    Field::new(name, data_type(kind), nullable)
+/// The type in SQL that holds all values of a field, and no others where it came from a column of this
+/// server; `None` where the server has none. A key needs a bound.
+pub(crate) fn sql_type(field: &Field, is_key: bool, is_mariadb: bool) -> Option<String> {
+    let named = named_type(field).filter(|named| is_kept(named, is_key, is_mariadb));
+    named.or_else(|| plain_type(field, is_key))
 }
 
-/// The type in SQL that holds all values of a field's Arrow type; `None` where the server has none. A
-/// key needs a bound.
-pub(crate) fn sql_type(field: &Field, is_key: bool) -> Option<String> {
+/// The type that the field's metadata name. They may come from a file, so only what is a type gets through.
+fn named_type(field: &Field) -> Option<String> {
+    let metadata = field.metadata();
+    let named = match metadata.get(MYSQL_TYPE) {
+        Some(named) => named.clone(),
+        None if metadata.get(EXTENSION_NAME).is_some_and(|name| name == OPAQUE) => {
+            let opaque: serde_json::Value =
+                serde_json::from_str(metadata.get(EXTENSION_METADATA)?).ok()?;
+            let is_own = opaque["vendor_name"] == VENDOR_NAME;
+            opaque["type_name"].as_str().filter(|_| is_own)?.to_owned()
+        }
+        None => return None,
+    };
+    let is_same = data_type(kind_of_type(&named)) == *field.data_type();
+    (is_same && is_type(&named)).then_some(named)
+}
+
+/// Whether a text is one type in SQL, and nothing else.
+fn is_type(text: &str) -> bool {
+    let (word, rest) = split_word(text);
+    let rest = match word {
+        "enum" | "set" => return behind_list(rest) == Some(""),
+        _ => rest.trim_start(),
+    };
+    let rest = match rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+        Some((numbers, rest)) => {
+            let is_number = |text: &str| text.parse::<u32>().is_ok();
+            if !numbers.split(',').all(is_number) {
+                return false;
+            }
+            rest
+        }
+        None => rest,
+    };
+    let is_attribute = |word: &str| matches!(word, "unsigned" | "zerofill");
+    is_word(word) && rest.split_ascii_whitespace().all(is_attribute)
+}
+
+/// Words of types; those of texts without a length are missing, since it is told in bytes, of which another
+/// character set may take more.
+fn is_word(word: &str) -> bool {
+    matches!(
+        word,
+        "tinyint"
+            | "smallint"
+            | "mediumint"
+            | "int"
+            | "bigint"
+            | "decimal"
+            | "float"
+            | "double"
+            | "bit"
+            | "year"
+            | "date"
+            | "datetime"
+            | "timestamp"
+            | "char"
+            | "varchar"
+            | "binary"
+            | "varbinary"
+            | "tinyblob"
+            | "blob"
+            | "mediumblob"
+            | "longblob"
+            | "json"
+    ) || is_opaque(word)
+}
+
+/// What stands behind a list of quoted texts in parentheses.
+fn behind_list(text: &str) -> Option<&str> {
+    let mut rest = text.strip_prefix('(')?;
+    loop {
+        rest = rest.strip_prefix('\'')?;
+        loop {
+            let (_, behind) = rest.split_once('\'')?;
+            match behind.strip_prefix('\'') {
+                Some(more) => rest = more,
+                None => {
+                    rest = behind;
+                    break;
+                }
+            }
+        }
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => return rest.strip_prefix(')'),
+        }
+    }
+}
+
+/// Whether a new column can have a type of another one.
+fn is_kept(sql_type: &str, is_key: bool, is_mariadb: bool) -> bool {
+    let (word, _) = split_word(sql_type);
+    match word {
+        "uuid" | "inet4" | "inet6" => is_mariadb,
+        "char" | "varchar" | "binary" | "varbinary" if is_key => {
+            bounds(sql_type).0.is_some_and(|length| length <= KEY_CHARACTERS_MAX)
+        }
+        "json" => !is_key,
+        _ if word.ends_with("blob") || is_geometry(word) => !is_key,
+        _ => true,
+    }
+}
+
+/// Characters of a text or bytes of a binary, and digits of the seconds' fraction, by the type in SQL.
+pub(crate) fn bounds(sql_type: &str) -> (Option<u64>, Option<u32>) {
+    let (word, rest) = split_word(sql_type);
+    let number = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+    let number = number.and_then(|(number, _)| number.parse::<u32>().ok());
+    match word {
+        "char" | "varchar" | "binary" | "varbinary" => (number.map(u64::from), None),
+        "time" | "datetime" | "timestamp" => (None, Some(number.unwrap_or(0))),
+        _ => (None, None),
+    }
+}
+
+/// Bytes of a row that a text or binary of a length takes at most.
+pub(crate) fn row_bytes(sql_type: &str) -> u64 {
+    let bytes = if sql_type.starts_with("char") || sql_type.starts_with("varchar") { 4 } else { 1 };
+    bounds(sql_type).0.unwrap_or(0) * bytes
+}
+
+/// The type in SQL that holds all values of a field's Arrow type.
+pub(crate) fn plain_type(field: &Field, is_key: bool) -> Option<String> {
+    let is_json = field.metadata().get(EXTENSION_NAME).is_some_and(|name| name == JSON);
     Some(match field.data_type() {
         DataType::Boolean => "bit(1)".to_owned(),
         DataType::Int8 => "tinyint".to_owned(),
@@ -214,6 +368,7 @@ pub(crate) fn sql_type(field: &Field, is_key: bool) -> Option<String> {
             format!("decimal({digits},{scale})")
         }
         DataType::Utf8 | DataType::LargeUtf8 if is_key => "varchar(255)".to_owned(),
+        DataType::Utf8 | DataType::LargeUtf8 if is_json => "json".to_owned(),
         DataType::Utf8 | DataType::LargeUtf8 => "longtext".to_owned(),
         DataType::Binary | DataType::LargeBinary if is_key => "varbinary(255)".to_owned(),
         DataType::Binary | DataType::LargeBinary => "longblob".to_owned(),
@@ -261,12 +416,73 @@ mod tests {
             let name = field.metadata().get(EXTENSION_NAME).cloned();
             (name, field.metadata().get(EXTENSION_METADATA).cloned().unwrap_or_default())
         };
-        assert_eq!(name("json").0.as_deref(), Some("arrow.json"));
-        let (extension, metadata) = name("enum('a','b')");
-        assert_eq!(extension.as_deref(), Some("arrow.opaque"));
-        assert_eq!(metadata, r#"{"type_name":"enum('a','b')","vendor_name":"MySQL"}"#);
-        assert_eq!(name("point").0.as_deref(), Some("arrow.opaque"));
+        assert_eq!(name("json").0.as_deref(), Some(JSON));
+        let (extension, metadata) = name("enum('A','b')");
+        assert_eq!(extension.as_deref(), Some(OPAQUE));
+        assert_eq!(metadata, r#"{"type_name":"enum('A','b')","vendor_name":"MySQL"}"#);
+        assert_eq!(name("point").0.as_deref(), Some(OPAQUE));
         assert_eq!(name("datetime(6)").0, None);
         assert_eq!(name("varchar(3)").0, None);
+    }
+
+    #[test]
+    fn columns_are_made_as_they_were_declared() {
+        let made = |sql_type: &str, is_key: bool| {
+            let declared = Some(sql_type.to_owned());
+            let kind = kind_of_type(sql_type);
+            let from = Definition { name: "c".into(), kind, nullable: true, declared };
+            super::sql_type(&from.field(), is_key, true).unwrap()
+        };
+        let kept = [
+            "bit(12)",
+            "int(10) unsigned zerofill",
+            "mediumint(9)",
+            "decimal(5,2) unsigned",
+            "year(4)",
+            "datetime(3)",
+            "time",
+            "varchar(20)",
+            "enum('A','it''s','a,b)')",
+            "set('x')",
+            "uuid",
+            "point",
+            "json",
+            "varbinary(7)",
+        ];
+        for sql_type in kept {
+            assert_eq!(made(sql_type, false), sql_type);
+        }
+        // In another character set there may be more bytes; a key needs a bound.
+        assert_eq!(made("text", false), "longtext");
+        assert_eq!(made("varchar(20)", true), "varchar(20)");
+        assert_eq!(made("varchar(2000)", true), "varchar(255)");
+        assert_eq!(made("blob", true), "varbinary(255)");
+    }
+
+    #[test]
+    fn what_is_no_type_is_not_taken_for_one() {
+        let bad = [
+            "enum('a') default 'a'",
+            "enum('a'",
+            "enum(a)",
+            "enum('a'), x int",
+            "int) engine = memory (",
+            "varchar(20) character set latin1",
+            "varchar(20,x)",
+            "nonsense",
+            "int; drop table t",
+        ];
+        for text in bad {
+            assert!(!is_type(text), "{text}");
+        }
+        let opaque = r#"{"type_name": "uuid", "vendor_name": "MySQL"}"#;
+        let field = |data_type| {
+            let pairs = [(EXTENSION_NAME, OPAQUE), (EXTENSION_METADATA, opaque)];
+            let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            Field::new("c", data_type, true).with_metadata(pairs)
+        };
+        assert_eq!(sql_type(&field(DataType::Utf8), false, true).as_deref(), Some("uuid"));
+        assert_eq!(sql_type(&field(DataType::Utf8), false, false).as_deref(), Some("longtext"));
+        assert_eq!(sql_type(&field(DataType::Int32), false, true).as_deref(), Some("int"));
     }
 }

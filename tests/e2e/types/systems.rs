@@ -109,12 +109,12 @@ pub(super) const SQLITE: [(&str, &str); 15] = [
     ("DECIMAL(15,2)", "1"),
     ("DECIMAL_TEXT(20,0)", "1"),
     ("DECIMAL_TEXT(50,10)", "1"),
-    ("NUMERIC", "1"),
     ("DATE", "'2025-01-02'"),
     ("TIME", "'12:00:00'"),
     ("DATETIME", "'2025-01-02 12:00:00'"),
     ("TIMESTAMPTZ", "'2025-01-02 12:00:00Z'"),
     ("TEXT", "'1'"),
+    ("NUMERIC", "1"),
     ("JSON", "'{\"a\": 1}'"),
     ("BLOB", "x'31'"),
     (UNDECLARED, "'1'"),
@@ -167,7 +167,6 @@ impl System {
                     | "binary"
                     | "char"
                     | "datetime"
-                    | "json"
                     | "timestamp"
                     | "varbinary"
                     | "varchar"
@@ -238,7 +237,10 @@ impl Servers {
     pub(super) fn columns(&self, system: System, table: &str) -> Vec<String> {
         let statement = match system {
             System::Mysql => format!(
-                "select column_type from information_schema.columns \
+                "select if(exists (select 1 from information_schema.check_constraints k \
+                 where k.constraint_schema = table_schema and k.table_name = c.table_name \
+                 and k.check_clause = concat('json_valid(`', column_name, '`)')), 'json', column_type) \
+                 from information_schema.columns c \
                  where table_schema = database() and table_name = '{table}' order by ordinal_position"
             ),
             System::Sqlite => format!("select type from pragma_table_info('{table}')"),
