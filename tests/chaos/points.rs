@@ -74,6 +74,15 @@ points! {
         before_finish: "writer.finish:1:before", 4;
         between_finish_and_the_store: "writer.finish:1:after", 4;
     }
+    Sqlite {
+        before_prepare: "writer.prepare:1:before", 0;
+        between_prepare_and_the_store: "writer.prepare:1:after", 0;
+        in_the_middle_of_a_task: "writer.write:2:after", 1;
+        between_the_last_commit_and_close: "writer.close:2:before", 1;
+        between_close_and_the_store: "writer.close:2:after", 1;
+        before_finish: "writer.finish:1:before", 4;
+        between_finish_and_the_store: "writer.finish:1:after", 4;
+    }
     Lines {
         between_close_and_the_store: "writer.close:2:after", 1;
         between_finish_and_the_store: "writer.finish:1:after", 4;

@@ -85,6 +85,11 @@ fn rows_into_mariadb() {
 }
 
 #[test]
+fn rows_into_sqlite() {
+    kills(Scenario::Sqlite);
+}
+
+#[test]
 fn files_of_lines() {
     kills(Scenario::Lines);
 }

@@ -38,6 +38,8 @@ pub(crate) enum Scenario {
     Swap,
     /// CSV to MariaDB, where the destination refuses some rows.
     Mysql,
+    /// CSV to SQLite, where the destination refuses some rows.
+    Sqlite,
 }
 
 /// Rows of the large table and the bytes of each: two tasks of 40 MiB.
@@ -49,11 +51,13 @@ const ROWS: u64 = 2000;
 /// Rows of the long file and characters of each: 80 MiB, of which the destination commits 32 at a time.
 const LONG_ROWS: u64 = 20_000;
 const LONG_CHARACTERS: usize = 4096;
+/// The file of SQLite.
+const SQLITE: &str = "shop.db";
 /// Rows of the huge file: 350 MiB, of which a Parquet file gets 256.
 const HUGE_ROWS: u64 = 90_000;
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Table,
         Self::Parquet,
         Self::Refused,
@@ -64,6 +68,7 @@ impl Scenario {
         Self::Huge,
         Self::Swap,
         Self::Mysql,
+        Self::Sqlite,
     ];
 
     /// The tasks of a run on one lane.
@@ -100,6 +105,11 @@ impl Scenario {
                 let (kind, mut parameter) = logged_table("guarded");
                 parameter["loadMode"] = "swap".into();
                 (rows_reader("none"), (kind, parameter))
+            }
+            Self::Sqlite => {
+                let (_, mut parameter) = logged_table("guarded");
+                parameter["datasource"] = "shop".into();
+                (rows_reader("none"), ("sqlite", parameter))
             }
             Self::Mysql => {
                 let sql = |word: &str| {
@@ -215,6 +225,14 @@ impl Site {
             mysql.sql(
                 "create table log (what text);
                  create table guarded (id bigint, n bigint check (n >= 0), label text)",
+            );
+        }
+        if scenario == Scenario::Sqlite {
+            env.admit("shop", json!({"type": "sqlite", "properties": {"path": SQLITE}}));
+            referee::sqlite(
+                &env.path(SQLITE),
+                "create table log (what text);
+                 create table guarded (id bigint, n bigint check (n >= 0), label text);",
             );
         }
         match scenario {
@@ -344,6 +362,11 @@ impl Site {
                 Scenario::Mysql => self.mysql.as_ref().expect("the scenario has a database").sql(
                     "select count(*), sum(crc32(concat_ws('|', id, n, label))) from guarded;
                      select * from log order by 1",
+                ),
+                Scenario::Sqlite => referee::sqlite(
+                    &self.env.path(SQLITE),
+                    "select count(*), count(distinct id), sum(id), sum(n), sum(label = 'label ' || id) from guarded;
+                     select * from log order by 1; pragma integrity_check;",
                 ),
                 Scenario::Parquet | Scenario::Lines => referee::dump(&self.env.path("out")),
                 Scenario::Text => referee::sums(&self.env.path("out/*.csv")),
