@@ -240,6 +240,19 @@ fn a_disk_of_mysql_that_is_full() {
 }
 
 #[test]
+fn a_disk_of_sqlite_that_is_full() {
+    let env = Env::new();
+    let Some(disk) = SmallDisk::mount(env.path("small"), 4, None) else { return };
+    let file = env.path("small/shop.db");
+    env.admit("shop", json!({"type": "sqlite", "properties": {"path": "small/shop.db"}}));
+    referee::sqlite(&file, "create table people (id bigint, name text);");
+    many_people(&env, "sqlite", "shop");
+    // What of its disk a file can't take is not told to a plug-in.
+    fills(&env, &disk, "sqlite.write_failed");
+    assert_eq!(referee::sqlite(&file, "select count(*) from people;"), "100000\n");
+}
+
+#[test]
 fn a_file_that_may_not_grow() {
     for format in ["csv", "parquet"] {
         let env = large_files(format);

@@ -4,7 +4,8 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use tests::{Document, Env, Stopped, document, referee, tree};
+use tests::referee::Holder;
+use tests::{Document, Env, SmallDisk, Stopped, document, referee, tree};
 
 const ROWS: &str = "create table people (id integer primary key, name varchar(20) not null unique);
     insert into people with recursive n (i) as (select 1 union all select i + 1 from n where i < 20000)
@@ -113,6 +114,86 @@ fn a_file_that_others_use_is_left_alone() {
     let check =
         "select count(*), max(id) from people; pragma journal_mode; pragma integrity_check;";
     assert_eq!(referee::sqlite(&env.path("shop.db"), check), "20000\t30000\nwal\nok\n");
+}
+
+#[test]
+fn a_file_that_another_program_has_locked_is_left_alone() {
+    let env = shop(ROWS);
+    env.write("rows.csv", "id,name\n30000,new\n");
+    let count = "select count(*) from people;";
+    for lock in ["begin immediate; insert into people values (40000, 'theirs')", "begin exclusive"]
+    {
+        let held = Holder::new(&env.path("shop.db"), lock);
+        assert_eq!(code(&env, writer(json!({})), 3), "reach.locked", "{lock}");
+        // Nothing is in the file yet that is not committed.
+        env.write_json("job.json", reader("people", "id").json());
+        let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0);
+        assert_eq!(output.json()["records_read"], 20_000, "{output}");
+        drop(held);
+        assert_eq!(referee::sqlite(&env.path("shop.db"), count), "20000\n");
+    }
+    env.write_json("job.json", writer(json!({})).json());
+    env.airlock(&["run", "job.json"]).run().expect(0);
+    assert_eq!(referee::sqlite(&env.path("shop.db"), count), "20001\n");
+}
+
+#[test]
+fn a_file_that_takes_no_writes_is_read_alone() {
+    let env = Env::new();
+    let Some(disk) = SmallDisk::mount(env.path("small"), 4, None) else { return };
+    env.write("rows.csv", "id,name\n30000,new\n");
+    named(&env, json!({"path": "small/shop.db"}));
+    referee::sqlite(&env.path("small/shop.db"), ROWS);
+    disk.freeze();
+    assert_eq!(code(&env, writer(json!({})), 3), "sqlite.read_only");
+    env.write_json("job.json", reader("people", "*").json());
+    env.airlock(&["run", "job.json"]).run().expect(0);
+    named(&env, json!({"path": "small/new.db"}));
+    assert_eq!(code(&env, writer(json!({"createTable": true})), 3), "sqlite.cannot_open");
+}
+
+/// Views, columns that are computed, tables without a rowid and those that hold to their types.
+const ODD: &str = "create table strict_people (id int not null check (id < 9), name text not null) strict;
+    create table keyed (name text primary key, id int) without rowid;
+    create table computed (id integer primary key, name text, upper text as (upper(name)), twice int as (id * 2) stored);
+    create view names as select id, name from computed;
+    create view taking as select id, name from computed;
+    create trigger take instead of insert on taking begin insert into computed (id, name) values (new.id, new.name); end;";
+
+#[test]
+fn odd_tables_are_written_or_say_why_not() {
+    let env = shop(ODD);
+    env.write("rows.csv", "id,name\n1,one\nx,two\n3,\n4,four\n9,nine\n");
+    let run = |parameter: Value| {
+        env.write_json("job.json", writer(parameter).tolerating(9).json());
+        env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json()
+    };
+    let dirty = |summary: &Value| -> Vec<_> {
+        let reasons = summary["dirty"].as_array().unwrap().iter();
+        reasons.map(|reason| reason["code"].as_str().unwrap().to_owned()).collect()
+    };
+    let sql = |text: &str| referee::sqlite(&env.path("shop.db"), text);
+    let strict = run(json!({"table": "strict_people"}));
+    let mut codes = dirty(&strict);
+    codes.sort();
+    assert_eq!(codes, ["cast.no_value", "cast.null", "sqlite.check_violation"], "{strict}");
+    assert_eq!(sql("select * from strict_people order by id;"), "1\tone\n4\tfour\n");
+    let keyed = run(json!({"table": "keyed", "column": ["id", "name"]}));
+    assert_eq!(keyed["records_written"], 3, "{keyed}");
+    let again = run(json!({"table": "keyed", "column": ["id", "name"]}));
+    assert!(dirty(&again).contains(&"sqlite.unique_violation".into()), "{again}");
+    let upsert = json!({"table": "keyed", "column": ["id", "name"], "writeMode": "upsert"});
+    assert_eq!(run(upsert)["records_written"], 3);
+    assert_eq!(code(&env, writer(json!({"table": "names"})), 2), "sqlite.view_not_writable");
+    let computed = json!({"table": "computed", "column": ["id", "upper"]});
+    assert_eq!(code(&env, writer(computed), 2), "sqlite.column_generated");
+    assert_eq!(run(json!({"table": "taking"}))["records_written"], 4);
+    assert_eq!(sql("select id, upper, twice from computed where id = 9;"), "9\tNINE\t18\n");
+    for (table, rows) in [("names", 4), ("computed", 4), ("keyed", 3), ("strict_people", 2)] {
+        env.write_json("job.json", reader(table, "*").json());
+        let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0);
+        assert_eq!(output.json()["records_read"], rows, "{table}: {output}");
+    }
 }
 
 #[test]

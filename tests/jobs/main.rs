@@ -71,6 +71,7 @@ folders! {
     jsonl_to_csv
     jsonl_to_parquet
     mysql_all_types
+    mysql_create_table
     mysql_refuses_rows
     mysql_replace
     mysql_split_by_hot_value
@@ -117,6 +118,7 @@ folders! {
     sqlite_refuses_rows
     sqlite_replace
     sqlite_to_sqlite
+    sqlite_truncate
     sqlite_upsert
     statements_before_and_after
     statements_create_the_table

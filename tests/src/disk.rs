@@ -30,6 +30,12 @@ impl SmallDisk {
         &self.0
     }
 
+    /// Takes no more writes.
+    pub fn freeze(&self) {
+        let frozen = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status();
+        assert!(frozen.unwrap().success());
+    }
+
     /// Makes room.
     pub fn grow(&self) {
         let size = format!("remount,size={GROWN}m");

@@ -1,7 +1,8 @@
 //! The other programs that say whether a result is right: DuckDB, pyarrow and fastavro, in Python scripts.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use crate::tree;
 
@@ -51,6 +52,32 @@ pub fn sqlite(file: &Path, script: &str) -> String {
     ask_script("referee_sqlite.py", &["run", &file.display().to_string(), script])
 }
 
+/// Another program that has a file of SQLite open. Dropped, it ends.
+pub struct Holder(Child);
+
+impl Holder {
+    /// Runs statements, and waits.
+    pub fn new(file: &Path, script: &str) -> Self {
+        let file = file.display().to_string();
+        let mut child = command("referee_sqlite.py", &["hold", &file, script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut held = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut held).unwrap();
+        assert_eq!(held, "held\n");
+        Self(child)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 /// Loads a CSV file with a header into a table of a file of SQLite.
 pub fn sqlite_load(file: &Path, table: &str, csv: &Path) {
     let (file, csv) = (file.display().to_string(), csv.display().to_string());
@@ -74,9 +101,14 @@ pub(crate) fn ask(arguments: &[&str]) -> String {
 }
 
 fn ask_script(name: &str, arguments: &[&str]) -> String {
-    let script = tree::tests().join("src").join(name);
-    let output = Command::new(tree::python()).arg(script).args(arguments).output().unwrap();
+    let output = command(name, arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the referee on {arguments:?}:\n{said}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+fn command(script: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(tree::python());
+    command.arg(tree::tests().join("src").join(script)).args(arguments);
+    command
 }

@@ -31,6 +31,15 @@ def run(path, script):
     os._exit(0)
 
 
+def hold(path, script):
+    """Runs statements in one transaction, and keeps it open until its standard input ends."""
+    database = sqlite3.connect(path, isolation_level=None)
+    for statement in script.split(";"):
+        database.execute(statement)
+    print("held", flush=True)
+    sys.stdin.read()
+
+
 def load(path, table, file):
     """Makes rows of a CSV file with a header."""
     database = sqlite3.connect(path)
@@ -54,5 +63,5 @@ def export(path, table, file):
 
 
 if __name__ == "__main__":
-    commands = {"run": run, "load": load, "export": export}
+    commands = {"run": run, "hold": hold, "load": load, "export": export}
     commands[sys.argv[1]](*sys.argv[2:])

@@ -81,7 +81,7 @@ pub(crate) fn read_back(
     let condition = match &target.swap {
         Some(swap) => Ok(Some(swap.condition())),
         None if is_new => Ok(None),
-        None if marks.has_ended(database, run) => {
+        None if marks.has_ended(database, run) || marks.before(database, run).is_some() => {
             since_it_began(database, &marks, parameter, target, run)?
         }
         None => before_it_begins(database, parameter, target)?,
@@ -116,6 +116,7 @@ fn before_it_begins(
         && catalog::rowid(&target.all, &target.table).is_some();
     // What preSql leaves is seen when it was run.
     let can = grows
+        || parameter.truncates()
         || !parameter.pre_sql().is_empty()
         || parameter.load_mode() == LoadMode::Swap
         || Before::look(database, target)?.rows == 0;
@@ -130,7 +131,7 @@ fn since_it_began(
     target: &Target,
     run: &Run,
 ) -> Result<Result<Option<String>, &'static str>> {
-    let noted = marks.before(database, run)?;
+    let noted = marks.before(database, run);
     let Some(before) = noted.and_then(|bytes| serde_json::from_slice::<Before>(&bytes).ok()) else {
         return Ok(Err("the run did not note which rows were there when it began"));
     };

@@ -1,5 +1,6 @@
 //! What a database says of itself: tables, columns, keys.
 
+use database::marks::TABLE;
 use database::writing::Writable;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection as Database, Params, Row};
@@ -244,7 +245,26 @@ pub(crate) fn column<'a>(
     })
 }
 
-/// Tables and views of a schema, behind `after`.
+/// Whether a trigger takes the rows that are inserted into a view.
+pub(crate) fn takes_rows(database: &Database, view: &Table) -> Result<bool> {
+    let triggers = query(
+        database,
+        &format!(
+            "SELECT sql FROM {}.sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower(?1)",
+            sql::ident(&view.schema)
+        ),
+        [&view.name],
+        |row| row.get::<_, String>(0),
+    )?;
+    let takes = |trigger: &String| {
+        let words = trigger.to_uppercase();
+        let mut words = words.split_ascii_whitespace().skip_while(|word| *word != "INSTEAD");
+        words.nth(1) == Some("OF") && words.next() == Some("INSERT")
+    };
+    Ok(triggers.iter().any(takes))
+}
+
+/// Tables and views of a schema, behind `after`. The writer's own table is none of the user's.
 pub(crate) fn tables(
     database: &Database,
     schema: &str,
@@ -254,8 +274,8 @@ pub(crate) fn tables(
     query(
         database,
         "SELECT name FROM pragma_table_list WHERE lower(schema) = lower(?1) AND name > ?2 \
-         AND type <> 'shadow' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name LIMIT ?3",
-        (schema, after, limit),
+         AND type <> 'shadow' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> ?4 ORDER BY name LIMIT ?3",
+        (schema, after, limit, TABLE),
         |row| row.get(0),
     )
 }

@@ -9,6 +9,9 @@ pub(crate) const VENDOR: Vendor = Vendor { code: "sqlite", name: "SQLite" };
 /// The extended code of a write that failed for another reason than a full disk.
 const IOERR_WRITE: i32 = 778;
 
+pub(crate) const READ_ONLY_HINT: &str =
+    "the file, its folder or this step takes no writes; check their rights";
+
 /// What an error of SQLite means for a job.
 pub(crate) fn fault(error: Error) -> Fault {
     let message = text(&error);
@@ -122,11 +125,9 @@ fn kind_of(error: &Error) -> Kind {
             Some("the disk is full or broken; make room, then resume the run"),
         ),
         ErrorCode::SystemIoFailure => kind(Server, "sqlite.io_failed", None),
-        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => kind(
-            Server,
-            "sqlite.read_only",
-            Some("the file, its folder or this step takes no writes; check their rights"),
-        ),
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
+            kind(Server, "sqlite.read_only", Some(READ_ONLY_HINT))
+        }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => kind(
             Passing,
             "sqlite.locked",

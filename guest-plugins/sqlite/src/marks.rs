@@ -83,11 +83,13 @@ impl Marks {
         execute(database, &sql, (&run.id, PREPARED, run.epoch as i64, before)).map(drop)
     }
 
-    /// What [`Self::prepared`] noted of a run that has ended.
-    pub(crate) fn before(&self, database: &Database, run: &Run) -> Result<Option<Vec<u8>>> {
-        let sql = format!("SELECT mark FROM {} WHERE run = ?1 AND task = ?2", self.table);
-        let found = database.query_row(&sql, (&run.id, FINISHED), |row| row.get(0)).optional();
-        found.map(Option::flatten).map_err(error::fault)
+    /// What [`Self::prepared`] noted of the run, where it did.
+    pub(crate) fn before(&self, database: &Database, run: &Run) -> Option<Vec<u8>> {
+        let sql = format!(
+            "SELECT mark FROM {} WHERE run = ?1 AND task IN ({PREPARED}, {FINISHED}) AND mark IS NOT NULL",
+            self.table
+        );
+        database.query_row(&sql, [&run.id], |row| row.get(0)).ok()
     }
 
     /// Notes that the run has ended, and drops what is no more needed.

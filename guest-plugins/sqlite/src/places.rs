@@ -72,8 +72,7 @@ fn check_parameter(configuration: &Configuration) -> Result<()> {
         Side::Transformer => Ok(()),
         Side::Writer => {
             let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
-            parameter.table()?;
-            parameter.partition().map(drop)
+            parameter.judge()
         }
     }
 }
@@ -122,7 +121,7 @@ impl Places {
     /// Opens the files to write, makes those that are absent, and runs the user's statements for that.
     ///
     /// # Errors
-    /// `sqlite.in_use` for a file that another program has open.
+    /// `sqlite.in_use` for a file that another program has open, `sqlite.read_only`.
     pub(crate) fn open_to_write(&self, session: &[String]) -> Result<Database> {
         let mut uris = Vec::new();
         for place in &self.0 {
@@ -147,6 +146,10 @@ impl Places {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = self.open(&uris, flags, session)?;
         for place in &self.0 {
+            if database.is_readonly(place.schema.as_str()).map_err(error::fault)? {
+                let message = format!("\"{}\" takes no writes", place.path);
+                return Err(VENDOR.external("read_only", message).hint(error::READ_ONLY_HINT));
+            }
             // A journal that is emptied in place needs no change of the folder to count as gone. A file
             // with a log keeps it.
             let mode = format!("PRAGMA {}.journal_mode", sql::ident(&place.schema));

@@ -190,7 +190,7 @@ impl ReaderParameter {
 /// Parameters of the writer.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-adding" = {"preSql": null, "postSql": null, "loadMode": "append"}, "x-replacing" = ["partition"]))]
+#[schemars(extend("x-adding" = {"preSql": null, "postSql": null, "truncate": false, "loadMode": "append"}, "x-replacing" = ["partition"]))]
 pub(crate) struct WriterParameter {
     /// Name of the data source.
     #[serde(default)]
@@ -225,6 +225,9 @@ pub(crate) struct WriterParameter {
     /// Creates the table where it is absent, from the incoming fields.
     #[serde(default)]
     create_table: bool,
+    /// Deletes all rows of the table before the first comes, and before the statements of `preSql`.
+    #[serde(default)]
+    truncate: bool,
     /// Empty texts become NULL.
     #[serde(default)]
     empty_as_null: bool,
@@ -291,6 +294,27 @@ impl WriterParameter {
 
     pub(crate) fn creates_table(&self) -> bool {
         self.create_table
+    }
+
+    pub(crate) fn truncates(&self) -> bool {
+        self.truncate
+    }
+
+    /// All that is judged without a file.
+    ///
+    /// # Errors
+    /// `parameter.invalid`.
+    pub(crate) fn judge(&self) -> Result<()> {
+        self.table()?;
+        self.partition()?;
+        if self.truncate && self.load_mode() == LoadMode::Swap {
+            let message =
+                "a swap replaces rows when the run ends; \"truncate\" would delete them before";
+            return Err(Fault::user("parameter.invalid", message)
+                .hint("leave \"truncate\" out")
+                .at("/parameter/truncate"));
+        }
+        Ok(())
     }
 
     pub(crate) fn empty_as_null(&self) -> bool {

@@ -32,13 +32,21 @@ pub(crate) struct Target {
 
 impl Target {
     /// # Errors
-    /// `sqlite.table_not_found`, `sqlite.column_not_found`, `sqlite.column_generated`.
+    /// `sqlite.table_not_found`, `sqlite.view_not_writable`, `sqlite.column_not_found`,
+    /// `sqlite.column_generated`.
     pub(crate) fn look(
         database: &Database,
         schemas: &[String],
         parameter: &WriterParameter,
     ) -> Result<Self> {
         let table = catalog::table(database, schemas, &parameter.table()?)?;
+        if table.is_view && !catalog::takes_rows(database, &table)? {
+            let message = format!("\"{}\" is a view, which takes no rows", table.title());
+            return Err(VENDOR
+                .user("view_not_writable", message)
+                .hint("name the table behind it, or give the view a trigger INSTEAD OF INSERT")
+                .at("/parameter/table"));
+        }
         let all = catalog::columns(database, &table)?;
         let names = parameter.columns();
         let columns = writing::written(VENDOR, &names, &all, |name| {

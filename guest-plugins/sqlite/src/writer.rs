@@ -93,6 +93,11 @@ impl SqliteWriter {
         Ok(())
     }
 
+    fn truncate(&self, database: &Database) -> Result<()> {
+        let table = catalog::table(database, &self.places.schemas(), &self.parameter.table()?)?;
+        places::run(database, &format!("DELETE FROM {}", table.sql())).map_err(error::fault)
+    }
+
     /// Whether a fault of the destination may be gone when preSql was run.
     fn may_be_made_by_pre_sql(&self, fault: &Fault) -> bool {
         const MADE: [&str; 3] =
@@ -107,6 +112,8 @@ impl SqliteWriter {
             if let Some((_, statement)) = self.absent(database, incoming)? {
                 log::info(&format!("creates the table: {statement}"));
                 places::run(database, &statement).map_err(error::fault)?;
+            } else if self.parameter.truncates() {
+                self.truncate(database)?;
             }
             self.statements(database, self.parameter.pre_sql(), "/parameter/preSql")?;
             let target = self.look(database, incoming)?;
@@ -178,8 +185,7 @@ impl Writer for SqliteWriter {
     fn connect(configuration: &Configuration) -> Result<Self> {
         let places = Places::of(&Connection::read(configuration)?);
         let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
-        parameter.table()?;
-        parameter.partition()?;
+        parameter.judge()?;
         Ok(Self { places, parameter, database: None })
     }
 

@@ -8,6 +8,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use domain::grant::{Access, Grant, Place, Requirement, folder_text};
 use domain::{Fault, Result};
+use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::address::{self, Kind};
 use crate::network::{Endpoint, Host};
@@ -280,7 +281,7 @@ impl Folder {
     }
 
     /// Opens a file, and those beside it, under the guest's name for it. One to write may be made by the
-    /// guest, in a folder that is there.
+    /// guest, in a folder that is there; a guest takes no locks, so nobody else may have it locked.
     fn open_seen_as(&self, name: &str, opened: &mut Opened) -> io::Result<()> {
         let is_new = self.access == Access::Write && fs::symlink_metadata(&self.path).is_err();
         let real = match (is_new, self.path.parent(), self.path.file_name()) {
@@ -289,6 +290,9 @@ impl Folder {
         };
         if real.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if self.access == Access::Write && !is_new && is_locked(&File::open(&real)?)? {
+            return Err(io::ErrorKind::ResourceBusy.into());
         }
         let file = real.file_name().and_then(|file| file.to_str());
         let (Some(folder), Some(file)) = (real.parent(), file) else {
@@ -353,6 +357,7 @@ impl Folder {
             io::ErrorKind::PermissionDenied => "reach.denied",
             io::ErrorKind::NotADirectory => "reach.not_a_folder",
             io::ErrorKind::IsADirectory => "reach.not_a_file",
+            io::ErrorKind::ResourceBusy => "reach.locked",
             _ => "reach.unreadable",
         };
         let why = match error.kind() {
@@ -360,14 +365,19 @@ impl Folder {
             io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             io::ErrorKind::NotADirectory => "it is no folder".to_owned(),
             io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+            io::ErrorKind::ResourceBusy => "another program has it locked".to_owned(),
             _ => error.to_string(),
         };
         let word = self.access.word().trim_end_matches('e');
         let path = self.path.display();
-        at(
-            Fault::external(code, format!("cannot open \"{path}\" for {word}ing: {why}")),
-            &self.origin,
-        )
+        let fault = Fault::external(code, format!("cannot open \"{path}\" for {word}ing: {why}"));
+        let fault = match error.kind() {
+            io::ErrorKind::ResourceBusy => {
+                fault.hint("let that program end, then start the run again")
+            }
+            _ => fault,
+        };
+        at(fault, &self.origin)
     }
 
     fn not_made(&self, error: &io::Error) -> Fault {
@@ -384,6 +394,12 @@ fn at(fault: Fault, origin: &str) -> Fault {
         true => fault.at(origin.to_owned()),
         false => fault,
     }
+}
+
+/// Whether another process holds a lock on a part of the file.
+fn is_locked(file: &File) -> io::Result<bool> {
+    let whole = Flock::from(FlockType::WriteLock);
+    Ok(fcntl_getlk(file, &whole)?.is_some())
 }
 
 fn open_dir(path: &Path) -> io::Result<Dir> {
