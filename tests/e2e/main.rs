@@ -23,6 +23,8 @@ mod first;
 mod formats;
 /// HTTP APIs: kinds of pages, bodies, credentials, and what breaks.
 mod http;
+/// What `check` and `discover` say of each system.
+mod looks;
 /// MySQL and MariaDB: what is wrong, and what breaks.
 mod mysql;
 /// Servers, disks and permissions that fail.

@@ -19,9 +19,23 @@ pub fn quoted(inner: &str, quote: char) -> Option<(String, &str)> {
     }
 }
 
+/// A name as the user wrote it, in quotes where it has none of its own.
+pub fn shown(name: &str) -> String {
+    match name.starts_with(['"', '`', '[']) {
+        true => name.to_owned(),
+        false => format!("\"{name}\""),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_shown_in_quotes() {
+        assert_eq!(shown("a.b"), "\"a.b\"");
+        assert_eq!(shown("`a`.`b`"), "`a`.`b`");
+    }
 
     #[test]
     fn two_quotes_are_one() {

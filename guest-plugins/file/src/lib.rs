@@ -84,8 +84,14 @@ impl Plugin for FilePlugin {
     fn check(configuration: &Configuration) -> Result<Vec<CheckStep>> {
         Ok(match configuration.side {
             Side::Reader => {
-                let session = FileSession::connect(&reading(configuration)?)?;
-                session.paths().iter().map(|path| check_path(path)).collect()
+                let mut session = FileSession::connect(&reading(configuration)?)?;
+                let mut steps: Vec<_> =
+                    session.paths().iter().map(|path| check_path(path)).collect();
+                if steps.iter().all(|step| step.fault.is_none()) {
+                    let fault = session.whole().err();
+                    steps.push(CheckStep { name: "columns".to_owned(), fault });
+                }
+                steps
             }
             Side::Transformer => return Err(NoTransformer::fault()),
             Side::Writer => vec![check_folder(FolderSession::connect(configuration)?.path())],

@@ -1,6 +1,8 @@
 //! What the server's catalog says: tables, columns, keys.
 
 use database::columns::{Gaps, is_name};
+use database::marks::TABLE;
+use database::names::shown;
 use database::tables::{Named, PATTERN_PLACE};
 use database::writing::Writable;
 use sdk::Fault;
@@ -196,7 +198,7 @@ pub(crate) fn without_gaps(
 /// `mysql.table_not_found`.
 pub(crate) fn table(client: &mut Client, name: &str) -> Result<Table> {
     find_table(client, name)?.ok_or_else(|| {
-        let message = format!("there is no table \"{name}\", or the user may not see it");
+        let message = format!("there is no table {}, or the user may not see it", shown(name));
         Fault::external("mysql.table_not_found", message)
             .hint("look at the tables with `airlock discover`")
             .at("/parameter/table")
@@ -318,7 +320,7 @@ pub(crate) fn databases(client: &mut Client, after: &str, limit: u32) -> Result<
     Ok(rows.iter().map(|row| text(row, 0).to_owned()).collect())
 }
 
-/// Tables of a database, behind `after`.
+/// Tables of a database, behind `after`. The writer's own table is none of the user's.
 pub(crate) fn tables(
     client: &mut Client,
     database: &str,
@@ -327,7 +329,8 @@ pub(crate) fn tables(
 ) -> Result<Vec<String>> {
     let rows = client.query(&format!(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = {} \
-         AND BINARY table_name > {} ORDER BY BINARY table_name LIMIT {limit}",
+         AND BINARY table_name > {} AND table_name <> '{TABLE}' \
+         ORDER BY BINARY table_name LIMIT {limit}",
         sql::literal(database),
         sql::literal(after)
     ))?;

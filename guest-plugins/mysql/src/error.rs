@@ -102,16 +102,16 @@ fn refusal(number: u16) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// What each error means for a job.
-fn kind_of(error: &ServerError) -> Kind {
-    use Blame::{Data, Passing, Server, User};
+/// What each error of a login means for a job.
+fn kind_of_login(number: u16) -> Option<Kind> {
+    use Blame::Server;
     let kind = Kind::new;
-    match error.number {
+    Some(match number {
         1045 | 1698 | 1251 | 1862 | 3118 => kind(
             Server,
             "mysql.authentication_failed",
             Some(
-                "check username and password of the data source, and from which hosts the user may log in",
+                "check username and password of the data source, and from which hosts the user may log in, and whether over TLS alone",
             ),
         ),
         1130 | 1129 => kind(
@@ -122,13 +122,32 @@ fn kind_of(error: &ServerError) -> Kind {
         1049 => {
             kind(Server, "mysql.database_not_found", Some("check \"database\" of the data source"))
         }
+        1044 => kind(
+            Server,
+            "mysql.permission_denied",
+            Some(
+                "check \"database\" of the data source, which may not be there, or grant its user what the job needs",
+            ),
+        ),
+        _ => return None,
+    })
+}
+
+/// What each error means for a job.
+fn kind_of(error: &ServerError) -> Kind {
+    use Blame::{Data, Passing, Server, User};
+    let kind = Kind::new;
+    if let Some(kind) = kind_of_login(error.number) {
+        return kind;
+    }
+    match error.number {
         1051 | 1146 => kind(
             Server,
             "mysql.table_not_found",
             Some("look at the tables with `airlock discover`"),
         ),
         1054 => kind(Server, "mysql.column_not_found", None),
-        1044 | 1142 | 1143 | 1227 | 1370 => kind(
+        1142 | 1143 | 1227 | 1370 => kind(
             Server,
             "mysql.permission_denied",
             Some("grant the user of the data source what the job needs"),

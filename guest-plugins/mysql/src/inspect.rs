@@ -4,6 +4,7 @@ use sdk::{CheckStep, Configuration, Dataset, Entry, Fault, Result, Side};
 
 use crate::catalog;
 use crate::client::Client;
+use crate::error::VENDOR;
 use crate::reader::{Source, dataset, declared};
 use crate::settings::{Connection, ReaderParameter, WriterParameter};
 use crate::sql;
@@ -148,6 +149,13 @@ pub(crate) fn discover(
     }
     let mut datasets = Vec::new();
     for path in paths {
+        if let [database] = path.as_slice() {
+            let message =
+                format!("there is no database \"{database}\" with tables that the user may see");
+            return Err(VENDOR
+                .external("database_not_found", message)
+                .hint("look at the databases with `airlock discover`"));
+        }
         let name = path.iter().map(|part| sql::ident(part)).collect::<Vec<_>>().join(".");
         let table = catalog::table(client, &name)?;
         let all = catalog::columns(client, &table)?;

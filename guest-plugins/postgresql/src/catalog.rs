@@ -1,5 +1,7 @@
 //! What the server's catalog says: tables, columns, keys, types.
 
+use database::marks::TABLE;
+use database::names::shown;
 use database::writing::Writable;
 use sdk::Fault;
 
@@ -148,7 +150,7 @@ pub(crate) fn table(client: &mut Client, name: &str) -> Result<Table> {
     ))?;
     let names = rows.iter().map(|row| text(row, 0));
     let fault =
-        Fault::external("postgresql.table_not_found", format!("there is no table \"{name}\""))
+        Fault::external("postgresql.table_not_found", format!("there is no table {}", shown(name)))
             .at("/parameter/table");
     Err(match sql::nearest(&table.name, names) {
         Some(near) => {
@@ -322,7 +324,7 @@ pub(crate) fn schemas(client: &mut Client, after: &str, limit: u32) -> Result<Ve
     Ok(rows.iter().map(|row| text(row, 0).to_owned()).collect())
 }
 
-/// Names of the tables of a schema, from behind `after`.
+/// Names of the tables of a schema, from behind `after`. The writer's own table is none of the user's.
 pub(crate) fn tables(
     client: &mut Client,
     schema: &str,
@@ -333,7 +335,7 @@ pub(crate) fn tables(
         "SELECT c.relname FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname = {} AND c.relname COLLATE \"C\" > {} \
-         ORDER BY c.relname COLLATE \"C\" LIMIT {limit}",
+         AND c.relname <> '{TABLE}' ORDER BY c.relname COLLATE \"C\" LIMIT {limit}",
         sql::literal(schema),
         sql::literal(after)
     ))?;

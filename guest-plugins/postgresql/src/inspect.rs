@@ -4,6 +4,7 @@ use sdk::{CheckStep, Configuration, Dataset, Entry, Fault, Result, Side};
 
 use crate::catalog;
 use crate::client::Client;
+use crate::error::VENDOR;
 use crate::reader::{Source, dataset};
 use crate::settings::{Connection, ReaderParameter, WriterParameter};
 use crate::target::Target;
@@ -157,6 +158,12 @@ pub(crate) fn discover(
     }
     let mut datasets = Vec::new();
     for path in paths {
+        if let [schema] = path.as_slice() {
+            let message = format!("there is no schema \"{schema}\", or nothing lies in it");
+            return Err(VENDOR
+                .external("schema_not_found", message)
+                .hint("look at the schemas with `airlock discover`"));
+        }
         let name = path.iter().map(|part| sql::ident(part)).collect::<Vec<_>>().join(".");
         let table = catalog::table(client, &name)?;
         let columns = catalog::table_columns(client, &table)?;

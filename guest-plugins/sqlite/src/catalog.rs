@@ -1,6 +1,7 @@
 //! What a database says of itself: tables, columns, keys.
 
 use database::marks::TABLE;
+use database::names::shown;
 use database::writing::Writable;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection as Database, Params, Row};
@@ -87,16 +88,7 @@ pub(crate) fn place(schemas: &[String], name: &str) -> Result<(Vec<String>, Stri
         [table] => Ok((schemas.to_vec(), table.clone())),
         [schema, table] => match schemas.iter().find(|known| known.eq_ignore_ascii_case(schema)) {
             Some(known) => Ok((vec![known.clone()], table.clone())),
-            None => {
-                let message = format!("no file is attached as \"{schema}\"");
-                Err(VENDOR
-                    .user("schema_not_found", message)
-                    .hint(format!(
-                        "the schemas are {}; \"attach\" in the data source adds some",
-                        schemas.join(", ")
-                    ))
-                    .at("/parameter/table"))
-            }
+            None => Err(schema_not_found(schema, schemas).at("/parameter/table")),
         },
         _ => {
             let message = format!("\"{name}\" is not the name of a table");
@@ -105,6 +97,12 @@ pub(crate) fn place(schemas: &[String], name: &str) -> Result<(Vec<String>, Stri
                 .at("/parameter/table"))
         }
     }
+}
+
+pub(crate) fn schema_not_found(schema: &str, schemas: &[String]) -> Fault {
+    let hint =
+        format!("the schemas are {}; \"attach\" in the data source adds some", schemas.join(", "));
+    VENDOR.user("schema_not_found", format!("no file is attached as \"{schema}\"")).hint(hint)
 }
 
 /// The table that `name` means, if there is one.
@@ -156,7 +154,7 @@ pub(crate) fn table(database: &Database, schemas: &[String], name: &str) -> Resu
         true => "the file has no tables; check the path".to_owned(),
         false => format!("there are {}", listed(&names)),
     };
-    let message = format!("there is no table \"{name}\"");
+    let message = format!("there is no table {}", shown(name));
     Err(VENDOR.external("table_not_found", message).hint(hint).at("/parameter/table"))
 }
 

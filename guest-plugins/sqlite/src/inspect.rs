@@ -3,7 +3,7 @@
 use rusqlite::Connection as Database;
 use sdk::{CheckStep, Configuration, Dataset, Entry, Result, Side};
 
-use crate::catalog;
+use crate::catalog::{self, schema_not_found};
 use crate::places::Places;
 use crate::reader::Source;
 use crate::settings::{Connection, ReaderParameter, WriterParameter};
@@ -66,6 +66,7 @@ pub(crate) fn browse(
     let limit = limit.clamp(1, ENTRIES_MAX);
     let (names, is_dataset) = match path {
         [] => {
+            places.open_to_read(&[])?;
             let mut schemas = places.schemas();
             schemas.retain(|schema| schema.as_str() > after);
             schemas.sort();
@@ -95,6 +96,9 @@ pub(crate) fn discover(
         return Ok(vec![Source::look(&database, &places.schemas(), &parameter)?.dataset()]);
     }
     let table = |path: &Vec<String>| {
+        if let [schema] = path.as_slice() {
+            return Err(schema_not_found(schema, &places.schemas()));
+        }
         let name = path.iter().map(|part| sql::ident(part)).collect::<Vec<_>>().join(".");
         let parameter = ReaderParameter::of_table(&name);
         Ok(Source::look(&database, &places.schemas(), &parameter)?.dataset())

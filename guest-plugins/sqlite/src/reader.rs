@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 use database::columns;
 use rusqlite::{Connection as Database, Row};
 use sdk::{
@@ -29,6 +29,8 @@ use crate::types::{Kind, field, kind};
 const BATCH_BYTES: u64 = 512 << 10;
 /// Undecodable records of one answer at most.
 const UNDECODABLE_MAX: usize = 1000;
+/// Of a field, the type that its column is declared with.
+const SQLITE_TYPE: &str = "sqlite:type";
 /// Rows that decide what a column holds which is declared as nothing.
 const SAMPLE_ROWS: usize = 1000;
 
@@ -56,6 +58,8 @@ struct ReadColumn {
     name: String,
     kind: Kind,
     nullable: bool,
+    /// The type that it is declared with, of a column of a table.
+    declared: Option<String>,
 }
 
 impl Source {
@@ -155,11 +159,7 @@ impl Source {
             Some(table) => vec![table.schema.clone(), table.name.clone()],
             None => vec!["query".to_owned()],
         };
-        let fields: Vec<_> = self
-            .columns
-            .iter()
-            .map(|column| field(&column.name, column.kind, column.nullable))
-            .collect();
+        let fields: Vec<_> = self.columns.iter().map(ReadColumn::field).collect();
         Dataset {
             path,
             schema: Arc::new(Schema::new(fields)),
@@ -207,6 +207,15 @@ impl Source {
     }
 }
 
+impl ReadColumn {
+    fn field(&self) -> Field {
+        let field = field(&self.name, self.kind, self.nullable);
+        let mut metadata = field.metadata().clone();
+        metadata.extend(self.declared.clone().map(|declared| (SQLITE_TYPE.to_owned(), declared)));
+        field.with_metadata(metadata)
+    }
+}
+
 /// The columns that a statement answers.
 fn described(database: &Database, statement: &str, place: &str) -> Result<Vec<ReadColumn>> {
     let statement = database.prepare(statement).map_err(error::at(place))?;
@@ -219,6 +228,7 @@ fn described(database: &Database, statement: &str, place: &str) -> Result<Vec<Re
         name: column.name().to_owned(),
         kind: column.decl_type().map_or(Kind::Any, kind),
         nullable: true,
+        declared: column.decl_type().map(str::to_owned),
     };
     Ok(columns.into_iter().map(column).collect())
 }

@@ -22,7 +22,8 @@ struct End {
     word: String,
     /// `reader "file"`, `reader "postgresql" of "orders"`.
     title: String,
-    parameter_place: String,
+    /// `None`: a data source by itself has no step, and what was asked for stands in no document.
+    parameter_place: Option<String>,
     connection_place: String,
     /// What stands elsewhere.
     moved: Vec<Moved>,
@@ -34,7 +35,7 @@ impl Locator {
             side: step.configuration.side,
             title: title(&word, step.configuration.side, &step.configuration.source_type),
             word,
-            parameter_place: step.parameter_place.clone(),
+            parameter_place: Some(step.parameter_place.clone()),
             connection_place: step.connection_place.clone(),
             moved: moved.clone(),
         };
@@ -49,8 +50,7 @@ impl Locator {
             side: configuration.side,
             title: title(&word, configuration.side, &configuration.source_type),
             word,
-            // A data source by itself has no step.
-            parameter_place: source.connection_place.clone(),
+            parameter_place: None,
             connection_place: source.connection_place.clone(),
             moved: source.moved.clone(),
         };
@@ -66,7 +66,7 @@ impl Locator {
             for who in fault.context.iter_mut().filter(|who| **who == end.word) {
                 who.clone_from(&end.title);
             }
-            fault.place = fault.place.map(|place| end.translate(place));
+            fault.place = fault.place.and_then(|place| end.translate(place));
         }
         if let (None, Some(place)) = (&fault.line, &fault.place) {
             fault.line = self.lines.of(place);
@@ -86,27 +86,28 @@ impl Locator {
 }
 
 impl End {
-    fn translate(&self, place: String) -> String {
+    fn translate(&self, place: String) -> Option<String> {
         let moved = self.moved.iter().find_map(|moved| {
             let rest = place.strip_prefix(&moved.from)?;
             let whole = format!("{}{rest}", moved.to);
             let found = rest.is_empty() || rest.starts_with('/');
             found.then_some(if moved.whole { moved.to.clone() } else { whole })
         });
-        if let Some(moved) = moved {
+        if moved.is_some() {
             return moved;
         }
+        let connection = Some(&self.connection_place);
         for (word, stands) in
-            [("/parameter", &self.parameter_place), ("/connection", &self.connection_place)]
+            [("/parameter", self.parameter_place.as_ref()), ("/connection", connection)]
         {
             match place.strip_prefix(word) {
                 Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                    return format!("{stands}{rest}");
+                    return stands.map(|stands| format!("{stands}{rest}"));
                 }
                 _ => {}
             }
         }
-        place
+        Some(place)
     }
 }
 
@@ -157,7 +158,7 @@ mod tests {
             side,
             word: side.word().into(),
             title: title(side.word(), side, "file"),
-            parameter_place: parameter.into(),
+            parameter_place: Some(parameter.into()),
             connection_place: connection.into(),
             moved: Vec::new(),
         };

@@ -240,6 +240,9 @@ impl Folder {
         match (fs::metadata(&self.path), self.access) {
             (Ok(meta), access) if meta.is_dir() => {
                 self.check_apart(own)?;
+                if access == Access::Write {
+                    may_write(&self.path).map_err(|error| self.fault(&error))?;
+                }
                 let dir = open_dir(&self.path).map_err(|error| self.fault(&error))?;
                 opened.add(dir, self.text.clone(), access);
                 Ok(())
@@ -251,6 +254,8 @@ impl Folder {
             }
             // Planning must not make it, and nothing can be written to what stands for it.
             (Err(error), Access::Write) if error.kind() == io::ErrorKind::NotFound => {
+                let there = self.path.ancestors().find(|path| path.exists());
+                may_write(there.unwrap_or(&self.path)).map_err(|error| self.fault(&error))?;
                 opened.add(empty()?, self.text.clone(), Access::Write);
                 Ok(())
             }
@@ -358,6 +363,7 @@ impl Folder {
             io::ErrorKind::NotADirectory => "reach.not_a_folder",
             io::ErrorKind::IsADirectory => "reach.not_a_file",
             io::ErrorKind::ResourceBusy => "reach.locked",
+            io::ErrorKind::ReadOnlyFilesystem => "reach.denied",
             _ => "reach.unreadable",
         };
         let why = match error.kind() {
@@ -400,6 +406,11 @@ fn at(fault: Fault, origin: &str) -> Fault {
 fn is_locked(file: &File) -> io::Result<bool> {
     let whole = Flock::from(FlockType::WriteLock);
     Ok(fcntl_getlk(file, &whole)?.is_some())
+}
+
+/// Whether files can be made in a folder, told before anything is read.
+fn may_write(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(folder, rustix::fs::Access::WRITE_OK)?)
 }
 
 fn open_dir(path: &Path) -> io::Result<Dir> {

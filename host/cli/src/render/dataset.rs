@@ -14,13 +14,22 @@ const SHOWN_VALUE_CHARACTERS: usize = 40;
 /// Path, key and columns.
 pub(crate) fn text(dataset: &Dataset) -> String {
     let fields = dataset.schema.fields().iter();
+    let is_declared = fields.clone().any(|field| declared(field).is_some());
     let rows: Vec<_> = fields
         .map(|field| {
             let key = if dataset.primary_key.contains(field.name()) { "key" } else { "" };
-            [field.name().clone(), type_text(field), null_text(field).into(), key.into()]
+            let there = declared(field).unwrap_or_default().to_owned();
+            [field.name().clone(), type_text(field), null_text(field).into(), key.into(), there]
         })
         .collect();
-    format!("{}\n{}", title(dataset), table::text(["column", "type", "null", "key"], &rows))
+    let head = ["column", "type", "null", "key", if is_declared { "declared" } else { "" }];
+    format!("{}\n{}", title(dataset), table::text(head, &rows))
+}
+
+/// The type that the source itself has for a column, where its plug-in says so: `pg:type` and the like.
+fn declared(field: &Field) -> Option<&str> {
+    let mut pairs = field.metadata().iter();
+    pairs.find(|(key, _)| key.ends_with(":type")).map(|(_, declared)| declared.as_str())
 }
 
 fn title(dataset: &Dataset) -> String {
@@ -44,7 +53,11 @@ fn null_text(field: &Field) -> &'static str {
 }
 
 pub(crate) fn json(dataset: &Dataset) -> Value {
-    let fields = dataset.schema.fields().iter().map(|field| field_json(field));
+    let fields = dataset.schema.fields().iter().map(|field| {
+        let mut object = field_json(field);
+        object["declared"] = declared(field).into();
+        object
+    });
     json!({
         "path": dataset.path,
         "fields": fields.collect::<Vec<_>>(),
