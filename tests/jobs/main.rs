@@ -82,6 +82,8 @@ folders! {
     mysql_to_postgresql
     mysql_update
     mysql_zero_dates_to_null
+    orc_small_splits
+    orc_to_orc_types
     parquet_other_order
     parquet_to_csv
     parquet_to_excel_refuses

@@ -13,6 +13,7 @@ pub(crate) enum Format {
     Csv,
     Jsonl,
     Parquet,
+    Orc,
     Avro,
     Arrow,
     PostgreSql,
@@ -21,10 +22,11 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Csv,
         Self::Jsonl,
         Self::Parquet,
+        Self::Orc,
         Self::Avro,
         Self::Arrow,
         Self::PostgreSql,
@@ -38,6 +40,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Parquet => "parquet",
+            Self::Orc => "orc",
             Self::Avro => "avro",
             Self::Arrow => "arrow",
             Self::PostgreSql => "postgresql",
@@ -68,7 +71,7 @@ fn check(from: Format, to: Format) {
     assert_eq!(summary["records_written"], rows(), "{pair}: {summary}");
     let same = referee::compare(&lineitem::file(rows(), "parquet"), &place.written());
     assert_eq!(same, rows(), "{pair}");
-    if [Format::Parquet, Format::Arrow].contains(&to) {
+    if [Format::Parquet, Format::Orc, Format::Arrow].contains(&to) {
         let got = referee::types(&place.file());
         assert_eq!(got, wanted_types());
     }
@@ -173,7 +176,7 @@ impl Place {
                     declared.map(|(name, is)| json!({"name": name, "type": kind(is)})).collect();
                 ("file", json!({"path": [path("jsonl")], "fileFormat": "jsonl", "column": columns}))
             }
-            typed @ (Format::Parquet | Format::Avro | Format::Arrow) => {
+            typed @ (Format::Parquet | Format::Orc | Format::Avro | Format::Arrow) => {
                 let word = typed.word();
                 ("file", json!({"path": [path(word)], "fileFormat": word}))
             }

@@ -89,7 +89,7 @@ fn a_code_with_zeros_stays_text() {
         match to {
             Format::Csv => {}
             Format::Jsonl => assert_eq!(kinds(referee::kinds(&written)), ["str", "int"]),
-            Format::Parquet | Format::Avro | Format::Arrow => {
+            Format::Parquet | Format::Orc | Format::Avro | Format::Arrow => {
                 assert_eq!(kinds(referee::types(&place.file())), ["string", "int64"]);
             }
             Format::PostgreSql => assert_eq!(place.table_types("codes"), ["text", "bigint"]),

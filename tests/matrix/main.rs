@@ -22,6 +22,7 @@ sources! {
     from_csv: Csv;
     from_jsonl: Jsonl;
     from_parquet: Parquet;
+    from_orc: Orc;
     from_avro: Avro;
     from_arrow: Arrow;
     from_postgresql: PostgreSql;

@@ -1,7 +1,7 @@
 """The referee: other programs read what Airlock wrote, and say whether it is right.
 
-Tables are files, or globs of files, told apart by their suffix (.csv with a header, .jsonl, .parquet, .avro,
-.arrow and .arrows; what is packed is unpacked, and a text named x.gbk.csv is in GBK). Values are compared as
+Tables are files, or globs of files, told apart by their suffix (.csv with a header, .jsonl, .parquet, .orc,
+.avro, .arrow and .arrows; what is packed is unpacked, and a text named x.gbk.csv is in GBK). Values are compared as
 text: a typed file's values as DuckDB, pyarrow and fastavro spell them, a text file's exactly as they stand.
 """
 
@@ -28,6 +28,7 @@ import pyarrow.parquet
 
 import referee_avro
 import referee_excel
+import referee_orc
 
 
 def files(pattern):
@@ -38,7 +39,7 @@ def files(pattern):
 
 
 def kind(path):
-    for suffix in (".parquet", ".csv", ".jsonl", ".avro", ".arrows", ".arrow", ".xlsx"):
+    for suffix in (".parquet", ".csv", ".jsonl", ".orc", ".avro", ".arrows", ".arrow", ".xlsx"):
         if suffix in os.path.basename(path):
             return suffix
     sys.exit(f"of which format is {path}?")
@@ -208,6 +209,8 @@ def held(path):
         start = file.read(6)
     if start[:4] == b"PAR1":
         return pyarrow.parquet.ParquetFile(path).read()
+    if start[:3] == b"ORC":
+        return referee_orc.table(path)
     if start[:4] == b"Obj\1":
         return referee_avro.table(path)
     if start == b"ARROW1":
@@ -337,7 +340,9 @@ BATCH_ROWS = 1000
 
 
 def write(path, batches):
-    """Batches as a file of Avro, Arrow IPC or Excel."""
+    """Batches as a file of ORC, Avro, Arrow IPC or Excel."""
+    if kind(path) == ".orc":
+        return referee_orc.write(path, batches)
     if kind(path) == ".avro":
         return referee_avro.write(path, batches)
     if kind(path) == ".xlsx":
@@ -350,6 +355,8 @@ def write(path, batches):
 
 def columns(path):
     """A file with a column of each type that its format has, as pyarrow or fastavro write it, and one row."""
+    if kind(path) == ".orc":
+        return referee_orc.columns(path)
     if kind(path) == ".avro":
         return referee_avro.columns(path)
     time, number = datetime.datetime(2025, 1, 2, 12), decimal.Decimal("1.25")

@@ -90,7 +90,7 @@ pub fn sqlite_export(file: &Path, table: &str, csv: &Path) {
     ask_script("referee_sqlite.py", &["export", &file, table, &csv]);
 }
 
-/// Makes a file of Parquet, Avro or Arrow IPC with a column of each type that pyarrow or fastavro writes, `t0`
+/// Makes a file of Parquet, ORC, Avro or Arrow IPC with a column of each type that pyarrow or fastavro writes, `t0`
 /// and so on, and one row of values; answers the columns.
 pub fn columns(file: &Path) -> Vec<(String, String)> {
     pairs(&ask(&["columns", &file.display().to_string()]))

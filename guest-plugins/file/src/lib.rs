@@ -42,7 +42,7 @@ impl Plugin for FilePlugin {
         Description {
             name: "file".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "CSV, JSON lines, Parquet, Avro, Arrow and Excel files in folders".into(),
+            summary: "CSV, JSON lines, Parquet, ORC, Avro, Arrow and Excel files in folders".into(),
             types: vec![SourceType {
                 name: "file".into(),
                 aliases: ["txtfile", "txtfilereader", "txtfilewriter", "localfile"]

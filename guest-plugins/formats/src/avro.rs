@@ -158,7 +158,7 @@ impl AvroBlocks {
             .map_err(|error| wrong(&error))?;
         let plain = |batch: Result<RecordBatch, _>| plain_batch(&batch?, &self.schema);
         let batches = reader.map(plain).collect::<Result<Vec<_>, _>>();
-        Ok(Some(Block { at, batches: batches.map_err(|error| wrong(&error))? }))
+        Ok(Some(Block { at, row: 0, batches: batches.map_err(|error| wrong(&error))? }))
     }
 
     /// Appends the next block to `bytes`.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::charset::Charset;
 use crate::kind::Kind;
 use crate::pack::{Packing, Wrapping};
-use crate::parameters::{FileFormat, WriteParameters};
+use crate::parameters::WriteParameters;
 use crate::write::{CsvStyle, WriteFormat};
 
 const EXTENSION_NAME: &str = "ARROW:extension:name";
@@ -27,7 +27,10 @@ impl WriteParameters {
         let mut widths = Vec::new();
         let mut put = |key: &str, value: Value| reader.insert(key.to_owned(), value);
         let wrapping = match &format {
-            WriteFormat::Parquet(_) | WriteFormat::Avro(_) | WriteFormat::Arrow { .. } => {
+            WriteFormat::Parquet(_)
+            | WriteFormat::Avro(_)
+            | WriteFormat::Orc(_)
+            | WriteFormat::Arrow { .. } => {
                 put("fileFormat", json!(self.file_format().word()));
                 return Ok(Ok((reader, vec![Form::Same; names.len()])));
             }
@@ -55,8 +58,7 @@ impl WriteParameters {
                     Ok(csv) => csv,
                     Err(why) => return Ok(Err(why)),
                 };
-                let is_csv = self.file_format() == FileFormat::Csv;
-                put("fileFormat", json!(if is_csv { "csv" } else { "text" }));
+                put("fileFormat", json!(self.file_format().word()));
                 put("header", json!(style.header.is_some()));
                 put("csvReaderConfig", csv);
                 let delimiter = self.field_delimiter.as_deref().unwrap_or(",");

@@ -1,4 +1,4 @@
-//! Reads files that know their columns and come in blocks that stand for themselves: Avro and Arrow IPC.
+//! Reads files that know their columns and come in blocks that stand for themselves: Avro, Arrow IPC and ORC.
 
 use std::collections::VecDeque;
 
@@ -10,14 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::avro::AvroBlocks;
 use crate::columns::Wanted;
 use crate::ipc::IpcBlocks;
-use crate::own::{Own, Source};
+use crate::orc_read::OrcBlocks;
+use crate::own::{self, Own, Source};
 use crate::parquet_read::fitting;
 use crate::read::Chunk;
 
 /// Where the next row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct BlockPosition {
-    /// As the format counts them: where it begins (Avro), or how many stand before it (Arrow IPC).
+    /// As the format counts them: where it begins (Avro), or how many stand before it (Arrow IPC, ORC).
     block: u64,
     row: u64,
 }
@@ -26,13 +27,16 @@ struct BlockPosition {
 pub(crate) enum Blocks {
     Avro(AvroBlocks),
     Ipc(Box<IpcBlocks>),
+    Orc(Box<OrcBlocks>),
 }
 
-/// A block, or several that are read at once.
+/// A block, several that are read at once, or a part of one.
 pub(crate) struct Block {
     /// What a position says.
     pub(crate) at: u64,
-    /// With the columns of [`Own`].
+    /// Rows of the block before these.
+    pub(crate) row: u64,
+    /// With the columns that were chosen.
     pub(crate) batches: Vec<RecordBatch>,
 }
 
@@ -41,6 +45,15 @@ impl Blocks {
         match self {
             Self::Avro(avro) => avro.next(),
             Self::Ipc(ipc) => ipc.next(),
+            Self::Orc(orc) => orc.next(),
+        }
+    }
+
+    /// Reads some columns alone, where the format can. Answers those that its batches have, sorted.
+    fn choose(&mut self, own: &Own, wanted: Vec<usize>) -> Result<Vec<usize>> {
+        match self {
+            Self::Avro(_) | Self::Ipc(_) => Ok((0..own.schema.fields().len()).collect()),
+            Self::Orc(orc) => orc.choose(&wanted).map(|()| wanted),
         }
     }
 
@@ -49,6 +62,7 @@ impl Blocks {
         match self {
             Self::Avro(avro) => avro.seek(block),
             Self::Ipc(ipc) => ipc.seek(block),
+            Self::Orc(orc) => orc.seek(block),
         }
     }
 }
@@ -58,9 +72,11 @@ pub(crate) struct BlockReader {
     own: Own,
     blocks: Blocks,
     sources: Vec<Source>,
+    /// The file's columns that batches have.
+    roots: Vec<usize>,
     schema: SchemaRef,
     at: BlockPosition,
-    /// Rows of the next block that were read before.
+    /// Rows of the block of a position that were read before.
     skip: u64,
     pending: VecDeque<RecordBatch>,
 }
@@ -74,6 +90,7 @@ impl BlockReader {
         position: Option<&[u8]>,
     ) -> Result<Self> {
         let sources = own.sources(wanted, schema)?;
+        let roots = blocks.choose(&own, own::roots(&sources))?;
         let mut at = BlockPosition { block: 0, row: 0 };
         if let Some(bytes) = position {
             at = serde_json::from_slice(bytes).map_err(|_| {
@@ -82,7 +99,8 @@ impl BlockReader {
             blocks.seek(at.block)?;
         }
         let pending = VecDeque::new();
-        Ok(Self { own, blocks, sources, schema: schema.clone(), at, skip: at.row, pending })
+        let (schema, skip) = (schema.clone(), at.row);
+        Ok(Self { own, blocks, sources, roots, schema, at, skip, pending })
     }
 
     pub(crate) fn next(&mut self, budget: Budget) -> Result<Option<Chunk>> {
@@ -105,9 +123,12 @@ impl BlockReader {
 
     /// Keeps the rows that were not read before, in the job's columns.
     fn take(&mut self, block: Block) -> Result<()> {
-        let mut skip = std::mem::take(&mut self.skip);
-        self.at = BlockPosition { block: block.at, row: skip };
-        let all: Vec<_> = (0..self.own.schema.fields().len()).collect();
+        let rows: u64 = block.batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let mut skip = self.skip.saturating_sub(block.row).min(rows);
+        if block.row + rows >= self.skip {
+            self.skip = 0;
+        }
+        self.at = BlockPosition { block: block.at, row: block.row + skip };
         for batch in block.batches {
             let rows = batch.num_rows();
             let passed = usize::try_from(skip).unwrap_or(usize::MAX).min(rows);
@@ -116,7 +137,7 @@ impl BlockReader {
                 continue;
             }
             let batch = batch.slice(passed, rows - passed);
-            let batch = Own::arranged(&batch, &all, &self.sources, &self.schema);
+            let batch = Own::arranged(&batch, &self.roots, &self.sources, &self.schema);
             let wrong = |error: arrow_schema::ArrowError| {
                 let message =
                     format!("\"{}\" holds other values than it says: {error}", self.own.label);

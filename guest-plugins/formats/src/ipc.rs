@@ -160,7 +160,7 @@ impl IpcBlocks {
         let Some(batch) = self.batch()? else { return Ok(None) };
         let batch = plain_batch(&batch, &self.schema)
             .map_err(|error| unreadable(&self.label, &error, &format!(" in record batch {at}")))?;
-        Ok(Some(Block { at, batches: vec![batch] }))
+        Ok(Some(Block { at, row: 0, batches: vec![batch] }))
     }
 }
 

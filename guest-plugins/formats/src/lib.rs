@@ -1,4 +1,5 @@
-//! File formats over any storage: delimited text (CSV), JSON lines, Parquet, Avro, Arrow IPC, XML, Excel.
+//! File formats over any storage: delimited text (CSV), JSON lines, Parquet, ORC, Avro, Arrow IPC, XML,
+//! Excel.
 //!
 //! A storage lends [`Input`] (reading at an offset) and [`Output`] (writing one byte after another);
 //! this crate cuts files into shares, reads them as Arrow batches with exact positions, and writes
@@ -22,6 +23,7 @@ mod columns;
 mod csv;
 mod fixed;
 mod folders;
+mod groups;
 mod hadoop;
 mod head;
 mod infer;
@@ -30,6 +32,8 @@ mod ipc;
 mod json;
 mod kind;
 pub mod lenient;
+mod orc_read;
+mod orc_write;
 mod own;
 mod pack;
 pub mod parameters;
@@ -40,6 +44,7 @@ mod print;
 mod read;
 mod sample;
 mod size;
+mod stand_in;
 mod storage;
 mod temporal;
 #[cfg(test)]

@@ -44,6 +44,7 @@ pub enum FileFormat {
     #[serde(alias = "jsonl", alias = "ndjson")]
     Json,
     Parquet,
+    Orc,
     Avro,
     /// Read only: the elements at one path.
     Xml,
@@ -69,6 +70,7 @@ impl FileFormat {
             Self::Text => "text",
             Self::Json => "json",
             Self::Parquet => "parquet",
+            Self::Orc => "orc",
             Self::Avro => "avro",
             Self::Xml => "xml",
             Self::Arrow => "arrow",
@@ -96,6 +98,7 @@ impl FileFormat {
             "txt" | "text" => Some(Self::Text),
             "json" | "jsonl" | "ndjson" => Some(Self::Json),
             "parquet" | "parq" => Some(Self::Parquet),
+            "orc" => Some(Self::Orc),
             "avro" => Some(Self::Avro),
             "xml" => Some(Self::Xml),
             "arrow" | "feather" | "ipc" => Some(Self::Arrow),
@@ -128,7 +131,7 @@ pub enum ColumnParameter {
 pub struct DescribedColumn {
     /// Place of the column in a record, from 0.
     pub index: Option<Number>,
-    /// Name of the column in the file's header, of the member (JSON lines) or of the field (Parquet, Avro, Arrow);
+    /// Name of the column in the file's header, of the member (JSON lines) or of the field (Parquet, ORC, Avro, Arrow);
     /// beside `index` or `value`, the name that the column gets.
     pub name: Option<String>,
     /// The same text, number or boolean, or null, in every row.
@@ -182,7 +185,7 @@ pub struct CsvReaderConfig {
 pub struct ReadParameters {
     /// Left out: by the ending of the files' names, else csv.
     #[serde(deserialize_with = "word")]
-    #[schemars(with = "Option<String>", extend("enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream", "excel", "fixed", "xml"]))]
+    #[schemars(with = "Option<String>", extend("enum" = ["csv", "text", "json", "jsonl", "parquet", "orc", "avro", "arrow", "arrowstream", "excel", "fixed", "xml"]))]
     pub file_format: Option<FileFormat>,
     /// The columns: names, or objects with `index`, `name` or `value`, `type` and `format`. `["*"]` or left
     /// out: all, with inferred types where the files have none.
@@ -266,6 +269,7 @@ impl ReadParameters {
             FileFormat::Text => Format::Csv(self.dialect(Dialect::text(), &config, name)?),
             FileFormat::Json | FileFormat::Xml => Format::Json,
             FileFormat::Parquet => Format::Parquet,
+            FileFormat::Orc => Format::Orc,
             FileFormat::Avro => Format::Avro,
             FileFormat::Arrow | FileFormat::ArrowStream => Format::Arrow,
             FileFormat::Excel => Format::Csv(Dialect::csv()),

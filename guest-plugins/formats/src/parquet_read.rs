@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -19,6 +19,7 @@ use sdk::{Budget, Fault, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::columns::Wanted;
+use crate::groups;
 use crate::int96;
 use crate::own::{self, Own, Source, plain_schema};
 use crate::read::{Chunk, Share};
@@ -26,14 +27,14 @@ use crate::size::batch_bytes;
 use crate::storage::{Input, Range, carried, changed};
 
 /// A batch of this size keeps the costs of a call small and the batch in the cache.
-const BATCH_BYTES: u64 = 384 << 10;
+pub(crate) const BATCH_BYTES: u64 = 384 << 10;
 /// Rows that are decoded at once at most; fewer where values have no fixed width, since a short text may be
 /// followed by long ones.
 const BATCH_ROWS_MAX: u64 = 64 << 10;
 const BATCH_ROWS_MAX_WIDE: u64 = 8 << 10;
 /// Rows of the first batch at most, which tells how wide the rows are. Encoded sizes do not: a long text
 /// that stands in every row is stored once.
-const BATCH_ROWS_FIRST: u64 = 64;
+pub(crate) const BATCH_ROWS_FIRST: u64 = 64;
 /// How far the rows of a batch may be from what fits before the group is opened anew.
 const FAR_OFF: u64 = 4;
 /// How often larger batches may be tried in a row group; what was read is passed over each time.
@@ -135,26 +136,11 @@ impl Footer {
         after: Option<&Share>,
         split_bytes: u64,
     ) -> Result<Option<Share>> {
-        let first = match after {
-            None => 0,
-            Some(Share::Groups { first, count, .. }) => first + count,
-            Some(_) => return Err(changed(&self.own.label)),
+        let size = |group: &RowGroupMetaData| {
+            (group.num_rows().max(0) as u64, group.compressed_size().max(0) as u64)
         };
-        let groups = self.metadata.metadata().row_groups().get(first..).unwrap_or_default();
-        let size = |group: &RowGroupMetaData| group.compressed_size().max(0) as u64;
-        let rest: u64 = groups.iter().map(size).sum();
-        let shares = (rest.saturating_add(split_bytes / 2) / split_bytes.max(1)).max(1);
-        let (mut count, mut rows, mut bytes) = (0, 0, 0);
-        for group in groups {
-            let size = size(group);
-            if count > 0 && bytes + size / 2 > rest / shares {
-                break;
-            }
-            count += 1;
-            rows += group.num_rows().max(0) as u64;
-            bytes += size;
-        }
-        Ok((count > 0).then_some(Share::Groups { first, count, rows, bytes }))
+        let groups: Vec<_> = self.metadata.metadata().row_groups().iter().map(size).collect();
+        groups::next_share(&self.own.label, &groups, after, split_bytes)
     }
 
     pub(crate) fn open(
@@ -278,11 +264,9 @@ impl ParquetReader {
 
     /// How many rows of a group are decoded at once.
     fn batch_rows(&self, group: usize) -> u64 {
-        let wide = self.schema.fields().iter().any(|field| !field.data_type().is_primitive());
         let most = match self.row_bytes {
             None => BATCH_ROWS_FIRST,
-            Some(_) if wide => BATCH_ROWS_MAX_WIDE,
-            Some(_) => BATCH_ROWS_MAX,
+            Some(_) => most_rows(&self.schema),
         };
         let bytes = self.row_bytes.unwrap_or(0).max(self.encoded_row_bytes(group));
         (BATCH_BYTES / bytes.max(1)).clamp(1, most)
@@ -368,6 +352,12 @@ impl ParquetReader {
     fn roots(&self) -> Vec<usize> {
         own::roots(&self.sources)
     }
+}
+
+/// How many rows are decoded at once at most.
+pub(crate) fn most_rows(schema: &Schema) -> u64 {
+    let is_wide = schema.fields().iter().any(|field| !field.data_type().is_primitive());
+    if is_wide { BATCH_ROWS_MAX_WIDE } else { BATCH_ROWS_MAX }
 }
 
 /// How many of the first rows fit the budget; one at least.

@@ -23,7 +23,8 @@ pub(crate) fn plain_batch(
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
 }
 
-fn plain(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+/// The same values in an array of [`plain_type`].
+pub(crate) fn plain(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let wanted = plain_type(array.data_type());
     if wanted == *array.data_type() {
         return Ok(array.clone());

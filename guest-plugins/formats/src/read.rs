@@ -19,6 +19,7 @@ use crate::head::Head;
 use crate::ipc::{self, IpcBlocks};
 use crate::json;
 use crate::kind::Kind;
+use crate::orc_read::OrcFile;
 use crate::own::Own;
 use crate::pack::{Packing, Wrapping};
 use crate::parquet_read::{Footer, ParquetReader};
@@ -39,6 +40,7 @@ pub enum Format {
     Avro,
     /// Arrow IPC, a file or a stream.
     Arrow,
+    Orc,
 }
 
 impl Format {
@@ -94,7 +96,7 @@ pub enum Share {
     Whole,
     /// A file in an archive, or a sheet of a workbook.
     Entry { index: usize, name: String, bytes: u64 },
-    /// Row groups of a Parquet file.
+    /// Row groups of a Parquet file, or stripes of an ORC file.
     Groups { first: usize, count: usize, rows: u64, bytes: u64 },
     /// Record batches of an Arrow file.
     Batches { first: usize, count: usize, bytes: u64 },
@@ -163,6 +165,7 @@ impl ReadFormat {
         let head = match self.format {
             Format::Parquet => ListHead::Parquet(Footer::read(input)?),
             Format::Avro => ListHead::Avro(avro::Head::read(input)?),
+            Format::Orc => ListHead::Orc(OrcFile::open(input)?),
             Format::Arrow | Format::Csv(_) | Format::Json => ListHead::None,
         };
         Ok(Shares { format: self, input: input.clone(), head, after })
@@ -173,6 +176,7 @@ impl ReadFormat {
         match self.format {
             Format::Avro => Ok(avro::Head::read(input)?.own),
             Format::Arrow => ipc::own(input),
+            Format::Orc => Ok(OrcFile::open(input)?.own),
             Format::Parquet | Format::Csv(_) | Format::Json => Ok(Footer::read(input)?.own),
         }
     }
@@ -218,7 +222,7 @@ impl ReadFormat {
         match &self.format {
             Format::Csv(dialect) => bounds::next_start(input, dialect, from, target),
             Format::Json => bounds::line_start(input, b'\n', target),
-            Format::Parquet | Format::Avro | Format::Arrow => Ok(end),
+            Format::Parquet | Format::Avro | Format::Arrow | Format::Orc => Ok(end),
         }
     }
 
@@ -261,6 +265,10 @@ impl ReadFormat {
             Format::Arrow => {
                 let (own, ipc) = IpcBlocks::open(input, share)?;
                 (own, Blocks::Ipc(Box::new(ipc)))
+            }
+            Format::Orc => {
+                let (own, orc) = OrcFile::open(input)?.blocks(share)?;
+                (own, Blocks::Orc(Box::new(orc)))
             }
             Format::Csv(_) | Format::Json => {
                 return self.open_text(input, share, schema, position);
@@ -514,6 +522,7 @@ enum ListHead {
     None,
     Parquet(Footer),
     Avro(avro::Head),
+    Orc(OrcFile),
 }
 
 impl Iterator for Shares<'_> {
@@ -525,6 +534,7 @@ impl Iterator for Shares<'_> {
         let share = match &self.head {
             ListHead::Parquet(footer) => footer.next_share(after, split_bytes),
             ListHead::Avro(head) => head.next_share(&self.input, after, split_bytes),
+            ListHead::Orc(file) => file.next_share(after, split_bytes),
             ListHead::None => self.format.next_share(&self.input, after),
         };
         let share = share.transpose()?;

@@ -3,6 +3,7 @@
 mod blocks;
 mod cuts;
 mod inference;
+mod orc;
 mod reading;
 mod round_trip;
 mod row_groups;

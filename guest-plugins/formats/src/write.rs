@@ -13,6 +13,7 @@ use crate::avro::AvroEncoder;
 use crate::charset::Charset;
 use crate::fixed;
 use crate::ipc::IpcEncoder;
+use crate::orc_write::OrcEncoder;
 use crate::pack::{Packer, Packing, Wrapping};
 use crate::parquet_write::{ParquetEncoder, ParquetStyle};
 use crate::print::{Printer, Shape, Style, json_name};
@@ -28,6 +29,7 @@ pub enum WriteFormat {
     Json(Wrapping),
     Parquet(ParquetStyle),
     Avro(Option<CompressionCodec>),
+    Orc(orc::Options),
     /// Arrow IPC, a file or a stream.
     Arrow {
         is_stream: bool,
@@ -78,6 +80,7 @@ enum Inner {
     Parquet(Box<ParquetEncoder>),
     Avro(Box<AvroEncoder>),
     Arrow(Box<IpcEncoder>),
+    Orc(Box<OrcEncoder>),
     Excel(Box<WorkbookEncoder>),
 }
 
@@ -87,7 +90,7 @@ impl WriteFormat {
         match self {
             Self::Csv(_, wrapping) | Self::Json(wrapping) => wrapping.packing == Packing::None,
             Self::Arrow { is_stream, .. } => *is_stream,
-            Self::Parquet(_) | Self::Avro(_) | Self::Excel(_) => false,
+            Self::Parquet(_) | Self::Avro(_) | Self::Orc(_) | Self::Excel(_) => false,
         }
     }
 
@@ -109,6 +112,7 @@ impl WriteFormat {
             Self::Json(_) => "jsonl",
             Self::Parquet(_) => "parquet",
             Self::Avro(_) => "avro",
+            Self::Orc(_) => "orc",
             Self::Arrow { is_stream: false, .. } => "arrow",
             Self::Arrow { is_stream: true, .. } => "arrows",
             Self::Excel(_) => "xlsx",
@@ -136,6 +140,7 @@ impl WriteFormat {
                 Inner::Parquet(Box::new(ParquetEncoder::new(output, schema, *style)?))
             }
             Self::Avro(codec) => Inner::Avro(Box::new(AvroEncoder::new(output, schema, *codec)?)),
+            Self::Orc(options) => Inner::Orc(Box::new(OrcEncoder::new(output, schema, *options)?)),
             Self::Arrow { is_stream, compression } => {
                 let encoder = IpcEncoder::new(output, schema, *is_stream, *compression)?;
                 Inner::Arrow(Box::new(encoder))
@@ -169,6 +174,7 @@ impl Encoder {
             Inner::Parquet(parquet) => parquet.write(batch).map(|()| Vec::new()),
             Inner::Avro(avro) => avro.write(batch).map(|()| Vec::new()),
             Inner::Arrow(arrow) => arrow.write(batch).map(|()| Vec::new()),
+            Inner::Orc(orc) => orc.write(batch),
             Inner::Excel(excel) => excel.write(batch),
         }
     }
@@ -182,7 +188,7 @@ impl Encoder {
                 text.packer.sync()
             }
             Inner::Arrow(arrow) => arrow.sync(),
-            Inner::Parquet(_) | Inner::Avro(_) | Inner::Excel(_) => Ok(()),
+            Inner::Parquet(_) | Inner::Avro(_) | Inner::Orc(_) | Inner::Excel(_) => Ok(()),
         }
     }
 
@@ -197,6 +203,7 @@ impl Encoder {
             + match &self.inner {
                 Inner::Text(text) => text.buffer.len() as u64,
                 Inner::Parquet(parquet) => parquet.in_progress(),
+                Inner::Orc(orc) => orc.in_progress(),
                 Inner::Excel(excel) => excel.bytes(),
                 Inner::Avro(_) | Inner::Arrow(_) => 0,
             }
@@ -212,6 +219,7 @@ impl Encoder {
             Inner::Parquet(parquet) => parquet.finish()?,
             Inner::Avro(avro) => avro.finish()?,
             Inner::Arrow(arrow) => arrow.finish()?,
+            Inner::Orc(orc) => orc.finish()?,
             Inner::Excel(excel) => excel.finish()?,
         }
         Ok(self.bytes.load(Ordering::Relaxed))

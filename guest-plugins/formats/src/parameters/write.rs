@@ -14,6 +14,7 @@ use super::{
 };
 use crate::characters::{all_differ, character, check_null, field_delimiter};
 use crate::lenient::{Switch, word};
+use crate::orc_write::STRIPE_BYTES;
 use crate::pack::{Packing, Wrapping};
 use crate::parquet_write::{PageCodec, ParquetStyle};
 use crate::print::Style;
@@ -27,11 +28,11 @@ const MB: usize = 1 << 20;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WriteParameters {
-    /// csv, text (no quotes), json or jsonl (one object a line), parquet, avro, arrow (Arrow IPC with a
+    /// csv, text (no quotes), json or jsonl (one object a line), parquet, orc, avro, arrow (Arrow IPC with a
     /// footer, also called Feather 2), arrowstream (without one), excel (a workbook, xlsx), fixed
     /// (lines in which each column has its `width`).
     #[serde(deserialize_with = "word")]
-    #[schemars(with = "Option<String>", extend("default" = "csv", "enum" = ["csv", "text", "json", "jsonl", "parquet", "avro", "arrow", "arrowstream", "excel", "fixed"]))]
+    #[schemars(with = "Option<String>", extend("default" = "csv", "enum" = ["csv", "text", "json", "jsonl", "parquet", "orc", "avro", "arrow", "arrowstream", "excel", "fixed"]))]
     pub file_format: Option<FileFormat>,
     /// Names of the columns, by position. Left out: those of the reader.
     pub column: Option<Vec<ColumnParameter>>,
@@ -49,9 +50,10 @@ pub struct WriteParameters {
     /// Of dates and timestamps, in the letters yyyy MM dd HH mm ss S X. Left out: ISO 8601.
     pub date_format: Option<String>,
     /// How files of text are packed (snappy: in its own frames; zip: one file in an archive); for Parquet its
-    /// pages: none, snappy (its default), gzip, zstd, lz4, brotli; for Avro its blocks: none, deflate (its
+    /// pages: none, snappy (its default), gzip, zstd, lz4, brotli; for ORC its streams: none, snappy (its
+    /// default), zlib, zstd, lz4; for Avro its blocks: none, deflate (its
     /// default), snappy, zstd; for Arrow its buffers: none, lz4 (its default), zstd.
-    #[schemars(extend("enum" = ["none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "bzip2", "zip", "brotli", "deflate"]))]
+    #[schemars(extend("enum" = ["none", "gzip", "zstd", "snappy", "framing-snappy", "hadoop-snappy", "lz4", "xz", "bzip2", "zip", "brotli", "deflate", "zlib"]))]
     pub compress: Option<String>,
     /// As `compress`.
     pub compression: Option<String>,
@@ -69,17 +71,17 @@ pub struct WriteParameters {
     /// Stands before a quote in quotes.
     #[schemars(extend("default" = "\""))]
     pub escape_char: Option<String>,
-    /// Of Parquet: a row group ends before its values take about this many MB; what is written needs so much
-    /// memory.
-    #[schemars(extend("default" = 16, "minimum" = 1))]
+    /// Of Parquet: a row group ends before its values take about this many MB (default 16); of ORC: a stripe
+    /// ends when it takes so many (default 64). What is written needs so much memory.
+    #[schemars(extend("minimum" = 1))]
     pub row_group_size: Option<Number>,
-    /// Of Parquet: the most rows of a row group (default: as many as `rowGroupSize` takes).
+    /// The most rows of a row group or stripe (default: as many as `rowGroupSize` takes).
     #[schemars(extend("minimum" = 1))]
     pub row_group_rows: Option<Number>,
     /// Of Parquet: a page ends at about this many KB.
     #[schemars(extend("default" = 512, "minimum" = 1))]
     pub page_size: Option<Number>,
-    /// Of Parquet: whether values that come often are written once a row group.
+    /// Of Parquet and ORC: whether values that come often are written once a row group or stripe.
     #[schemars(extend("default" = true))]
     pub dictionary: Option<Switch>,
     /// Without effect: the columns come from the reader.
@@ -119,11 +121,12 @@ impl WriteParameters {
         let is_fixed = self.file_format() == FileFormat::Fixed;
         let has_header = is_delimited || self.file_format() == FileFormat::Excel;
         let is_parquet = self.file_format() == FileFormat::Parquet;
+        let has_groups = is_parquet || self.file_format() == FileFormat::Orc;
         let keys = [
-            ("rowGroupSize", is_parquet, self.row_group_size.is_some()),
-            ("rowGroupRows", is_parquet, self.row_group_rows.is_some()),
+            ("rowGroupSize", has_groups, self.row_group_size.is_some()),
+            ("rowGroupRows", has_groups, self.row_group_rows.is_some()),
             ("pageSize", is_parquet, self.page_size.is_some()),
-            ("dictionary", is_parquet, self.dictionary.is_some()),
+            ("dictionary", has_groups, self.dictionary.is_some()),
             ("parquetSchema", false, self.parquet_schema.is_some()),
             ("fieldDelimiter", is_delimited, self.field_delimiter.is_some()),
             ("lineDelimiter", is_delimited || is_fixed, self.line_delimiter.is_some()),
@@ -150,6 +153,7 @@ impl WriteParameters {
         };
         Ok(match self.file_format() {
             FileFormat::Parquet => WriteFormat::Parquet(self.parquet(page_codec(word)?)?),
+            FileFormat::Orc => WriteFormat::Orc(self.orc(stripe_codec(word)?)?),
             FileFormat::Xml => {
                 return Err(invalid("fileFormat", "XML files are read, and not written"));
             }
@@ -194,19 +198,21 @@ impl WriteParameters {
     }
 
     fn parquet(&self, codec: PageCodec) -> Result<ParquetStyle> {
-        let number = |key: &str, given: Option<Number>, unit: usize, default: usize| match given {
-            None => Ok(default),
-            Some(Number(0)) => Err(invalid(key, format!("\"{key}\" is at least 1"))),
-            Some(Number(number)) => {
-                Ok(usize::try_from(number).unwrap_or(usize::MAX).saturating_mul(unit))
-            }
-        };
         let default = ParquetStyle::default();
         Ok(ParquetStyle {
             codec,
-            group_bytes: number("rowGroupSize", self.row_group_size, MB, default.group_bytes)?,
-            group_rows: number("rowGroupRows", self.row_group_rows, 1, default.group_rows)?,
-            page_bytes: number("pageSize", self.page_size, KB, default.page_bytes)?,
+            group_bytes: size("rowGroupSize", self.row_group_size, MB, default.group_bytes)?,
+            group_rows: size("rowGroupRows", self.row_group_rows, 1, default.group_rows)?,
+            page_bytes: size("pageSize", self.page_size, KB, default.page_bytes)?,
+            dictionary: self.dictionary.is_none_or(|Switch(on)| on),
+        })
+    }
+
+    fn orc(&self, codec: orc::Codec) -> Result<orc::Options> {
+        Ok(orc::Options {
+            codec,
+            stripe_bytes: size("rowGroupSize", self.row_group_size, MB, STRIPE_BYTES)?,
+            stripe_rows: size("rowGroupRows", self.row_group_rows, 1, usize::MAX)?,
             dictionary: self.dictionary.is_none_or(|Switch(on)| on),
         })
     }
@@ -290,6 +296,31 @@ impl WriteParameters {
             None => Ok(own.then(|| columns.to_vec())),
         }
     }
+}
+
+/// A size that the job gives in a unit, or what is usual.
+fn size(key: &str, given: Option<Number>, unit: usize, usual: usize) -> Result<usize> {
+    match given {
+        None => Ok(usual),
+        Some(Number(0)) => Err(invalid(key, format!("\"{key}\" is at least 1"))),
+        Some(Number(number)) => {
+            Ok(usize::try_from(number).unwrap_or(usize::MAX).saturating_mul(unit))
+        }
+    }
+}
+
+fn stripe_codec(word: &str) -> Result<orc::Codec> {
+    Ok(match word {
+        "" | "snappy" => orc::Codec::Snappy,
+        "none" | "uncompressed" => orc::Codec::None,
+        "zlib" => orc::Codec::Zlib,
+        "lz4" => orc::Codec::Lz4,
+        "zstd" | "zst" => orc::Codec::Zstd,
+        other => {
+            return Err(invalid("compress", format!("ORC can't be compressed with \"{other}\""))
+                .hint("none, snappy, zlib, zstd and lz4 are supported"));
+        }
+    })
 }
 
 fn block_codec(word: &str) -> Result<Option<CompressionCodec>> {
