@@ -29,12 +29,13 @@ type cannot hold makes its record dirty.
 * *lossy*: values would change, so the job is refused, unless `casts` in `setting` allows it for the column.
 * *impossible*: the job is refused; read or write the column as a text.
 
-Columns travel as Arrow types, and files of Parquet, Avro and Arrow IPC hold those. CSV files hold texts, and NULL apart from them; of JSON \
+Columns travel as Arrow types, and files of Parquet, ORC, Avro and Arrow IPC hold those. CSV files hold texts, and NULL apart from them; of JSON \
 lines the kind of value is named; `stream` prints texts. A length, a number of decimals of a second, or a range, that a column of a database has beside \
 what its Arrow type says, is held by the writer: a value beyond it makes its record dirty, as do NaN and infinity in \
 floats of MySQL, and what a check of a table refuses. Types that Avro lacks (such as unsigned \
-numbers, short ones and intervals) stand in its files under names that Arrow gave them; other programs see the plain \
-type below. Unions can't be read, of Avro those of several types beside null, nor list views and run-end encoded \
+numbers, short ones and intervals) stand in its files under names that Arrow gave them, and types that ORC lacks \
+(such as unsigned numbers, times and decimals of more than 38 digits) as others with the name of their own beside \
+them; other programs see the plain type, which in ORC is a larger number, a number of microseconds or a text. Unions can't be read, of Avro those of several types beside null, nor list views and run-end encoded \
 columns of Arrow IPC. Digits as in `numeric(15,2)` are examples. MySQL \
 stands for MariaDB too, of which these answers are. A column of SQLite is what it is declared as: `BIGINT` and other words with \
 INT fare as `INTEGER`, `VARCHAR(20)` as `TEXT`, `REAL` as `DOUBLE`, `TIMESTAMP` as `DATETIME`; *none* is one that is declared \
@@ -47,11 +48,12 @@ const CLASSES: [&str; 5] = ["same", "widened", "as text", "checked", "lossy"];
 /// From this one on a value may not come through.
 const CHECKED: usize = 3;
 /// Systems whose columns have a value of each type here.
-const VALUED: [System; 6] = [
+const VALUED: [System; 7] = [
     System::Postgresql,
     System::Mysql,
     System::Sqlite,
     System::Parquet,
+    System::Orc,
     System::Avro,
     System::Arrow,
 ];

@@ -180,7 +180,7 @@ impl Matrix {
             System::Text => {
                 ("file", json!({"path": ["row.csv"], "fileFormat": "csv", "column": nulls()}))
             }
-            System::Parquet | System::Avro | System::Arrow => {
+            System::Parquet | System::Orc | System::Avro | System::Arrow => {
                 let suffix = FILES.iter().find(|(system, _)| *system == source).unwrap().1;
                 let path = format!("types.{suffix}");
                 ("file", json!({"path": [path], "fileFormat": suffix, "column": names}))
@@ -214,6 +214,7 @@ impl Matrix {
             made(System::Mysql),
             made(System::Sqlite),
             written(document::out("parquet")),
+            written(document::out("orc")),
             written(document::out("avro")),
             written(document::out("arrow")),
             written(document::out("csv"))
@@ -251,6 +252,7 @@ impl Matrix {
             "New table in MySQL",
             "New table in SQLite",
             "Parquet",
+            "ORC",
             "Avro",
             "Arrow IPC",
             "CSV",

@@ -16,24 +16,30 @@ pub(super) enum System {
     /// CSV and JSON lines: one table of types, and the same reading of texts.
     Text,
     Parquet,
+    Orc,
     Avro,
     Arrow,
     Stream,
 }
 
-pub(super) const SYSTEMS: [System; 8] = [
+pub(super) const SYSTEMS: [System; 9] = [
     System::Postgresql,
     System::Mysql,
     System::Sqlite,
     System::Text,
     System::Parquet,
+    System::Orc,
     System::Avro,
     System::Arrow,
     System::Stream,
 ];
 /// Files that know their types, and what their names end with.
-pub(super) const FILES: [(System, &str); 3] =
-    [(System::Parquet, "parquet"), (System::Avro, "avro"), (System::Arrow, "arrow")];
+pub(super) const FILES: [(System, &str); 4] = [
+    (System::Parquet, "parquet"),
+    (System::Orc, "orc"),
+    (System::Avro, "avro"),
+    (System::Arrow, "arrow"),
+];
 /// Those whose tables have columns of declared types, into which values must fit.
 pub(super) const SERVERS: [System; 3] = [System::Postgresql, System::Mysql, System::Sqlite];
 
@@ -130,6 +136,7 @@ impl System {
             Self::Sqlite => "SQLite",
             Self::Text => "CSV and JSON lines",
             Self::Parquet => "Parquet",
+            Self::Orc => "ORC",
             Self::Avro => "Avro",
             Self::Arrow => "Arrow IPC",
             Self::Stream => "stream",
