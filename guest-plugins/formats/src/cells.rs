@@ -287,7 +287,7 @@ impl Column<'_> {
     fn texts(&self, misfits: &mut Misfits) -> ArrayRef {
         let (offsets, values, nulls) = self.bytes(
             |text, values| {
-                values.extend_from_slice(text);
+                push_text(text, values);
                 Ok(())
             },
             misfits,
@@ -352,6 +352,27 @@ impl Column<'_> {
     }
 }
 
+/// Appends a text, mostly a short one, which one or two words hold: in a guest a copy of unknown length is
+/// a call to the host.
+#[inline]
+fn push_text(text: &[u8], values: &mut Vec<u8>) {
+    let end = values.len() + text.len();
+    match text.split_first_chunk::<8>() {
+        None => match value::word(text) {
+            None => return,
+            Some(word) => values.extend_from_slice(&word.to_le_bytes()),
+        },
+        Some((first, rest)) if rest.len() <= 8 => {
+            values.extend_from_slice(first);
+            if let Some(word) = value::word(rest) {
+                values.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        Some(_) => values.extend_from_slice(text),
+    }
+    values.truncate(end);
+}
+
 /// With or without `\x` or `0x` in front.
 fn hex(text: &[u8], values: &mut Vec<u8>) -> Result<(), Misfit> {
     let digits = text.strip_prefix(b"\\x").or(text.strip_prefix(b"0x")).unwrap_or(text);
@@ -363,4 +384,19 @@ fn hex(text: &[u8], values: &mut Vec<u8>) -> Result<(), Misfit> {
         values.push((digit(pair[0])? * 16 + digit(pair[1])?) as u8);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_any_length_are_appended() {
+        let text: Vec<u8> = (1..=40).collect();
+        for length in 0..=text.len() {
+            let mut values = vec![0xff];
+            push_text(&text[..length], &mut values);
+            assert_eq!(values[1..], text[..length]);
+        }
+    }
 }

@@ -93,6 +93,8 @@ pub(crate) struct Tokenizer {
     fields: Fields,
     /// The bytes that end an unquoted field: delimiter, line end, escape (or the line end again).
     stops: Stops,
+    /// A field without quotes is all that stands before the next stop.
+    plain: bool,
 }
 
 /// A field's end, and what stands there.
@@ -117,7 +119,9 @@ impl Tokenizer {
     pub(crate) fn new(dialect: Dialect, fields: Fields) -> Self {
         let stops =
             [dialect.delimiter, dialect.line_end, dialect.escape.unwrap_or(dialect.line_end)];
-        Self { dialect, fields, stops: Stops::new(stops) }
+        let Dialect { escape, trim, field_bytes_max, .. } = &dialect;
+        let plain = escape.is_none() && !trim && field_bytes_max.is_none();
+        Self { dialect, fields, stops: Stops::new(stops), plain }
     }
 
     /// Reads the record at `at` into `cells`. `ended`: nothing comes behind the window.
@@ -134,6 +138,15 @@ impl Tokenizer {
         let (first_cell, scratch) = (cells.cells.len(), cells.scratch.len());
         let (mut position, mut count, mut lines, mut flaw) = (at, 0, 0, None);
         loop {
+            if self.plain
+                && let Some((cell, next)) = self.plain_field(window, position)
+            {
+                if count < cells.width {
+                    cells.cells.push(cell);
+                }
+                (count, position) = (count + 1, next);
+                continue;
+            }
             let Some(field) = self.field(window, position, ended, cells) else {
                 cells.cells.truncate(first_cell);
                 cells.scratch.truncate(scratch);
@@ -241,6 +254,21 @@ impl Tokenizer {
         let strips =
             self.dialect.line_end == b'\n' && window.get(end) != Some(&self.dialect.delimiter);
         if strips && end > start && window[end - 1] == b'\r' { end - 1 } else { end }
+    }
+
+    /// The field at `start` and where the next one starts; `None` for a quoted one and the last of its record.
+    #[inline]
+    fn plain_field(&self, window: &[u8], start: usize) -> Option<(Cell, usize)> {
+        if window.get(start).copied() == self.dialect.quote {
+            return None;
+        }
+        let end = start + self.stops.find(&window[start..])?;
+        if window[end] != self.dialect.delimiter {
+            return None;
+        }
+        let is_null = window[start..end] == self.dialect.null[..];
+        let form = if is_null { Form::Null } else { Form::Plain };
+        Some((Cell { start: start as u32, end: end as u32, form }, end + 1))
     }
 
     /// The field at `start`; `None` where it does not end in the window.

@@ -54,16 +54,62 @@ fn signed(text: &[u8]) -> Option<(bool, &[u8])> {
     (!digits.is_empty()).then_some((negative, digits))
 }
 
+/// The number that up to 18 digits write; `None` where there are none, or other bytes. Without a loop: in
+/// a guest each turn of one asks whether the guest has to stop.
 fn fold(digits: &[u8]) -> Option<i64> {
-    let mut number = 0_i64;
-    for digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
+    const UNIT: i64 = 100_000_000;
+    let Some((front, last)) = digits.split_last_chunk::<8>() else {
+        return eight(word(digits)?, digits.len());
+    };
+    let last = eight(u64::from_le_bytes(*last), 8)?;
+    let Some((first, middle)) = front.split_last_chunk::<8>() else {
+        return match front.is_empty() {
+            true => Some(last),
+            false => Some(eight(word(front)?, front.len())? * UNIT + last),
+        };
+    };
+    let middle = eight(u64::from_le_bytes(*middle), 8)?;
+    let first = if first.is_empty() { 0 } else { eight(word(first)?, first.len())? };
+    Some((first * UNIT + middle) * UNIT + last)
+}
+
+/// Up to eight bytes as a word, the first the lowest; `None` for none and for more.
+pub(crate) fn word(bytes: &[u8]) -> Option<u64> {
+    let length = bytes.len();
+    match length {
+        8 => bytes.try_into().ok().map(u64::from_le_bytes),
+        // Both halves, where they overlap, have the same bytes.
+        4..8 => {
+            let (first, last) = (bytes.first_chunk()?, bytes.last_chunk()?);
+            let last = u64::from(u32::from_le_bytes(*last)) << ((length - 4) * 8);
+            Some(u64::from(u32::from_le_bytes(*first)) | last)
         }
-        number = number * 10 + i64::from(digit);
+        2..4 => {
+            let (first, last) = (bytes.first_chunk()?, bytes.last_chunk()?);
+            let last = u64::from(u16::from_le_bytes(*last)) << ((length - 2) * 8);
+            Some(u64::from(u16::from_le_bytes(*first)) | last)
+        }
+        1 => Some(u64::from(bytes[0])),
+        _ => None,
     }
-    Some(number)
+}
+
+/// The number that the first `count` bytes of a word write, one to eight digits.
+fn eight(word: u64, count: usize) -> Option<i64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let missing = (8 - count) * 8;
+    // Zeros in front, up to eight digits.
+    let zeros = (EACH * u64::from(b'0')) & ((1_u64 << missing) - 1);
+    let word = word << missing | zeros;
+    let high = |word: u64| word & (EACH * 0xf0);
+    // A digit's upper half is 3, also when 6 is added: that carries for all above 9.
+    let digits = EACH * 0x30;
+    if high(word) != digits || high(word.wrapping_add(EACH * 6)) != digits {
+        return None;
+    }
+    let pairs = (word - digits).wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(10_000 << 32 | 1) >> 32) as i64)
 }
 
 pub(crate) fn parse_i64(text: &[u8]) -> Result<i64, Misfit> {
@@ -155,23 +201,38 @@ pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i12
     wide(negative, digits)
 }
 
-/// The common case: digits, a point, exactly `scale` digits, all of it in 64 bits.
+/// The common case: digits, perhaps a point and at most `scale` digits, all of it in 64 bits.
 fn short_decimal(text: &[u8], scale: i8) -> Option<i64> {
     let scale = usize::try_from(scale).ok()?;
     let (negative, digits) = signed(text)?;
-    if digits.len() > SAFE_DIGITS {
+    if digits.len() + scale > SAFE_DIGITS {
         return None;
     }
-    let number = if scale == 0 {
-        fold(digits)?
-    } else {
-        let point = digits.len().checked_sub(scale + 1)?;
-        if digits[point] != b'.' || point == 0 {
-            return None;
+    let full = digits.len().checked_sub(scale + 1).filter(|point| digits[*point] == b'.');
+    let number = match full.or_else(|| memchr::memchr(b'.', digits)) {
+        None => fold(digits)? * power_of_ten(scale),
+        Some(point) => {
+            let fraction = &digits[point + 1..];
+            let missing = scale.checked_sub(fraction.len())?;
+            let whole = fold(&digits[..point])? * power_of_ten(scale);
+            whole + fold(fraction)? * power_of_ten(missing)
         }
-        fold(&digits[..point])? * 10_i64.pow(scale as u32) + fold(&digits[point + 1..])?
     };
     Some(if negative { -number } else { number })
+}
+
+/// For an exponent up to 18.
+fn power_of_ten(exponent: usize) -> i64 {
+    const POWERS: [i64; SAFE_DIGITS + 1] = {
+        let mut powers = [1; SAFE_DIGITS + 1];
+        let mut at = 1;
+        while at < powers.len() {
+            powers[at] = powers[at - 1] * 10;
+            at += 1;
+        }
+        powers
+    };
+    POWERS[exponent]
 }
 
 /// As [`parse_decimal`], for more than 38 digits.
@@ -361,5 +422,56 @@ pub(crate) fn push_float(number: impl std::fmt::Debug, out: &mut Vec<u8>) {
         b"inf" => out.splice(from.., *b"Infinity").for_each(drop),
         b"-inf" => out.splice(from.., *b"-Infinity").for_each(drop),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_length_are_read_and_nothing_else() {
+        let mut number = 1_u64;
+        for length in 1..=18 {
+            let text = format!("{:0length$}", number % 10_u64.pow(length as u32));
+            assert_eq!(fold(text.as_bytes()), text.parse().ok(), "{text}");
+            for at in 0..length {
+                for wrong in [b'/', b':', b'.', b' ', b'0' - 16, b'9' + 16, b'0' | 0x80, 0, 0xff] {
+                    let mut bytes = text.clone().into_bytes();
+                    bytes[at] = wrong;
+                    assert_eq!(fold(&bytes), None, "{wrong} at {at} of {text}");
+                }
+            }
+            number = number * 10 + 7 * (length as u64 % 10) % 10;
+        }
+        assert_eq!(fold(b""), None);
+        assert_eq!(fold(b"999999999999999999"), Some(999_999_999_999_999_999));
+    }
+
+    #[test]
+    fn decimals_have_as_many_digits_as_their_text() {
+        for (text, scale, number) in [
+            ("17", 2, Some(1700)),
+            ("-17.5", 2, Some(-1750)),
+            ("+0.04", 2, Some(4)),
+            ("12345", 0, Some(12_345)),
+            ("1234567890123456.78", 2, None),
+            ("123456789012345.67", 2, None),
+            ("12345678901234.56", 2, None),
+            ("1234567890123.45", 2, Some(123_456_789_012_345)),
+            ("1.234", 2, None),
+            ("1.", 2, None),
+            (".5", 2, None),
+            ("1.2.3", 3, None),
+            ("1e2", 2, None),
+            ("", 2, None),
+            ("7", -1, None),
+        ] {
+            assert_eq!(short_decimal(text.as_bytes(), scale), number, "{text}");
+            if let Some(number) = number {
+                assert_eq!(parse_decimal(text.as_bytes(), 38, scale), Ok(number.into()));
+            }
+        }
+        assert_eq!(parse_decimal(b"123456789012345.67", 38, 2), Ok(12_345_678_901_234_567));
     }
 }
