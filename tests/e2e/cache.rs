@@ -60,8 +60,10 @@ fn a_changed_entry_is_compiled_anew_with_a_warning() {
 fn an_entry_of_another_machine_is_not_believed() {
     let (env, cache, _folder) = own_cache();
     let (_other_env, other_cache, _other_folder) = own_cache();
-    // The same name and code, but signed with another key.
+    // The same name and code, but what vouches for it is signed with another key.
+    let seal = |code: PathBuf| code.with_added_extension("seal");
     fs::copy(code(&other_cache), code(&cache)).unwrap();
+    fs::copy(seal(code(&other_cache)), seal(code(&cache))).unwrap();
     assert!(run(&env).stderr.contains("cache"), "a warning");
 }
 
