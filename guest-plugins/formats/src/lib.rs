@@ -70,4 +70,5 @@ pub use print::Style;
 pub use read::{Chunk, FileReader, Format, Header, ReadFormat, Share, Shares};
 pub use storage::{Input, Memory, Output, UNKNOWN_LENGTH, changed};
 pub use temporal::Pattern;
-pub use write::{CsvStyle, Encoder, Refused, WriteFormat};
+pub use text::TextReader;
+pub use write::{CsvStyle, Encoder, Refused, TextEncoder, WriteFormat};

@@ -271,20 +271,29 @@ impl ReadFormat {
                 (own, Blocks::Orc(Box::new(orc)))
             }
             Format::Csv(_) | Format::Json => {
-                return self.open_text(input, share, schema, position);
+                let reader = self.open_text(input, share, schema, position)?;
+                return Ok(Inner::Text(Box::new(reader)));
             }
         };
         let reader = BlockReader::open(own, blocks, &self.wanted, schema, position)?;
         Ok(Inner::Blocks(Box::new(reader)))
     }
 
-    fn open_text(
+    /// As [`Self::open`] without folders, for a plug-in that reads text alone and is spared the code of all
+    /// else.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; `format.not_text`.
+    pub fn open_text(
         &self,
         input: &Arc<dyn Input>,
         share: &Share,
         schema: &SchemaRef,
         position: Option<&[u8]>,
-    ) -> Result<Inner> {
+    ) -> Result<TextReader> {
+        if !self.format.is_text() {
+            return Err(not_text());
+        }
         let mut wrapping = self.wrapping_of(input)?;
         let mut label = input.label().to_owned();
         if let Share::Entry { index, name, .. } = share {
@@ -329,7 +338,7 @@ impl ReadFormat {
             reader.records = Some(position.at);
             reader.line = position.line;
         }
-        Ok(Inner::Text(Box::new(reader)))
+        Ok(reader)
     }
 
     /// How records are taken apart, how many cells they keep, and what becomes of the cells.
@@ -589,6 +598,12 @@ fn text_position(bytes: &[u8]) -> Result<TextPosition> {
     serde_json::from_slice(bytes).map_err(|_| {
         Fault::plugin("format.position", "the position was not made by this version of the plug-in")
     })
+}
+
+/// A document has chosen a format that its plug-in does not have.
+pub(crate) fn not_text() -> Fault {
+    Fault::user("format.not_text", "of the formats this plug-in has those of text alone")
+        .hint("set \"fileFormat\" to csv, text or jsonl")
 }
 
 fn foreign_share() -> Fault {

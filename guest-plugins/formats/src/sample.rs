@@ -38,9 +38,18 @@ impl ReadFormat {
         files: usize,
         open: &dyn Fn(usize) -> Result<Arc<dyn Input>>,
     ) -> Result<SchemaRef> {
-        if !self.format.is_text() {
-            return self.own_schema(files, open);
+        match self.format.is_text() {
+            true => self.text_schema(files, open),
+            false => self.own_schema(files, open),
         }
+    }
+
+    /// As [`Self::schema`], for a plug-in that reads text alone and is spared the code of all else.
+    pub fn text_schema(
+        &self,
+        files: usize,
+        open: &dyn Fn(usize) -> Result<Arc<dyn Input>>,
+    ) -> Result<SchemaRef> {
         let mut found = Found { header: self.header.clone(), ..Found::default() };
         if self.wanted.needs_sample() {
             let mut guesses = Vec::new();

@@ -52,7 +52,7 @@ pub(crate) struct TextPosition {
 }
 
 /// Reads one share of a text file.
-pub(crate) struct TextReader {
+pub struct TextReader {
     pub(crate) window: Window,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) readings: Vec<Reading>,
@@ -67,7 +67,8 @@ pub(crate) struct TextReader {
 }
 
 impl TextReader {
-    pub(crate) fn next(&mut self, budget: Budget) -> Result<Option<Chunk>> {
+    /// As [`crate::FileReader::next`].
+    pub fn next(&mut self, budget: Budget) -> Result<Option<Chunk>> {
         loop {
             self.window.fill(BLOCK_BYTES)?;
             let passed = self.tokenize(budget);

@@ -17,6 +17,7 @@ use crate::orc_write::OrcEncoder;
 use crate::pack::{Packer, Packing, Wrapping};
 use crate::parquet_write::{ParquetEncoder, ParquetStyle};
 use crate::print::{Printer, Shape, Style, json_name};
+use crate::read::not_text;
 use crate::storage::Output;
 use crate::workbook::WorkbookEncoder;
 
@@ -127,14 +128,8 @@ impl WriteFormat {
         let bytes = Arc::new(AtomicU64::new(0));
         let output = Box::new(Counted { output, bytes: bytes.clone() });
         let inner = match self {
-            Self::Csv(style, wrapping) => {
-                let packer = self.packer(output, wrapping)?;
-                let encoder = TextEncoder::csv(packer, wrapping.charset, style.clone(), schema)?;
-                Inner::Text(Box::new(encoder))
-            }
-            Self::Json(wrapping) => {
-                let packer = self.packer(output, wrapping)?;
-                Inner::Text(Box::new(TextEncoder::json(packer, wrapping.charset, schema)?))
+            Self::Csv(..) | Self::Json(_) => {
+                Inner::Text(Box::new(self.text_encoder(output, schema)?))
             }
             Self::Parquet(style) => {
                 Inner::Parquet(Box::new(ParquetEncoder::new(output, schema, *style)?))
@@ -151,6 +146,24 @@ impl WriteFormat {
             }
         };
         Ok(Encoder { inner, bytes })
+    }
+
+    /// As [`Self::encoder`], for a plug-in that writes text alone and is spared the code of all else.
+    ///
+    /// # Errors
+    /// As [`Self::encoder`]; `format.not_text`.
+    pub fn text_encoder(&self, output: Box<dyn Output>, schema: &SchemaRef) -> Result<TextEncoder> {
+        match self {
+            Self::Csv(style, wrapping) => {
+                let packer = self.packer(output, wrapping)?;
+                TextEncoder::csv(packer, wrapping.charset, style.clone(), schema)
+            }
+            Self::Json(wrapping) => {
+                let packer = self.packer(output, wrapping)?;
+                TextEncoder::json(packer, wrapping.charset, schema)
+            }
+            _ => Err(not_text()),
+        }
     }
 
     fn packer(&self, output: Box<dyn Output>, wrapping: &Wrapping) -> Result<Packer> {
@@ -212,10 +225,7 @@ impl Encoder {
     /// Ends the file; durable on return. Answers its length in bytes.
     pub fn finish(self) -> Result<u64> {
         match self.inner {
-            Inner::Text(mut text) => {
-                text.flush()?;
-                text.packer.finish()?;
-            }
+            Inner::Text(text) => text.finish()?,
             Inner::Parquet(parquet) => parquet.finish()?,
             Inner::Avro(avro) => avro.finish()?,
             Inner::Arrow(arrow) => arrow.finish()?,
@@ -244,7 +254,8 @@ impl Output for Counted {
     }
 }
 
-struct TextEncoder {
+/// Writes a file of text.
+pub struct TextEncoder {
     packer: Packer,
     charset: Charset,
     buffer: Vec<u8>,
@@ -319,7 +330,8 @@ impl TextEncoder {
         columns.map(|(field, column)| Printer::new(field, column, style)).collect()
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<Vec<Refused>> {
+    /// As [`Encoder::write`].
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<Vec<Refused>> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let printers = self.printers(batch)?;
         let safe: Vec<_> = match &self.frame {
@@ -369,6 +381,12 @@ impl TextEncoder {
         self.charset
             .encode(&record, out)
             .map_err(|reason| (printers.iter().position(lacks).unwrap_or(0), reason))
+    }
+
+    /// Ends the file; durable on return.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        self.packer.finish()
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use formats::{FileReader, Input, Kind, Listed, Memory, Origin, ReadFormat, Share, Wanted};
+use formats::{Input, Kind, Listed, Memory, Origin, ReadFormat, Share, TextReader, Wanted};
 use sdk::{Budget, Fault, Result, Undecodable};
 use serde_json::value::RawValue;
 
@@ -45,7 +45,7 @@ pub(crate) enum Page {
         label: String,
     },
     Csv {
-        reader: Box<FileReader>,
+        reader: Box<TextReader>,
         records: u64,
     },
 }
@@ -84,7 +84,7 @@ impl Page {
         skip: u64,
     ) -> Result<Self> {
         let input: Arc<dyn Input> = Arc::new(input);
-        let reader = how.format.open(&input, &Share::Whole, schema, inner)?;
+        let reader = how.format.open_text(&input, &Share::Whole, schema, inner)?;
         Ok(Self::Csv { reader: Box::new(reader), records: skip })
     }
 
@@ -291,16 +291,16 @@ fn opened(
     schema: &SchemaRef,
     label: &str,
     lines: Vec<u8>,
-) -> Result<FileReader> {
+) -> Result<TextReader> {
     let input: Arc<dyn Input> = Arc::new(Memory { label: label.to_owned(), bytes: lines });
-    format.open(&input, &Share::Whole, schema, None)
+    format.open_text(&input, &Share::Whole, schema, None)
 }
 
 /// Records that are lines by now, with the text that they came in.
 pub(crate) struct Block {
     label: String,
     text: Text,
-    reader: FileReader,
+    reader: TextReader,
     /// Of each line: its number in the page, from 0, and where its record stands in the text.
     lines: Vec<(u64, Range<usize>)>,
     /// Lines that were read.

@@ -134,7 +134,7 @@ impl Source {
     fn dataset_of(&self, sample: Vec<u8>, infers: bool) -> Result<Dataset> {
         let name = self.request.url.name();
         let input: Arc<dyn Input> = Arc::new(Memory { label: name.clone(), bytes: sample });
-        let schema = self.how.format.schema(1, &|_| Ok(input.clone()))?;
+        let schema = self.how.format.text_schema(1, &|_| Ok(input.clone()))?;
         let mut metadata = vec![("pages".to_owned(), self.paging.words().to_owned())];
         if infers {
             metadata.push(("inferred".to_owned(), "true".to_owned()));

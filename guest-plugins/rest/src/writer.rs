@@ -168,7 +168,7 @@ impl RestSink {
         let lines = Lines::default();
         let rows = rows.clone().with_schema(self.schema.clone());
         let rows = rows.map_err(|error| Fault::plugin("http.batch", error.to_string()))?;
-        let mut encoder = self.format.encoder(Box::new(lines.clone()), &self.schema)?;
+        let mut encoder = self.format.text_encoder(Box::new(lines.clone()), &self.schema)?;
         let refused = encoder.write(&rows)?;
         encoder.finish()?;
         let remarks: Vec<_> = refused
