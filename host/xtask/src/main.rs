@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
+mod bench;
 mod quickstart;
 mod shell;
 mod test;
@@ -31,6 +32,8 @@ usage: cargo xtask COMMAND
   sim [--seed N]   plays many simulated runs, and shows which fault met which call and which planted
                    bugs were found; with a seed plays that one alone, and shows it
   types            writes TYPES.md anew: what each type becomes, as the plug-ins do it
+  bench [CASE ...] [--rounds N] [--rows N]
+                   compares Airlock with other programs: time, memory, ratios; all cases without one
   soak             the long tests: full matrices, many simulations, many kills";
 
 /// Where the simulation reads which seed to replay, or how many to play.
@@ -65,6 +68,7 @@ fn run(arguments: &[String]) -> Result<()> {
         }
         ["types"] => test::types(),
         ["soak"] => test::soak(),
+        ["bench", arguments @ ..] => bench::run(arguments),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             Ok(())

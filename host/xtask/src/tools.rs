@@ -178,20 +178,25 @@ pub(crate) fn python() -> PathBuf {
     root().join("target/tools/python")
 }
 
-/// Makes the Python of the tests, anew where the list of wheels has changed.
+/// Makes the Python of the tests.
 fn wheels() -> Result<()> {
-    let (folder, list) = (python(), WHEELS.join("\n"));
+    environment(&python(), &WHEELS)
+}
+
+/// Makes a Python environment with these wheels, anew where their list has changed.
+pub(crate) fn environment(folder: &Path, wheels: &[&str]) -> Result<()> {
+    let list = wheels.join("\n");
     let stamp = folder.join("wheels.txt");
     if fs::read_to_string(&stamp).is_ok_and(|old| old == list) {
         return Ok(());
     }
-    println!("installing wheels for the tests: {}", WHEELS.join(", "));
+    println!("installing wheels: {}", wheels.join(", "));
     let folder = folder.display().to_string();
     Command::new("python3").args(["-m", "venv", "--clear", &folder]).run()?;
     let pip = format!("{folder}/bin/pip");
     Command::new(pip)
         .args(["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"])
-        .args(WHEELS)
+        .args(wheels.iter().copied())
         .run()?;
     fs::write(&stamp, list).with_context(|| stamp.display().to_string())
 }
