@@ -1,11 +1,24 @@
 """Runs a program as a whole process and counts what it and its children used."""
 
 import dataclasses
+import json
 import os
 import subprocess
-import time
+import sys
 
 TICKS = os.sysconf("SC_CLK_TCK")
+
+# A process begins with the peak of the one that started it, so a small one starts those that are measured.
+STARTER = """
+import os, sys, time
+begun = time.monotonic()
+pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+wall = time.monotonic() - begun
+code, cpu, memory = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+with open(sys.argv[1], "w") as file:
+    file.write(f"[{code}, {cpu}, {wall}, {memory}]")
+"""
 
 
 @dataclasses.dataclass
@@ -41,21 +54,17 @@ def _family(pid):
 def run(command, folder, environment, server_pids):
     """Runs `command` in `folder`; its output is thrown away, but for the end of its errors where it fails."""
     before = server_cpu(server_pids)
-    begun = time.monotonic()
+    answer = os.path.join(folder, "usage.json")
     with open(os.path.join(folder, "stderr.txt"), "wb") as errors:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=errors
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", STARTER, answer, *command], cwd=folder,
+            env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=errors, check=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    figure = Figure(
-        cpu=usage.ru_utime + usage.ru_stime,
-        wall=time.monotonic() - begun,
-        memory=usage.ru_maxrss * 1024,
-        server_cpu=server_cpu(server_pids) - before,
-    )
-    if process.returncode != 0:
+    with open(answer, encoding="ascii") as file:
+        code, cpu, wall, memory = json.load(file)
+    figure = Figure(cpu, wall, memory, server_cpu(server_pids) - before)
+    if code != 0:
         with open(os.path.join(folder, "stderr.txt"), encoding="utf-8", errors="replace") as file:
             words = file.read().strip()[-500:]
-        figure.failure = f"exit code {process.returncode}: {words}"
+        figure.failure = f"exit code {code}: {words}"
     return figure

@@ -24,7 +24,7 @@ use crate::own::Own;
 use crate::pack::{Packing, Wrapping};
 use crate::parquet_read::{Footer, ParquetReader};
 use crate::storage::Input;
-use crate::text::{TextPosition, TextReader, Tokenizer};
+use crate::text::{TextPosition, TextReader, Tokenizer, not_text};
 use crate::window::Window;
 use crate::workbook;
 use crate::zipped;
@@ -301,7 +301,7 @@ impl ReadFormat {
             label += &format!("/{name}");
         }
         let head = Head::read(self, input, &wrapping)?;
-        let position = position.map(text_position).transpose()?;
+        let position = position.map(TextPosition::read).transpose()?;
         let (tokenizer, width, readings) = self.text_columns(&head, schema)?;
         let (window, line, records) = match share {
             Share::Bytes { start, end, line, .. } => {
@@ -592,18 +592,6 @@ fn kind_of(field: &arrow_schema::Field) -> Result<Kind> {
         let message = format!("column \"{}\" has a type that no text has", field.name());
         Fault::plugin("format.plan", message)
     })
-}
-
-fn text_position(bytes: &[u8]) -> Result<TextPosition> {
-    serde_json::from_slice(bytes).map_err(|_| {
-        Fault::plugin("format.position", "the position was not made by this version of the plug-in")
-    })
-}
-
-/// A document has chosen a format that its plug-in does not have.
-pub(crate) fn not_text() -> Fault {
-    Fault::user("format.not_text", "of the formats this plug-in has those of text alone")
-        .hint("set \"fileFormat\" to csv, text or jsonl")
 }
 
 fn foreign_share() -> Fault {

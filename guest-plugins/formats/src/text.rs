@@ -51,6 +51,23 @@ pub(crate) struct TextPosition {
     pub(crate) line: Option<u64>,
 }
 
+impl TextPosition {
+    /// # Errors
+    /// `format.position`.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|_| {
+            let message = "the position was not made by this version of the plug-in";
+            Fault::plugin("format.position", message)
+        })
+    }
+}
+
+/// A document has chosen a format that its plug-in does not have.
+pub(crate) fn not_text() -> Fault {
+    Fault::user("format.not_text", "of the formats this plug-in has those of text alone")
+        .hint("set \"fileFormat\" to csv, text or jsonl")
+}
+
 /// Reads one share of a text file.
 pub struct TextReader {
     pub(crate) window: Window,

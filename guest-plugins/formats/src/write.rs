@@ -17,8 +17,8 @@ use crate::orc_write::OrcEncoder;
 use crate::pack::{Packer, Packing, Wrapping};
 use crate::parquet_write::{ParquetEncoder, ParquetStyle};
 use crate::print::{Printer, Shape, Style, json_name};
-use crate::read::not_text;
 use crate::storage::Output;
+use crate::text::not_text;
 use crate::workbook::WorkbookEncoder;
 
 /// How files are written.
