@@ -8,7 +8,8 @@ use crate::charset::Charset;
 use crate::kind::Kind;
 use crate::pack::{Packing, Wrapping};
 use crate::parameters::WriteParameters;
-use crate::write::{CsvStyle, WriteFormat};
+use crate::write::WriteFormat;
+use codec::rows::CsvStyle;
 
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 

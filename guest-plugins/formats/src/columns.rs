@@ -139,7 +139,6 @@ pub(crate) enum ReadFrom {
 pub(crate) struct Reading {
     pub(crate) from: ReadFrom,
     pub(crate) kind: Kind,
-    pub(crate) name: String,
     /// The kind comes from a sample.
     pub(crate) inferred: bool,
 }

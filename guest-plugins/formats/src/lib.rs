@@ -8,20 +8,16 @@
 //! What this crate is not: it lists no files, opens none, and knows nothing of runs, parts and marks.
 //!
 //! Begin with [`ReadFormat`] (shares, readers) and [`WriteFormat`] (encoders). Inside, text goes through
-//! `window` (bytes) and `csv` or `json` (where fields begin and end) into `cells` (columns of values);
-//! `bounds` finds where a large file can be cut, `infer` guesses types. Formats that know their columns find
+//! `window` (bytes) into a decoder of the crate `codec`, which the host runs where this is a guest; `bounds` finds where a large file can be cut, `infer` guesses types. Formats that know their columns find
 //! those of the job by `own`; `blocks` reads those that come in blocks.
 
 mod avro;
 mod back;
 mod blocks;
 mod bounds;
-mod cells;
 mod characters;
 mod charset;
 mod columns;
-mod csv;
-mod fixed;
 mod folders;
 mod groups;
 mod hadoop;
@@ -29,8 +25,6 @@ mod head;
 mod infer;
 mod int96;
 mod ipc;
-mod json;
-mod kind;
 pub mod lenient;
 mod orc_read;
 mod orc_write;
@@ -40,35 +34,45 @@ pub mod parameters;
 mod parquet_read;
 mod parquet_write;
 mod plain;
-mod print;
 mod read;
 mod sample;
-mod size;
 mod stand_in;
 mod storage;
-mod temporal;
 #[cfg(test)]
 mod tests;
 mod text;
-mod value;
 mod window;
 mod workbook;
 mod write;
 mod xml;
 mod zipped;
 
+use codec::{cells, csv, fixed, json, kind, print, size, temporal, value};
+
 pub use back::Back;
 pub use charset::Charset;
+pub use codec::csv::Dialect;
+pub use codec::fixed::Slice;
+pub use codec::kind::Kind;
+pub use codec::print::Style;
+pub use codec::rows::CsvStyle;
+pub use codec::temporal::Pattern;
+pub use codec::{PageCodec, ParquetStyle};
 pub use columns::{Listed, Origin, Wanted};
-pub use csv::Dialect;
-pub use fixed::Slice;
 pub use folders::Folders;
-pub use kind::Kind;
 pub use pack::{Packing, Wrapping};
-pub use parquet_write::{PageCodec, ParquetStyle};
-pub use print::Style;
 pub use read::{Chunk, FileReader, Format, Header, ReadFormat, Share, Shares};
+pub use sdk::codec::Refused;
 pub use storage::{Input, Memory, Output, UNKNOWN_LENGTH, changed};
-pub use temporal::Pattern;
 pub use text::TextReader;
-pub use write::{CsvStyle, Encoder, Refused, TextEncoder, WriteFormat};
+pub use write::{Encoder, TextEncoder, WriteFormat};
+
+/// A codec's fault as a plug-in's.
+fn told(fault: ::codec::Fault) -> sdk::Fault {
+    let told = match fault.domain {
+        ::codec::Domain::User => sdk::Fault::user(fault.code, fault.message),
+        ::codec::Domain::Data => sdk::Fault::data(fault.code, fault.message),
+        ::codec::Domain::Plugin => sdk::Fault::plugin(fault.code, fault.message),
+    };
+    fault.hint.into_iter().fold(told, sdk::Fault::hint)
+}

@@ -11,7 +11,7 @@ use sdk::{Fault, Result};
 use crate::pack::Sink;
 use crate::stand_in::{converted, stored_fields};
 use crate::storage::{Output, carried};
-use crate::write::Refused;
+use sdk::codec::Refused;
 
 /// A stripe ends when it takes about so many bytes.
 pub(crate) const STRIPE_BYTES: usize = 64 << 20;
@@ -78,7 +78,7 @@ fn refused(batch: &RecordBatch) -> Vec<Refused> {
             rows.map(move |row| Refused {
                 row: row as u32,
                 column: column as u32,
-                code: "format.unwritable",
+                code: "format.unwritable".into(),
                 message: "the value is in the last second before 1970, which ORC stores as the first one after"
                     .to_owned(),
             })

@@ -4,27 +4,26 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use codec::Records;
 use sdk::{Budget, Fault, Result, Undecodable};
 use serde::{Deserialize, Serialize};
 
 use crate::avro;
 use crate::blocks::{BlockReader, Blocks};
 use crate::bounds::{self, Start};
-use crate::cells::Cells;
 use crate::charset::Charset;
 use crate::columns::{self, Listed, Origin, ReadFrom, Reading, Wanted};
-use crate::csv::{self, Dialect, Fields};
+use crate::csv::{Dialect, Fields};
 use crate::folders::{Folders, Given};
 use crate::head::Head;
 use crate::ipc::{self, IpcBlocks};
-use crate::json;
 use crate::kind::Kind;
 use crate::orc_read::OrcFile;
 use crate::own::Own;
 use crate::pack::{Packing, Wrapping};
 use crate::parquet_read::{Footer, ParquetReader};
 use crate::storage::Input;
-use crate::text::{TextPosition, TextReader, Tokenizer, not_text};
+use crate::text::{Beginning, TextPosition, TextReader, not_text};
 use crate::window::Window;
 use crate::workbook;
 use crate::zipped;
@@ -302,72 +301,48 @@ impl ReadFormat {
         }
         let head = Head::read(self, input, &wrapping)?;
         let position = position.map(TextPosition::read).transpose()?;
-        let (tokenizer, width, readings) = self.text_columns(&head, schema)?;
-        let (window, line, records) = match share {
+        let (records, readings) = self.text_columns(&head, schema)?;
+        let from = match share {
             Share::Bytes { start, end, line, .. } => {
                 let at = position.map_or(Start { offset: *start, line: *line }, |position| Start {
                     offset: position.at,
                     line: position.line,
                 });
-                (Window::plain(input.clone(), at.offset, *end), at.line, None)
+                let window = Window::plain(input.clone(), at.offset, *end);
+                Beginning { window, label, line: at.line, records: None }
             }
             Share::Whole | Share::Entry { .. } => {
                 let mut window = Window::whole(input, &wrapping)?;
                 let to = usize::try_from(head.start.offset).map_err(|_| foreign_share())?;
                 window.fill(to)?;
                 window.consume(to.min(window.bytes().len()));
-                (window, head.start.line, Some(0))
+                let line = position.map_or(head.start.line, |position| position.line);
+                let records = Some(position.map_or(0, |position| position.at));
+                Beginning { window, label, line, records }
             }
             Share::Groups { .. } | Share::Batches { .. } => {
                 return Err(foreign_share());
             }
         };
-        let mut reader = TextReader {
-            window,
-            tokenizer,
-            readings,
-            schema: schema.clone(),
-            cells: Cells::new(width),
-            empty_is_null: matches!(&self.format, Format::Csv(dialect) if dialect.empty_is_null),
-            label,
-            line,
-            records,
-        };
-        if let (Some(position), Some(_)) = (position, records) {
-            reader.skip(position.at)?;
-            reader.records = Some(position.at);
-            reader.line = position.line;
-        }
-        Ok(reader)
+        TextReader::open(from, records, readings, schema)
     }
 
-    /// How records are taken apart, how many cells they keep, and what becomes of the cells.
-    fn text_columns(
-        &self,
-        head: &Head,
-        schema: &SchemaRef,
-    ) -> Result<(Tokenizer, usize, Vec<Reading>)> {
+    /// How records are taken apart, and what becomes of their cells.
+    fn text_columns(&self, head: &Head, schema: &SchemaRef) -> Result<(Records, Vec<Reading>)> {
         match &self.format {
             Format::Csv(dialect) => {
                 let (fields, readings) = self.csv_columns(head, schema)?;
-                let last = readings.iter().filter_map(|reading| match reading.from {
-                    ReadFrom::Cell(index) => Some(index + 1),
-                    ReadFrom::Constant(_) => None,
-                });
-                let width = last.max().unwrap_or(0);
                 let mut dialect = dialect.clone();
                 if let (None, Some(own)) = (dialect.skip_empty, head.width) {
                     // What the file holds decides, and not which of its columns are wanted.
                     dialect.skip_empty = Some(own > 1);
                 }
-                let tokenizer = csv::Tokenizer::new(dialect, fields);
-                Ok((Tokenizer::Csv(tokenizer), width, readings))
+                Ok((Records::Csv { dialect, fields }, readings))
             }
             _ => {
                 let (names, readings) = self.json_columns(schema)?;
                 let complete = !matches!(self.wanted, Wanted::Listed(_));
-                let width = names.len();
-                Ok((Tokenizer::Json(json::Tokenizer::new(&names, complete)), width, readings))
+                Ok((Records::Json { names, complete }, readings))
             }
         }
     }
@@ -436,7 +411,6 @@ impl ReadFormat {
                 Ok(Reading {
                     from: ReadFrom::Cell(index),
                     kind: kind_of(field)?,
-                    name: field.name().clone(),
                     inferred: self.wanted.infers_types(),
                 })
             })
@@ -468,7 +442,7 @@ impl ReadFormat {
                     Origin::Index(_) | Origin::Name(_) => ReadFrom::Cell(index(column)?),
                 };
                 let inferred = column.kind.is_none();
-                Ok(Reading { from, kind, name: field.name().clone(), inferred })
+                Ok(Reading { from, kind, inferred })
             })
             .collect()
     }
@@ -505,12 +479,7 @@ impl ReadFormat {
                 .map(|field| {
                     let from = ReadFrom::Cell(at(field.name()));
                     let inferred = self.wanted.infers_types();
-                    Ok(Reading {
-                        from,
-                        kind: kind_of(field)?,
-                        name: field.name().clone(),
-                        inferred,
-                    })
+                    Ok(Reading { from, kind: kind_of(field)?, inferred })
                 })
                 .collect::<Result<_>>()?,
         };

@@ -2,45 +2,20 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow_schema::SchemaRef;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{Schema, SchemaRef};
+use codec::{CellColumn, Records, TextDecoder, TextDecoding};
+use sdk::codec::{Decoded, Decoder, Flawed};
 use sdk::{Budget, Fault, Result, Undecodable};
 use serde::{Deserialize, Serialize};
 
-use crate::cells::{Cells, Column, Misfits};
 use crate::columns::{self, ReadFrom, Reading};
-use crate::csv::{self, Scan};
-use crate::json;
 use crate::read::Chunk;
-use crate::value::Misfit;
+use crate::told;
 use crate::window::{BLOCK_BYTES, Window};
 
 /// A batch of this size keeps the costs of a call small and the batch in the cache.
-const BATCH_BYTES: usize = 384 << 10;
-
-#[allow(
-    clippy::large_enum_variant,
-    reason = "one stands in each cursor, and it is called for every record"
-)]
-pub(crate) enum Tokenizer {
-    Csv(csv::Tokenizer),
-    Json(json::Tokenizer),
-}
-
-impl Tokenizer {
-    pub(crate) fn record(
-        &mut self,
-        window: &[u8],
-        at: usize,
-        ended: bool,
-        cells: &mut Cells,
-    ) -> Scan {
-        match self {
-            Self::Csv(csv) => csv.record(window, at, ended, cells),
-            Self::Json(json) => json.record(window, at, ended, cells),
-        }
-    }
-}
+const BATCH_BYTES: u64 = 384 << 10;
 
 /// Where a reader stands in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,30 +45,78 @@ pub(crate) fn not_text() -> Fault {
 
 /// Reads one share of a text file.
 pub struct TextReader {
-    pub(crate) window: Window,
-    pub(crate) tokenizer: Tokenizer,
-    pub(crate) readings: Vec<Reading>,
-    pub(crate) schema: SchemaRef,
-    pub(crate) cells: Cells,
-    pub(crate) empty_is_null: bool,
-    pub(crate) label: String,
+    window: Window,
+    decoder: Decoder,
+    constants: Vec<Constant>,
+    schema: SchemaRef,
+    label: String,
     /// Of the next record, counted from 1, where it is known.
-    pub(crate) line: Option<u64>,
+    line: Option<u64>,
     /// Records before the next one, where the file is packed.
+    records: Option<u64>,
+}
+
+/// A column that has one value in each row.
+struct Constant {
+    /// Of the column.
+    index: usize,
+    value: ArrayRef,
+}
+
+/// Where a reader begins.
+pub(crate) struct Beginning {
+    pub(crate) window: Window,
+    pub(crate) label: String,
+    pub(crate) line: Option<u64>,
+    /// Records to pass over, where the file is packed.
     pub(crate) records: Option<u64>,
 }
 
 impl TextReader {
+    /// A reader of `records`, of which each column of `schema` is read as `readings` says.
+    pub(crate) fn open(
+        from: Beginning,
+        records: Records,
+        readings: Vec<Reading>,
+        schema: &SchemaRef,
+    ) -> Result<Self> {
+        let (mut columns, mut fields, mut constants) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (reading, field)) in readings.into_iter().zip(schema.fields()).enumerate() {
+            match reading.from {
+                ReadFrom::Cell(cell) => {
+                    columns.push(CellColumn {
+                        cell,
+                        kind: reading.kind,
+                        inferred: reading.inferred,
+                    });
+                    fields.push(field.clone());
+                }
+                ReadFrom::Constant(value) => constants.push(Constant { index, value }),
+            }
+        }
+        let how = TextDecoding { records, columns };
+        let Beginning { mut window, label, line, records } = from;
+        if let Some(count) = records {
+            pass_over(&mut window, &label, how.records.clone(), count)?;
+        }
+        let decoder = Decoder::open("text", &how, &Arc::new(Schema::new(fields)))?;
+        Ok(Self { window, decoder, constants, schema: schema.clone(), label, line, records })
+    }
+
     /// As [`crate::FileReader::next`].
     pub fn next(&mut self, budget: Budget) -> Result<Option<Chunk>> {
+        let size = budget.bytes.min(BATCH_BYTES);
+        let rows = budget.rows.min(u32::try_from(size / self.constant_bytes()).unwrap_or(u32::MAX));
         loop {
             self.window.fill(BLOCK_BYTES)?;
-            let passed = self.tokenize(budget);
-            if self.cells.rows() > 0 {
-                return self.chunk(passed).map(Some);
+            let (window, ended) = (self.window.bytes(), self.window.ended());
+            let decoded = self.decoder.decode(window, ended, rows.max(1), size)?;
+            self.line = self.line.map(|line| line + u64::from(decoded.lines_before));
+            if decoded.records > 0 {
+                return self.chunk(decoded).map(Some);
             }
-            if passed > 0 {
-                self.window.consume(passed);
+            if decoded.taken > 0 {
+                self.window.consume(decoded.taken);
             } else if self.window.ended() {
                 return Ok(None);
             } else {
@@ -102,189 +125,79 @@ impl TextReader {
         }
     }
 
-    /// Passes over `count` records, as a resume of a packed file must.
-    pub(crate) fn skip(&mut self, count: u64) -> Result<()> {
-        let mut left = count;
-        while left > 0 {
-            self.window.fill(BLOCK_BYTES)?;
-            let rows = u32::try_from(left).unwrap_or(u32::MAX);
-            let passed = self.tokenize(Budget { rows, bytes: u64::MAX, wait_ms: 0 });
-            if passed == 0 && self.window.ended() {
-                let message = format!("\"{}\" has fewer records than before", self.label);
-                return Err(Fault::data("file.changed", message));
-            }
-            if passed == 0 {
-                self.window.grow()?;
-            }
-            self.window.consume(passed);
-            left -= self.cells.rows() as u64;
-        }
-        Ok(())
+    /// Bytes that the constants take in each row, at least one.
+    fn constant_bytes(&self) -> u64 {
+        let bytes = |constant: &Constant| constant.value.to_data().get_slice_memory_size();
+        self.constants
+            .iter()
+            .map(|constant| bytes(constant).unwrap_or(0) as u64)
+            .sum::<u64>()
+            .max(1)
     }
 
-    /// Fills the cells with records of the window, within the budget, and answers how many bytes they
-    /// take.
-    fn tokenize(&mut self, budget: Budget) -> usize {
-        self.cells.clear();
-        let rows_max = budget.rows.max(1) as usize;
-        let bytes_max = usize::try_from(budget.bytes).unwrap_or(usize::MAX).min(BATCH_BYTES);
-        let row_bytes = self.row_bytes();
-        let (mut at, mut bytes) = (0, 0);
-        let window = self.window.bytes();
-        while self.cells.rows() < rows_max {
-            match self.tokenizer.record(window, at, self.window.ended(), &mut self.cells) {
-                Scan::Record => {
-                    let record = &self.cells.records[self.cells.records.len() - 1];
-                    bytes += row_bytes + (record.end - record.start) as usize;
-                    if bytes > bytes_max && self.cells.rows() > 1 {
-                        self.cells.pop();
-                        break;
-                    }
-                    at = record.next as usize;
-                }
-                Scan::Skipped { next, lines } => {
-                    self.line = match self.cells.rows() {
-                        0 => self.line.map(|line| line + u64::from(lines)),
-                        // Behind a record the lines count as its own.
-                        _ => {
-                            self.cells.extend_last(next, lines);
-                            self.line
-                        }
-                    };
-                    at = next;
-                }
-                Scan::Incomplete => break,
-            }
-        }
-        at
-    }
-
-    /// Bytes of a row in its batch at most, without its own text.
-    fn row_bytes(&self) -> usize {
-        let bytes = |reading: &Reading| match &reading.from {
-            ReadFrom::Cell(_) => reading.kind.width() + 1,
-            ReadFrom::Constant(value) => {
-                value.to_data().get_slice_memory_size().unwrap_or(BATCH_BYTES)
-            }
+    fn chunk(&mut self, decoded: Decoded) -> Result<Chunk> {
+        let undecodable = decoded.flawed.iter().map(|flawed| self.undecodable(flawed)).collect();
+        let batch = match decoded.rows.num_rows() {
+            0 => None,
+            _ => Some(self.with_constants(decoded.rows)?),
         };
-        self.readings.iter().map(bytes).sum()
-    }
-
-    fn chunk(&mut self, passed: usize) -> Result<Chunk> {
-        let rows = self.cells.rows();
-        let window = self.window.bytes();
-        let mut arrays = Vec::with_capacity(self.readings.len());
-        let mut found: Vec<(usize, &'static str, String)> = Vec::new();
-        for reading in &self.readings {
-            let mut misfits = Misfits::new();
-            arrays.push(self.array(window, reading, rows, &mut misfits)?);
-            found.extend(misfits.into_iter().map(|(row, misfit)| {
-                let (name, word) = (&reading.name, reading.kind.word());
-                let hint = match reading.inferred && misfit != Misfit::Text {
-                    true => "; the type was inferred, so declare \"column\" if it is another",
-                    false => "",
-                };
-                let reason = misfit.reason();
-                (row, misfit.code(), format!("column \"{name}\" is no {word}: {reason}{hint}"))
-            }));
-        }
-        for (row, code, message) in found {
-            self.cells.flaw(row, code, message);
-        }
-        let undecodable = self.undecodable();
-        let batch = self.batch(arrays, rows, &undecodable)?;
-        let lines = self.cells.records.iter().map(|record| u64::from(record.lines)).sum::<u64>();
-        self.line = self.line.map(|line| line + lines);
-        self.records = self.records.map(|records| records + rows as u64);
-        self.window.consume(passed);
+        self.line = self.line.map(|line| line + u64::from(decoded.lines));
+        self.records = self.records.map(|records| records + u64::from(decoded.records));
+        self.window.consume(decoded.taken);
         let at = self.records.unwrap_or(self.window.offset());
         let position = TextPosition { at, line: self.line };
         let position = serde_json::to_vec(&position)
             .map_err(|error| Fault::plugin("format.position", error.to_string()))?;
-        let undecodable = undecodable.into_iter().map(|(_, record)| record).collect();
         Ok(Chunk { batch, undecodable, position })
     }
 
-    fn array(
-        &self,
-        window: &[u8],
-        reading: &Reading,
-        rows: usize,
-        misfits: &mut Misfits,
-    ) -> Result<ArrayRef> {
-        match &reading.from {
-            ReadFrom::Constant(value) => columns::repeated(value, rows),
-            ReadFrom::Cell(index) => {
-                let column = Column {
-                    cells: &self.cells,
-                    window,
-                    index: *index,
-                    empty_is_null: self.empty_is_null && reading.kind != crate::kind::Kind::Text,
-                    exact: reading.inferred,
-                };
-                Ok(column.read(&reading.kind, misfits))
-            }
+    /// The decoded columns and the constants, in the order of the schema.
+    fn with_constants(&self, rows: RecordBatch) -> Result<RecordBatch> {
+        if self.constants.is_empty() {
+            return Ok(rows);
         }
+        let mut columns = rows.columns().to_vec();
+        for Constant { index, value } in &self.constants {
+            columns.insert(*index, columns::repeated(value, rows.num_rows())?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(|error| Fault::plugin("format.batch", error.to_string()))
     }
 
-    /// The records that are no good, with their row.
-    fn undecodable(&mut self) -> Vec<(u32, Undecodable)> {
-        let flaws = self.cells.take_flaws();
-        let mut line = self.line;
-        let mut counted = 0;
-        let window = self.window.bytes();
-        let mut undecodable = Vec::with_capacity(flaws.len());
-        for (row, flaw) in flaws {
-            let before = &self.cells.records[counted..row as usize];
-            let lines = before.iter().map(|record| u64::from(record.lines)).sum::<u64>();
-            line = line.map(|line| line + lines);
-            counted = row as usize;
-            let record = self.cells.records[counted];
-            let origin = match line {
-                Some(line) => format!("{}:{line}", self.label),
-                None => {
-                    let offset = self.window.offset() + u64::from(record.start);
-                    format!("{}@{offset}", self.label)
-                }
-            };
-            undecodable.push((
-                row,
-                Undecodable {
-                    dataset: Some(0),
-                    origin,
-                    data: window[record.start as usize..record.end as usize].to_vec(),
-                    code: flaw.code.to_owned(),
-                    message: flaw.message,
-                },
-            ));
-        }
-        undecodable
-    }
-
-    /// The good rows; `None` where there is none.
-    fn batch(
-        &self,
-        arrays: Vec<ArrayRef>,
-        rows: usize,
-        undecodable: &[(u32, Undecodable)],
-    ) -> Result<Option<RecordBatch>> {
-        if undecodable.len() == rows {
-            return Ok(None);
-        }
-        let broken = |error: arrow_schema::ArrowError| {
-            Fault::plugin("format.batch", format!("a batch could not be made: {error}"))
+    fn undecodable(&self, flawed: &Flawed) -> Undecodable {
+        let origin = match self.line {
+            Some(line) => format!("{}:{}", self.label, line + u64::from(flawed.lines_before)),
+            None => format!("{}@{}", self.label, self.window.offset() + flawed.start as u64),
         };
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let schema = Arc::clone(&self.schema);
-        let batch = RecordBatch::try_new_with_options(schema, arrays, &options).map_err(broken)?;
-        if undecodable.is_empty() {
-            return Ok(Some(batch));
+        Undecodable {
+            dataset: Some(0),
+            origin,
+            data: self.window.bytes()[flawed.start..flawed.end].to_vec(),
+            code: flawed.code.clone(),
+            message: flawed.message.clone(),
         }
-        let mut good = vec![true; rows];
-        for (row, _) in undecodable {
-            good[*row as usize] = false;
-        }
-        let good = BooleanArray::from(good);
-        arrow_select::filter::filter_record_batch(&batch, &good).map(Some).map_err(broken)
     }
+}
+
+/// Passes over `count` records, as a resume of a packed file must.
+fn pass_over(window: &mut Window, label: &str, records: Records, count: u64) -> Result<()> {
+    let how = TextDecoding { records, columns: Vec::new() };
+    let mut decoder = TextDecoder::new(how, Arc::new(Schema::empty())).map_err(told)?;
+    let mut left = count;
+    while left > 0 {
+        window.fill(BLOCK_BYTES)?;
+        let rows = u32::try_from(left).unwrap_or(u32::MAX);
+        let (passed, records) = decoder.pass(window.bytes(), window.ended(), rows);
+        if passed == 0 && window.ended() {
+            let message = format!("\"{label}\" has fewer records than before");
+            return Err(Fault::data("file.changed", message));
+        }
+        if passed == 0 {
+            window.grow()?;
+        }
+        window.consume(passed);
+        left -= u64::from(records);
+    }
+    Ok(())
 }

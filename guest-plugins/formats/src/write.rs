@@ -6,19 +6,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::RecordBatch;
 use arrow_avro::compression::CompressionCodec;
 use arrow_ipc::CompressionType;
-use arrow_schema::{Field, SchemaRef};
-use sdk::Result;
+use arrow_schema::SchemaRef;
+use codec::ParquetStyle;
+use codec::print::Printer;
+use codec::rows::{CsvStyle, TextRows};
+use sdk::codec::{self as codecs, Refused};
+use sdk::{Fault, Result};
 
 use crate::avro::AvroEncoder;
 use crate::charset::Charset;
-use crate::fixed;
 use crate::ipc::IpcEncoder;
 use crate::orc_write::OrcEncoder;
 use crate::pack::{Packer, Packing, Wrapping};
-use crate::parquet_write::{ParquetEncoder, ParquetStyle};
-use crate::print::{Printer, Shape, Style, json_name};
+use crate::parquet_write::ParquetEncoder;
 use crate::storage::Output;
 use crate::text::not_text;
+use crate::told;
 use crate::workbook::WorkbookEncoder;
 
 /// How files are written.
@@ -38,33 +41,6 @@ pub enum WriteFormat {
     },
     /// A workbook with one sheet; the names of the columns in its first row.
     Excel(Option<Vec<String>>),
-}
-
-/// How delimited text is written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CsvStyle {
-    pub delimiter: u8,
-    /// `None`: a value that would need quotes is refused.
-    pub quote: Option<u8>,
-    /// Stands before a quote in quotes; else a quote is doubled.
-    pub escape: Option<u8>,
-    pub line_end: Vec<u8>,
-    /// Written for NULL, unquoted.
-    pub null: Vec<u8>,
-    /// Names of the columns in the first record.
-    pub header: Option<Vec<String>>,
-    pub style: Style,
-    /// Characters of each column, with blanks around its values and no delimiters.
-    pub widths: Option<Vec<usize>>,
-}
-
-/// A row that was not written, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub row: u32,
-    pub column: u32,
-    pub code: &'static str,
-    pub message: String,
 }
 
 /// Text is handed on in pieces of this size.
@@ -156,7 +132,7 @@ impl WriteFormat {
         match self {
             Self::Csv(style, wrapping) => {
                 let packer = self.packer(output, wrapping)?;
-                TextEncoder::csv(packer, wrapping.charset, style.clone(), schema)
+                TextEncoder::csv(packer, wrapping.charset, style, schema)
             }
             Self::Json(wrapping) => {
                 let packer = self.packer(output, wrapping)?;
@@ -257,130 +233,50 @@ impl Output for Counted {
 /// Writes a file of text.
 pub struct TextEncoder {
     packer: Packer,
-    charset: Charset,
     buffer: Vec<u8>,
-    schema: SchemaRef,
-    frame: Frame,
+    rows: Rows,
 }
 
-enum Frame {
-    Csv(CsvStyle),
-    /// The text before each member's value.
-    Json {
-        names: Vec<Vec<u8>>,
-        style: Style,
-    },
+/// Who makes records of rows.
+enum Rows {
+    /// A codec, in UTF-8.
+    Codec(codecs::Encoder),
+    /// Here, where each record is put into another encoding at once.
+    Encoded(TextRows, Charset),
 }
 
 impl TextEncoder {
-    fn csv(packer: Packer, charset: Charset, style: CsvStyle, schema: &SchemaRef) -> Result<Self> {
-        let mut header = Vec::new();
-        for (at, name) in style.header.iter().flatten().enumerate() {
-            if at > 0 {
-                header.push(style.delimiter);
-            }
-            let from = header.len();
-            header.extend_from_slice(name.as_bytes());
-            let framed = style.frame(from, &mut header);
-            framed.and_then(|()| charset.encode(name.as_bytes(), &mut Vec::new())).map_err(
-                |reason| sdk::Fault::user("format.header", format!("the name \"{name}\" {reason}")),
-            )?;
-        }
-        if style.header.is_some() {
-            header.extend_from_slice(&style.line_end);
-        }
-        let mut buffer = charset.mark();
-        charset
-            .encode(&header, &mut buffer)
-            .map_err(|reason| sdk::Fault::user("format.header", format!("the header {reason}")))?;
-        let frame = Frame::Csv(style);
-        let encoder = Self { packer, charset, buffer, schema: schema.clone(), frame };
-        encoder.check()?;
-        Ok(encoder)
+    fn csv(packer: Packer, charset: Charset, style: &CsvStyle, schema: &SchemaRef) -> Result<Self> {
+        let buffer = header(charset, style)?;
+        let rows = match charset {
+            Charset::Utf8 => Rows::Codec(codecs::Encoder::open("csv", style, schema)?),
+            _ => Rows::Encoded(TextRows::csv(style.clone(), schema).map_err(told)?, charset),
+        };
+        Ok(Self { packer, buffer, rows })
     }
 
     fn json(packer: Packer, charset: Charset, schema: &SchemaRef) -> Result<Self> {
-        let name = |(at, field): (usize, &Arc<Field>)| {
-            let mut name = vec![if at == 0 { b'{' } else { b',' }];
-            name.extend(json_name(field.name()));
-            name.push(b':');
-            name
+        let rows = match charset {
+            Charset::Utf8 => Rows::Codec(codecs::Encoder::open("jsonl", &(), schema)?),
+            _ => Rows::Encoded(TextRows::json(schema).map_err(told)?, charset),
         };
-        let names = schema.fields().iter().enumerate().map(name).collect();
-        let style = Style { separator: b'T', date: None };
-        let frame = Frame::Json { names, style };
-        let schema = schema.clone();
-        let encoder = Self { packer, charset, buffer: charset.mark(), schema, frame };
-        encoder.check()?;
-        Ok(encoder)
-    }
-
-    /// Each column has a text.
-    fn check(&self) -> Result<()> {
-        let empty = RecordBatch::new_empty(self.schema.clone());
-        self.printers(&empty).map(drop)
-    }
-
-    fn printers<'a>(&'a self, batch: &'a RecordBatch) -> Result<Vec<Printer<'a>>> {
-        let style = match &self.frame {
-            Frame::Csv(csv) => &csv.style,
-            Frame::Json { style, .. } => style,
-        };
-        let columns = self.schema.fields().iter().zip(batch.columns());
-        columns.map(|(field, column)| Printer::new(field, column, style)).collect()
+        Ok(Self { packer, buffer: charset.mark(), rows })
     }
 
     /// As [`Encoder::write`].
     pub fn write(&mut self, batch: &RecordBatch) -> Result<Vec<Refused>> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let printers = self.printers(batch)?;
-        let safe: Vec<_> = match &self.frame {
-            Frame::Csv(style) => printers.iter().map(|it| style.is_safe(it.shape)).collect(),
-            Frame::Json { .. } => Vec::new(),
-        };
-        let mut refused = Vec::new();
-        for row in 0..batch.num_rows() {
-            let from = buffer.len();
-            let record = self.frame.record(&printers, &safe, row, &mut buffer);
-            let record = record.and_then(|()| self.encode(&printers, row, from, &mut buffer));
-            if let Err((column, reason)) = record {
-                buffer.truncate(from);
-                refused.push(Refused {
-                    row: row as u32,
-                    column: column as u32,
-                    code: "format.unwritable",
-                    message: format!("the value {reason}"),
-                });
+        let refused = match &mut self.rows {
+            Rows::Codec(encoder) => {
+                let encoded = encoder.encode(batch)?;
+                self.buffer.extend_from_slice(&encoded.bytes);
+                encoded.refused
             }
-        }
-        drop(printers);
-        self.buffer = buffer;
+            Rows::Encoded(rows, charset) => encoded(rows, *charset, batch, &mut self.buffer)?,
+        };
         if self.buffer.len() >= TEXT_BLOCK_BYTES {
             self.flush()?;
         }
         Ok(refused)
-    }
-
-    /// Puts the record from `from` on into the file's encoding, or answers the column that it lacks.
-    fn encode(
-        &self,
-        printers: &[Printer<'_>],
-        row: usize,
-        from: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), (usize, &'static str)> {
-        if self.charset == Charset::Utf8 {
-            return Ok(());
-        }
-        let record = out.split_off(from);
-        let lacks = |printer: &Printer<'_>| {
-            let mut text = Vec::new();
-            printer.push(row, &mut text);
-            self.charset.encode(&text, &mut Vec::new()).is_err()
-        };
-        self.charset
-            .encode(&record, out)
-            .map_err(|reason| (printers.iter().position(lacks).unwrap_or(0), reason))
     }
 
     /// Ends the file; durable on return.
@@ -396,138 +292,53 @@ impl TextEncoder {
     }
 }
 
-impl Frame {
-    /// Appends one record, or answers the column that can't be written.
-    fn record(
-        &self,
-        printers: &[Printer<'_>],
-        safe: &[bool],
-        row: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), (usize, &'static str)> {
-        let names = match self {
-            Self::Csv(style) => return style.record(printers, safe, row, out),
-            Self::Json { names, .. } => names,
-        };
-        for (name, printer) in names.iter().zip(printers) {
-            out.extend_from_slice(name);
-            printer.push_json(row, out);
+/// What stands before the records: a mark of the encoding, the names of the columns.
+fn header(charset: Charset, style: &CsvStyle) -> Result<Vec<u8>> {
+    let mut header = Vec::new();
+    for (at, name) in style.header.iter().flatten().enumerate() {
+        if at > 0 {
+            header.push(style.delimiter);
         }
-        out.extend_from_slice(if names.is_empty() { b"{}\n" } else { b"}\n" });
-        Ok(())
+        let from = header.len();
+        header.extend_from_slice(name.as_bytes());
+        let framed = style.frame(from, &mut header);
+        framed.and_then(|()| charset.encode(name.as_bytes(), &mut Vec::new())).map_err(
+            |reason| Fault::user("format.header", format!("the name \"{name}\" {reason}")),
+        )?;
     }
+    if style.header.is_some() {
+        header.extend_from_slice(&style.line_end);
+    }
+    let mut buffer = charset.mark();
+    charset
+        .encode(&header, &mut buffer)
+        .map_err(|reason| Fault::user("format.header", format!("the header {reason}")))?;
+    Ok(buffer)
 }
 
-impl CsvStyle {
-    /// Appends one record, or answers the column that can't be written.
-    fn record(
-        &self,
-        printers: &[Printer<'_>],
-        safe: &[bool],
-        row: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), (usize, &'static str)> {
-        if let Some(widths) = &self.widths {
-            return self.fixed(widths, printers, row, out);
-        }
-        for (column, printer) in printers.iter().enumerate() {
-            if column > 0 {
-                out.push(self.delimiter);
-            }
-            if printer.is_null(row) {
-                out.extend_from_slice(&self.null);
-                continue;
-            }
-            let from = out.len();
-            printer.push(row, out);
-            if !safe[column] || out[from..] == self.null[..] {
-                self.frame(from, out).map_err(|reason| (column, reason))?;
-            }
-        }
-        out.extend_from_slice(&self.line_end);
-        Ok(())
-    }
-
-    fn fixed(
-        &self,
-        widths: &[usize],
-        printers: &[Printer<'_>],
-        row: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), (usize, &'static str)> {
-        let mut text = Vec::new();
-        for (column, (printer, width)) in printers.iter().zip(widths).enumerate() {
-            text.clear();
-            if printer.is_null(row) {
-                out.extend_from_slice(&self.null);
-                out.extend(std::iter::repeat_n(b' ', width.saturating_sub(self.null.len())));
-                continue;
-            }
+/// Appends records in another encoding than UTF-8, but for those that it lacks a character for.
+fn encoded(
+    rows: &TextRows,
+    charset: Charset,
+    batch: &RecordBatch,
+    out: &mut Vec<u8>,
+) -> Result<Vec<Refused>> {
+    let refused = rows.write(batch, out, |printers, row, from, out| {
+        let record = out.split_off(from);
+        let lacks = |printer: &Printer<'_>| {
+            let mut text = Vec::new();
             printer.push(row, &mut text);
-            if text == self.null {
-                return Err((column, "reads like NULL"));
-            }
-            let right = matches!(printer.shape, Shape::Number | Shape::Float);
-            fixed::push(&text, *width, right, out).map_err(|reason| (column, reason))?;
-        }
-        out.extend_from_slice(&self.line_end);
-        Ok(())
-    }
-
-    /// Whether texts of this shape never hold a character that has a meaning. A pattern for dates may
-    /// hold any.
-    fn is_safe(&self, shape: Shape) -> bool {
-        let used = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-/=:. ".contains(byte);
-        let marks = [Some(self.delimiter), self.quote, self.escape];
-        let usual = !marks.iter().flatten().chain(&self.line_end).any(used);
-        match shape {
-            Shape::Text | Shape::Json | Shape::Nested => false,
-            Shape::Plain => usual && self.style.date.is_none(),
-            Shape::Number | Shape::Float | Shape::Boolean => usual,
-        }
-    }
-
-    /// Quotes the text from `from` on, where it needs that.
-    fn frame(&self, from: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
-        let text = &out[from..];
-        let is_null = text == self.null;
-        let special = |byte: &u8| {
-            *byte == self.delimiter
-                || matches!(byte, b'\n' | b'\r')
-                || Some(*byte) == self.quote
-                || Some(*byte) == self.escape
-                || self.line_end.contains(byte)
+            charset.encode(&text, &mut Vec::new()).is_err()
         };
-        // The mark of UTF-8 at the beginning of a file would be taken away.
-        let marked = text.starts_with(b"\xef\xbb\xbf");
-        if !is_null && !marked && !text.iter().any(special) {
-            return Ok(());
-        }
-        let Some(quote) = self.quote else {
-            return Err(match is_null {
-                true => {
-                    "reads like NULL, and the text has no quotes; set \"nullFormat\" or write csv"
-                }
-                false => "holds a delimiter or a line end, and the text has no quotes; write csv",
-            });
-        };
-        let escape = self.escape.unwrap_or(quote);
-        let marked = |byte: u8| byte == quote || Some(byte) == self.escape;
-        let end = out.len();
-        let escapes = out[from..].iter().filter(|byte| marked(**byte)).count();
-        out.resize(end + escapes + 2, quote);
-        // From the end, so that each byte is moved before its place is taken.
-        let mut to = out.len() - 1;
-        for at in (from..end).rev() {
-            let byte = out[at];
-            to -= 1;
-            out[to] = byte;
-            if marked(byte) {
-                to -= 1;
-                out[to] = escape;
-            }
-        }
-        out[from] = quote;
-        Ok(())
-    }
+        charset
+            .encode(&record, out)
+            .map_err(|reason| (printers.iter().position(lacks).unwrap_or(0), reason))
+    });
+    let refused = refused.map_err(told)?.into_iter().map(|refused| Refused {
+        row: refused.row,
+        column: refused.column,
+        code: refused.code,
+        message: refused.message,
+    });
+    Ok(refused.collect())
 }

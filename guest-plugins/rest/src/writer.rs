@@ -174,7 +174,7 @@ impl RestSink {
         let remarks: Vec<_> = refused
             .into_iter()
             .map(|refused| {
-                self.remark(refused.row, Some(refused.column), refused.code, refused.message)
+                self.remark(refused.row, Some(refused.column), &refused.code, refused.message)
             })
             .collect();
         let good = (0..rows.num_rows() as u32)

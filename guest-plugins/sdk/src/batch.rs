@@ -36,38 +36,43 @@ impl Batch {
     }
 
     pub(crate) fn into_wire(self) -> Result<wire::Batch> {
-        let rows = self.rows.num_rows() as u32;
-        let mut buffers = Vec::new();
-        for column in self.rows.columns() {
-            push_column(column, &mut buffers)?;
-        }
         Ok(wire::Batch {
             dataset: self.dataset,
-            rows,
+            rows: self.rows.num_rows() as u32,
             operations: self.operations,
             absent: self.absent,
-            buffers,
+            buffers: buffers_of(&self.rows)?,
         })
     }
 
     pub(crate) fn from_wire(batch: wire::Batch, schema: &SchemaRef) -> Result<Self> {
-        let rows = batch.rows as usize;
-        let mut buffers = batch.buffers.into_iter();
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| Ok(make_array(column(field, rows, &mut buffers)?)))
-            .collect::<Result<Vec<ArrayRef>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let rows =
-            RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(broken)?;
         Ok(Self {
             dataset: batch.dataset,
-            rows,
+            rows: rows_of(batch.rows, batch.buffers, schema)?,
             operations: batch.operations,
             absent: batch.absent,
         })
     }
+}
+
+/// The buffers of all columns, depth first.
+pub(crate) fn buffers_of(rows: &RecordBatch) -> Result<Vec<Vec<u8>>> {
+    let mut buffers = Vec::new();
+    rows.columns().iter().try_for_each(|column| push_column(column, &mut buffers))?;
+    Ok(buffers)
+}
+
+/// The rows that stand in `buffers`.
+pub(crate) fn rows_of(rows: u32, buffers: Vec<Vec<u8>>, schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows = rows as usize;
+    let mut buffers = buffers.into_iter();
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| Ok(make_array(column(field, rows, &mut buffers)?)))
+        .collect::<Result<Vec<ArrayRef>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(broken)
 }
 
 fn broken(error: impl std::fmt::Display) -> Fault {

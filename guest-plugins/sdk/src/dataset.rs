@@ -35,13 +35,9 @@ impl Dataset {
     }
 
     pub(crate) fn to_wire(&self) -> Result<wire::Dataset> {
-        let mut fields = Vec::new();
-        for field in self.schema.fields() {
-            flatten(field, &mut fields)?;
-        }
         Ok(wire::Dataset {
             path: self.path.clone(),
-            fields,
+            fields: flat_fields(&self.schema)?,
             primary_key: self.primary_key.clone(),
             metadata: self.metadata.clone(),
         })
@@ -60,6 +56,13 @@ impl Dataset {
             metadata: dataset.metadata,
         })
     }
+}
+
+/// The fields of a schema, depth first.
+pub(crate) fn flat_fields(schema: &Schema) -> Result<Vec<wire::Field>> {
+    let mut fields = Vec::new();
+    schema.fields().iter().try_for_each(|field| flatten(field, &mut fields))?;
+    Ok(fields)
 }
 
 fn flatten(field: &Field, flat: &mut Vec<wire::Field>) -> Result<()> {

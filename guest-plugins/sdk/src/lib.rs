@@ -31,6 +31,7 @@ pub mod bindings {
 }
 
 mod batch;
+pub mod codec;
 mod dataset;
 mod face;
 mod fault;

@@ -243,7 +243,7 @@ impl Look<'_> {
         let (package, name, version) = split(import).ok_or_else(refuse)?;
         if package == CONTRACT {
             judge_contract(version, self.title)?;
-            return if matches!(name, "types" | "log") { Ok(()) } else { Err(refuse()) };
+            return if matches!(name, "types" | "codec" | "log") { Ok(()) } else { Err(refuse()) };
         }
         let (path, _) = import.split_once('@').ok_or_else(refuse)?;
         let offered = WASI.contains(&path);

@@ -31,6 +31,15 @@ impl Ledger {
         std::mem::take(&mut self.refused)
     }
 
+    /// Counts what the host holds for the instance: `now` bytes, where it were `before`. Unlike growth of a
+    /// memory it is the host's own figure, and is given back.
+    pub(crate) fn hold(&mut self, before: usize, now: usize) -> bool {
+        self.used = self.used.saturating_sub(before).saturating_add(now);
+        let fits = self.used <= self.cap;
+        self.refused |= !fits;
+        fits
+    }
+
     fn charge(
         &mut self,
         current: usize,

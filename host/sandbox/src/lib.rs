@@ -21,6 +21,7 @@ mod bindings;
 mod cache;
 mod call;
 mod clocks;
+mod codecs;
 mod compile;
 mod component;
 mod convert;

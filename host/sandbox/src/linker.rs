@@ -48,6 +48,7 @@ fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     connector::types::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
+    connector::codec::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
     connector::log::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
     io::error::add_to_linker::<State, HasIo>(l, |state| &mut state.table)?;
     io::poll::add_to_linker::<State, HasIo>(l, |state| &mut state.table)?;

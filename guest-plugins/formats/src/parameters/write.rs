@@ -16,10 +16,11 @@ use crate::characters::{all_differ, character, check_null, field_delimiter};
 use crate::lenient::{Switch, word};
 use crate::orc_write::STRIPE_BYTES;
 use crate::pack::{Packing, Wrapping};
-use crate::parquet_write::{PageCodec, ParquetStyle};
 use crate::print::Style;
 use crate::temporal::Pattern;
-use crate::write::{CsvStyle, WriteFormat};
+use crate::write::WriteFormat;
+use codec::rows::CsvStyle;
+use codec::{PageCodec, ParquetStyle};
 
 const KB: usize = 1 << 10;
 const MB: usize = 1 << 20;

@@ -12,8 +12,9 @@ use crate::pack::Sink;
 use crate::print::{Printer, Style};
 use crate::storage::{Output, carried};
 use crate::temporal::{parse_time, parse_timestamp};
+use crate::told;
 use crate::value::is_exact;
-use crate::write::Refused;
+use sdk::codec::Refused;
 
 const ROWS_MAX: usize = 1_048_576;
 const COLUMNS_MAX: usize = 16_384;
@@ -119,7 +120,7 @@ impl WorkbookEncoder {
                 refused.push(Refused {
                     row: row as u32,
                     column: column as u32,
-                    code: "format.unwritable",
+                    code: "format.unwritable".into(),
                     message: format!("the value {reason}"),
                 });
                 continue;
@@ -164,7 +165,7 @@ impl WorkbookEncoder {
 fn printers<'a>(batch: &'a RecordBatch, style: &'a Style) -> Result<Vec<Printer<'a>>> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns());
-    columns.map(|(field, column)| Printer::new(field, column, style)).collect()
+    columns.map(|(field, column)| Printer::new(field, column, style).map_err(told)).collect()
 }
 
 enum Cell {

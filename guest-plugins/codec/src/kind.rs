@@ -1,11 +1,12 @@
 //! The types that a text can be read as, and their names in documents.
 
 use arrow_schema::{DataType, Field, TimeUnit};
+use serde::{Deserialize, Serialize};
 
 use crate::temporal::Pattern;
 
 /// The types as documents name them, DataX's names first; those of decimals are examples.
-pub(crate) const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 16] = [
     "long",
     "double",
     "string",
@@ -25,7 +26,8 @@ pub(crate) const NAMES: [&str; 16] = [
 ];
 
 /// How the text of one column becomes values.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
 pub enum Kind {
     Int16,
     Int32,
@@ -51,6 +53,40 @@ pub enum Kind {
     Binary(BinaryText),
 }
 
+/// A kind as documents write it: `decimal(15,2)`, `date` with its format.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
+}
+
+impl TryFrom<Written> for Kind {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        Self::parse(&written.r#type, written.format.as_deref())
+    }
+}
+
+impl From<Kind> for Written {
+    fn from(kind: Kind) -> Self {
+        let format = match &kind {
+            Kind::Date(pattern)
+            | Kind::Time(pattern)
+            | Kind::Timestamp(pattern)
+            | Kind::Instant(pattern) => {
+                pattern.as_ref().map(|pattern| pattern.written().to_owned())
+            }
+            Kind::Binary(BinaryText::Base64) => Some("base64".to_owned()),
+            Kind::Binary(BinaryText::Hex) => Some("hex".to_owned()),
+            Kind::Binary(BinaryText::Raw) => Some("raw".to_owned()),
+            _ => None,
+        };
+        Self { r#type: kind.word(), format }
+    }
+}
+
 /// How bytes are written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BinaryText {
@@ -60,12 +96,12 @@ pub enum BinaryText {
     Raw,
 }
 
-pub(crate) const UTC: &str = "UTC";
+pub const UTC: &str = "UTC";
 
 /// Key in a field's metadata: what its extreme values mean.
-pub(crate) const EXTREMES: &str = "airlock:extremes";
+pub const EXTREMES: &str = "airlock:extremes";
 /// The largest date or timestamp is infinity, the smallest minus infinity.
-pub(crate) const INFINITY: &str = "infinity";
+pub const INFINITY: &str = "infinity";
 /// The largest time is the end of the day.
 const END_OF_DAY: &str = "24:00";
 
@@ -150,7 +186,7 @@ impl Kind {
 
     /// A field with this type. What the extreme values of dates and times mean is said in its metadata,
     /// as every plug-in does that knows infinite dates or 24:00.
-    pub(crate) fn field(&self, name: impl Into<String>) -> Field {
+    pub fn field(&self, name: impl Into<String>) -> Field {
         let field = Field::new(name, self.data_type(), true);
         let extremes = match self {
             Self::Date(_) | Self::Timestamp(_) | Self::Instant(_) => INFINITY,
@@ -161,7 +197,7 @@ impl Kind {
     }
 
     /// Bytes of a value in its batch, without those of a text.
-    pub(crate) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.data_type().primitive_width().unwrap_or(4)
     }
 
@@ -252,6 +288,8 @@ mod tests {
         for name in NAMES {
             let kind = Kind::parse(name, None).unwrap();
             assert!(Kind::of(&kind.data_type()).is_some(), "{name}");
+            let written = serde_json::to_string(&kind).unwrap();
+            assert_eq!(serde_json::from_str::<Kind>(&written).unwrap(), kind, "{written}");
         }
         assert!(Kind::parse("money", None).unwrap_err().contains("decimal(15,2)"));
     }

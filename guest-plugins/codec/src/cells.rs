@@ -24,14 +24,14 @@ use crate::value::{self, Misfit};
 
 /// One field of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cell {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-    pub(crate) form: Form,
+pub struct Cell {
+    pub start: u32,
+    pub end: u32,
+    pub form: Form,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     Null,
     /// Its bytes in the window.
     Plain,
@@ -40,59 +40,59 @@ pub(crate) enum Form {
 }
 
 impl Cell {
-    pub(crate) const NULL: Self = Self { start: 0, end: 0, form: Form::Null };
+    pub const NULL: Self = Self { start: 0, end: 0, form: Form::Null };
 }
 
 /// One record, at its place in the window.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Record {
-    pub(crate) start: u32,
+pub struct Record {
+    pub start: u32,
     /// Without its line end.
-    pub(crate) end: u32,
+    pub end: u32,
     /// Where the next one starts.
-    pub(crate) next: u32,
+    pub next: u32,
     /// As written, wanted or not.
-    pub(crate) fields: u32,
+    pub fields: u32,
     /// Line ends in it, its own included.
-    pub(crate) lines: u32,
+    pub lines: u32,
 }
 
 /// Why a record can't be taken as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Flaw {
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
+pub struct Flaw {
+    pub code: &'static str,
+    pub message: String,
 }
 
 /// The fields of some records, `width` a record.
 #[derive(Default)]
-pub(crate) struct Cells {
-    pub(crate) width: usize,
-    pub(crate) cells: Vec<Cell>,
-    pub(crate) scratch: Vec<u8>,
-    pub(crate) records: Vec<Record>,
+pub struct Cells {
+    pub width: usize,
+    pub cells: Vec<Cell>,
+    pub scratch: Vec<u8>,
+    pub records: Vec<Record>,
     /// Records that are no good, by index.
     flaws: Vec<(u32, Flaw)>,
 }
 
 impl Cells {
-    pub(crate) fn new(width: usize) -> Self {
+    pub fn new(width: usize) -> Self {
         Self { width, ..Self::default() }
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.cells.clear();
         self.scratch.clear();
         self.records.clear();
         self.flaws.clear();
     }
 
-    pub(crate) fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.records.len()
     }
 
     /// Takes the last record back.
-    pub(crate) fn pop(&mut self) {
+    pub fn pop(&mut self) {
         self.records.pop();
         let left = self.records.len();
         self.cells.truncate(left * self.width);
@@ -100,7 +100,7 @@ impl Cells {
     }
 
     /// Counts lines that were passed over behind the last record as its own.
-    pub(crate) fn extend_last(&mut self, next: usize, lines: u32) {
+    pub fn extend_last(&mut self, next: usize, lines: u32) {
         if let Some(last) = self.records.last_mut() {
             last.next = next as u32;
             last.lines += lines;
@@ -108,12 +108,12 @@ impl Cells {
     }
 
     /// Notes what is wrong with the record that is being read, or with an earlier one.
-    pub(crate) fn flaw(&mut self, record: usize, code: &'static str, message: String) {
+    pub fn flaw(&mut self, record: usize, code: &'static str, message: String) {
         self.flaws.push((record as u32, Flaw { code, message }));
     }
 
     /// The first flaw of each record that has one, in order.
-    pub(crate) fn take_flaws(&mut self) -> Vec<(u32, Flaw)> {
+    pub fn take_flaws(&mut self) -> Vec<(u32, Flaw)> {
         let mut flaws = std::mem::take(&mut self.flaws);
         flaws.sort_by_key(|(record, _)| *record);
         flaws.dedup_by_key(|(record, _)| *record);
@@ -122,12 +122,7 @@ impl Cells {
 
     /// The text of a field; `None` where it is NULL.
     #[inline]
-    pub(crate) fn text<'a>(
-        &'a self,
-        window: &'a [u8],
-        row: usize,
-        column: usize,
-    ) -> Option<&'a [u8]> {
+    pub fn text<'a>(&'a self, window: &'a [u8], row: usize, column: usize) -> Option<&'a [u8]> {
         let cell = self.cells[row * self.width + column];
         let range = cell.start as usize..cell.end as usize;
         match cell.form {
@@ -139,22 +134,22 @@ impl Cells {
 }
 
 /// One column of the cells, and what is needed to read it.
-pub(crate) struct Column<'a> {
-    pub(crate) cells: &'a Cells,
-    pub(crate) window: &'a [u8],
-    pub(crate) index: usize,
+pub struct Column<'a> {
+    pub cells: &'a Cells,
+    pub window: &'a [u8],
+    pub index: usize,
     /// An empty text of a type other than text is NULL.
-    pub(crate) empty_is_null: bool,
+    pub empty_is_null: bool,
     /// A double must give its digits back: the type was inferred, and nobody asked for rounding.
-    pub(crate) exact: bool,
+    pub exact: bool,
 }
 
 /// Rows whose text does not fit, and why.
-pub(crate) type Misfits = Vec<(usize, Misfit)>;
+pub type Misfits = Vec<(usize, Misfit)>;
 
 impl Column<'_> {
     /// The column's values; a row that does not fit holds NULL and is told in `misfits`.
-    pub(crate) fn read(&self, kind: &Kind, misfits: &mut Misfits) -> ArrayRef {
+    pub fn read(&self, kind: &Kind, misfits: &mut Misfits) -> ArrayRef {
         match kind {
             Kind::Int16 => self.primitive::<Int16Type>(misfits, |text| {
                 i16::try_from(value::parse_i64(text)?).map_err(|_| Misfit::Range)

@@ -1,9 +1,11 @@
 //! Fields of fixed width: each takes the same characters of every line, with blanks around its value.
 
+use serde::{Deserialize, Serialize};
+
 use crate::cells::{Cell, Cells, Form};
 
 /// Where a field stands in its line, in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slice {
     pub start: usize,
     pub width: usize,
@@ -13,7 +15,7 @@ pub struct Slice {
 ///
 /// # Errors
 /// Why the record can't be taken: a line that ends before a field begins.
-pub(crate) fn cells(
+pub fn cells(
     slices: &[Slice],
     window: &[u8],
     line: std::ops::Range<usize>,
@@ -58,12 +60,7 @@ fn characters(text: &[u8]) -> Vec<usize> {
 ///
 /// # Errors
 /// Why it can't be read again as it is.
-pub(crate) fn push(
-    text: &[u8],
-    width: usize,
-    right: bool,
-    out: &mut Vec<u8>,
-) -> Result<(), &'static str> {
+pub fn push(text: &[u8], width: usize, right: bool, out: &mut Vec<u8>) -> Result<(), &'static str> {
     let count = characters(text).len();
     if count > width {
         return Err("is longer than the width of its column");

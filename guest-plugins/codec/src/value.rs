@@ -4,7 +4,7 @@ use arrow_buffer::i256;
 
 /// Why a text is not a value of its column's type. Never holds the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Misfit {
+pub enum Misfit {
     /// Not written like a value of the type.
     Form,
     /// Beyond the largest or smallest value.
@@ -18,7 +18,7 @@ pub(crate) enum Misfit {
 }
 
 impl Misfit {
-    pub(crate) fn code(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         match self {
             Self::Form => "format.value",
             Self::Range => "format.range",
@@ -28,7 +28,7 @@ impl Misfit {
         }
     }
 
-    pub(crate) fn reason(self) -> &'static str {
+    pub fn reason(self) -> &'static str {
         match self {
             Self::Form => "the text is not written like one",
             Self::Range => "the value is out of its range",
@@ -74,7 +74,7 @@ fn fold(digits: &[u8]) -> Option<i64> {
 }
 
 /// Up to eight bytes as a word, the first the lowest; `None` for none and for more.
-pub(crate) fn word(bytes: &[u8]) -> Option<u64> {
+pub fn word(bytes: &[u8]) -> Option<u64> {
     let length = bytes.len();
     match length {
         8 => bytes.try_into().ok().map(u64::from_le_bytes),
@@ -112,7 +112,7 @@ fn eight(word: u64, count: usize) -> Option<i64> {
     Some((fours.wrapping_mul(10_000 << 32 | 1) >> 32) as i64)
 }
 
-pub(crate) fn parse_i64(text: &[u8]) -> Result<i64, Misfit> {
+pub fn parse_i64(text: &[u8]) -> Result<i64, Misfit> {
     let (negative, digits) = signed(text).ok_or(Misfit::Form)?;
     if digits.len() <= SAFE_DIGITS {
         let number = fold(digits).ok_or(Misfit::Form)?;
@@ -140,12 +140,12 @@ const DOUBLE_DIGITS: usize = 15;
 /// Beyond this power of ten doubles become less exact, down to none.
 const DOUBLE_POWER_MAX: usize = 290;
 
-pub(crate) fn parse_f64(text: &[u8]) -> Result<f64, Misfit> {
+pub fn parse_f64(text: &[u8]) -> Result<f64, Misfit> {
     let number: f64 = parse_float(text)?;
     if number.is_infinite() { endless(text, number) } else { Ok(number) }
 }
 
-pub(crate) fn parse_f32(text: &[u8]) -> Result<f32, Misfit> {
+pub fn parse_f32(text: &[u8]) -> Result<f32, Misfit> {
     let number: f32 = parse_float(text)?;
     if number.is_infinite() { endless(text, number) } else { Ok(number) }
 }
@@ -160,13 +160,13 @@ fn endless<T>(text: &[u8], number: T) -> Result<T, Misfit> {
 }
 
 /// A double that gives its digits back as they were.
-pub(crate) fn parse_exact_f64(text: &[u8]) -> Result<f64, Misfit> {
+pub fn parse_exact_f64(text: &[u8]) -> Result<f64, Misfit> {
     let number = parse_f64(text)?;
     if is_exact(text, number) { Ok(number) } else { Err(Misfit::Precision) }
 }
 
 /// Whether `number`, read from `text`, is written with the same digits again.
-pub(crate) fn is_exact(text: &[u8], number: f64) -> bool {
+pub fn is_exact(text: &[u8], number: f64) -> bool {
     let Some(parts) = Number::parse(text) else { return !number.is_finite() };
     let digits = parts.whole.len() + parts.fraction.len();
     let power = parts.exponent.unsigned_abs() as usize + digits;
@@ -177,7 +177,7 @@ pub(crate) fn is_exact(text: &[u8], number: f64) -> bool {
     Number::parse(shortest.as_bytes()).is_some_and(|same| same.shortened() == parts.shortened())
 }
 
-pub(crate) fn parse_bool(text: &[u8]) -> Result<bool, Misfit> {
+pub fn parse_bool(text: &[u8]) -> Result<bool, Misfit> {
     if text.eq_ignore_ascii_case(b"true") {
         Ok(true)
     } else if text.eq_ignore_ascii_case(b"false") {
@@ -188,7 +188,7 @@ pub(crate) fn parse_bool(text: &[u8]) -> Result<bool, Misfit> {
 }
 
 /// A decimal number with `scale` decimals, exactly.
-pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, Misfit> {
+pub fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, Misfit> {
     if let Some(number) = short_decimal(text, scale) {
         let fits = precision as usize >= SAFE_DIGITS
             || number.unsigned_abs() < 10_u64.pow(u32::from(precision));
@@ -236,7 +236,7 @@ fn power_of_ten(exponent: usize) -> i64 {
 }
 
 /// As [`parse_decimal`], for more than 38 digits.
-pub(crate) fn parse_decimal256(text: &[u8], precision: u8, scale: i8) -> Result<i256, Misfit> {
+pub fn parse_decimal256(text: &[u8], precision: u8, scale: i8) -> Result<i256, Misfit> {
     let (negative, digits) = scaled_digits(text, scale)?;
     if digits.clone().count() > usize::from(precision) {
         return Err(Misfit::Range);
@@ -288,18 +288,18 @@ impl Number<'_> {
 }
 
 /// A number taken apart: `-12.50e3`.
-pub(crate) struct Number<'a> {
-    pub(crate) negative: bool,
-    pub(crate) whole: &'a [u8],
-    pub(crate) fraction: &'a [u8],
-    pub(crate) exponent: i32,
-    pub(crate) has_point: bool,
-    pub(crate) has_exponent: bool,
+pub struct Number<'a> {
+    pub negative: bool,
+    pub whole: &'a [u8],
+    pub fraction: &'a [u8],
+    pub exponent: i32,
+    pub has_point: bool,
+    pub has_exponent: bool,
 }
 
 impl<'a> Number<'a> {
     /// `None` for what is no decimal number.
-    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
         let (negative, rest) = signed(text)?;
         let (whole, rest) = digits(rest);
         let (has_point, fraction, rest) = match rest {
@@ -332,12 +332,12 @@ const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
 6061626364656667686970717273747576777879\
 8081828384858687888990919293949596979899";
 
-pub(crate) fn push_u64(number: u64, out: &mut Vec<u8>) {
+pub fn push_u64(number: u64, out: &mut Vec<u8>) {
     push_padded(number, 1, out);
 }
 
 /// With zeros in front up to `width` digits, 20 at most.
-pub(crate) fn push_padded(mut number: u64, width: usize, out: &mut Vec<u8>) {
+pub fn push_padded(mut number: u64, width: usize, out: &mut Vec<u8>) {
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
     while number >= 100 {
@@ -358,7 +358,7 @@ pub(crate) fn push_padded(mut number: u64, width: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-pub(crate) fn push_i64(number: i64, out: &mut Vec<u8>) {
+pub fn push_i64(number: i64, out: &mut Vec<u8>) {
     if number < 0 {
         out.push(b'-');
     }
@@ -366,7 +366,7 @@ pub(crate) fn push_i64(number: i64, out: &mut Vec<u8>) {
 }
 
 /// A decimal with all its digits: `-0.50`.
-pub(crate) fn push_decimal(number: i128, scale: i8, out: &mut Vec<u8>) {
+pub fn push_decimal(number: i128, scale: i8, out: &mut Vec<u8>) {
     if number < 0 {
         out.push(b'-');
     }
@@ -385,7 +385,7 @@ pub(crate) fn push_decimal(number: i128, scale: i8, out: &mut Vec<u8>) {
     set_point(from, scale, out);
 }
 
-pub(crate) fn push_decimal256(number: i256, scale: i8, out: &mut Vec<u8>) {
+pub fn push_decimal256(number: i256, scale: i8, out: &mut Vec<u8>) {
     let text = number.to_string();
     let digits = text.strip_prefix('-').unwrap_or(&text);
     if digits.len() < text.len() {
@@ -413,7 +413,7 @@ fn set_point(from: usize, scale: i8, out: &mut Vec<u8>) {
 }
 
 /// The shortest text that reads back as the same number.
-pub(crate) fn push_float(number: impl std::fmt::Debug, out: &mut Vec<u8>) {
+pub fn push_float(number: impl std::fmt::Debug, out: &mut Vec<u8>) {
     use std::io::Write;
     let from = out.len();
     // Writing to a vector cannot fail.

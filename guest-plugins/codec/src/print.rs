@@ -18,15 +18,17 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, TimeUnit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sdk::{Fault, Result};
+use serde::{Deserialize, Serialize};
 
+use crate::fault::{Fault, Result};
 use crate::kind;
 use crate::temporal::{self, Pattern};
 use crate::value;
+use crate::written;
 
 /// What a printed text is, for the format that frames it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub enum Shape {
     Number,
     /// A number, unless it begins with a letter.
     Float,
@@ -41,9 +43,10 @@ pub(crate) enum Shape {
 }
 
 /// How dates and times are written.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Style {
     /// Between date and time of day: a blank, or `T`.
+    #[serde(with = "written::byte")]
     pub separator: u8,
     /// For dates and timestamps.
     pub date: Option<Pattern>,
@@ -52,8 +55,8 @@ pub struct Style {
 type Print<'a> = Box<dyn Fn(usize, &mut Vec<u8>) + 'a>;
 
 /// Prints the values of one column.
-pub(crate) struct Printer<'a> {
-    pub(crate) shape: Shape,
+pub struct Printer<'a> {
+    pub shape: Shape,
     nulls: Option<NullBuffer>,
     print: Print<'a>,
 }
@@ -61,22 +64,22 @@ pub(crate) struct Printer<'a> {
 impl<'a> Printer<'a> {
     /// # Errors
     /// `format.type`, for a type without a text.
-    pub(crate) fn new(field: &Field, array: &'a ArrayRef, style: &'a Style) -> Result<Self> {
+    pub fn new(field: &Field, array: &'a ArrayRef, style: &'a Style) -> Result<Self> {
         let (shape, print) = print(field, array, style)?;
         Ok(Self { shape, nulls: array.logical_nulls(), print })
     }
 
-    pub(crate) fn is_null(&self, row: usize) -> bool {
+    pub fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
     /// Appends the text of a value that is not NULL, without quotes or escapes.
-    pub(crate) fn push(&self, row: usize, out: &mut Vec<u8>) {
+    pub fn push(&self, row: usize, out: &mut Vec<u8>) {
         (self.print)(row, out);
     }
 
     /// Appends the value as JSON.
-    pub(crate) fn push_json(&self, row: usize, out: &mut Vec<u8>) {
+    pub fn push_json(&self, row: usize, out: &mut Vec<u8>) {
         if self.is_null(row) {
             return out.extend_from_slice(b"null");
         }
@@ -148,7 +151,7 @@ fn close_json(from: usize, out: &mut Vec<u8>) {
 }
 
 /// A name as JSON.
-pub(crate) fn json_name(name: &str) -> Vec<u8> {
+pub fn json_name(name: &str) -> Vec<u8> {
     let mut out = name.as_bytes().to_vec();
     quote_json(0, &mut out);
     out

@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 256;
 
 /// What kind of value a cell is; the inference asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub enum Shape {
     Null,
     Text,
     Number,
@@ -24,7 +24,7 @@ pub(crate) enum Shape {
 }
 
 /// Takes lines apart into the members that are wanted.
-pub(crate) struct Tokenizer {
+pub struct Tokenizer {
     keys: HashMap<Vec<u8>, usize>,
     names: Vec<Vec<u8>>,
     /// A member that is not wanted is a flaw: the names were inferred and it would be lost.
@@ -43,39 +43,33 @@ fn wrong<T>(message: impl Into<String>) -> Result<T, Wrong> {
 
 impl Tokenizer {
     /// `complete`: the names are all that a record may hold.
-    pub(crate) fn new(names: &[String], complete: bool) -> Self {
+    pub fn new(names: &[String], complete: bool) -> Self {
         let names: Vec<_> = names.iter().map(|name| name.clone().into_bytes()).collect();
         let keys = names.iter().cloned().enumerate().map(|(at, name)| (name, at)).collect();
         Self { keys, names, complete, learns: false, shapes: None }
     }
 
     /// Finds the names by itself; only [`Self::names`] is of use afterwards.
-    pub(crate) fn learning() -> Self {
+    pub fn learning() -> Self {
         Self { learns: true, ..Self::new(&[], false) }
     }
 
     /// Notes the shape of each value, for [`Self::take_shapes`].
-    pub(crate) fn noting(names: &[String]) -> Self {
+    pub fn noting(names: &[String]) -> Self {
         Self { shapes: Some(Vec::new()), ..Self::new(names, false) }
     }
 
     /// Record, column and shape of the values since the last call.
-    pub(crate) fn take_shapes(&mut self) -> Vec<(usize, usize, Shape)> {
+    pub fn take_shapes(&mut self) -> Vec<(usize, usize, Shape)> {
         self.shapes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The names in the order in which they came first.
-    pub(crate) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         self.names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
     }
 
-    pub(crate) fn record(
-        &mut self,
-        window: &[u8],
-        at: usize,
-        ended: bool,
-        cells: &mut Cells,
-    ) -> Scan {
+    pub fn record(&mut self, window: &[u8], at: usize, ended: bool, cells: &mut Cells) -> Scan {
         if at >= window.len() {
             return Scan::Incomplete;
         }

@@ -4,13 +4,15 @@
 //! `2024-02-29`, `12:30:00.123456`, `2024-02-29 12:30:00` (or with `T`), with `Z` or `+01:00` behind.
 //! `infinity` and `-infinity` are the extremes of a date or timestamp.
 
+use serde::{Deserialize, Serialize};
+
 use crate::value::{Misfit, push_padded};
 
-pub(crate) const SECOND_US: i64 = 1_000_000;
-pub(crate) const DAY_US: i64 = 86_400 * SECOND_US;
+pub const SECOND_US: i64 = 1_000_000;
+pub const DAY_US: i64 = 86_400 * SECOND_US;
 
 /// Days since 1970-01-01 of a date that exists.
-pub(crate) fn days(year: i64, month: u32, day: u32) -> Option<i64> {
+pub fn days(year: i64, month: u32, day: u32) -> Option<i64> {
     if !(1..=12).contains(&month) || day == 0 || day > month_days(year, month) {
         return None;
     }
@@ -34,7 +36,7 @@ fn month_days(year: i64, month: u32) -> u32 {
 }
 
 /// Year, month and day of a number of days since 1970-01-01.
-pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
+pub fn civil(days: i64) -> (i64, u32, u32) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
@@ -149,7 +151,7 @@ fn two(tens: u8, ones: u8) -> Option<u32> {
 }
 
 /// `yyyy-MM-dd`; years beyond 9999 have more digits, those before year 0 a minus.
-pub(crate) fn parse_date(text: &[u8]) -> Result<i32, Misfit> {
+pub fn parse_date(text: &[u8]) -> Result<i32, Misfit> {
     if let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text
         && let (Some(y), Some(z), Some(m), Some(d)) =
             (two(y1, y2), two(y3, y4), two(m1, m2), two(d1, d2))
@@ -175,14 +177,14 @@ pub(crate) fn parse_date(text: &[u8]) -> Result<i32, Misfit> {
 }
 
 /// `HH:mm[:ss[.ffffff]]`, in microseconds; `24:00:00` is the largest.
-pub(crate) fn parse_time(text: &[u8]) -> Result<i64, Misfit> {
+pub fn parse_time(text: &[u8]) -> Result<i64, Misfit> {
     let mut rest = Digits(text);
     let us = rest.time()?;
     if rest.0.is_empty() { Ok(us) } else { Err(Misfit::Form) }
 }
 
 /// Microseconds as written, and the zone in seconds where one is written.
-pub(crate) fn parse_timestamp(text: &[u8]) -> Result<(i64, Option<i64>), Misfit> {
+pub fn parse_timestamp(text: &[u8]) -> Result<(i64, Option<i64>), Misfit> {
     let mut rest = Digits(text);
     let days = rest.date().ok_or(Misfit::Form)?;
     if rest.0.is_empty() {
@@ -215,7 +217,7 @@ fn infinity(text: &[u8]) -> Option<i64> {
 }
 
 /// Microseconds without a zone.
-pub(crate) fn parse_local(text: &[u8]) -> Result<i64, Misfit> {
+pub fn parse_local(text: &[u8]) -> Result<i64, Misfit> {
     if let Some(us) = infinity(text) {
         return Ok(us);
     }
@@ -226,7 +228,7 @@ pub(crate) fn parse_local(text: &[u8]) -> Result<i64, Misfit> {
 }
 
 /// Microseconds of an instant.
-pub(crate) fn parse_instant(text: &[u8]) -> Result<i64, Misfit> {
+pub fn parse_instant(text: &[u8]) -> Result<i64, Misfit> {
     if let Some(us) = infinity(text) {
         return Ok(us);
     }
@@ -240,7 +242,7 @@ fn push_two(number: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
 }
 
-pub(crate) fn push_date(days: i64, out: &mut Vec<u8>) {
+pub fn push_date(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = civil(days);
     if (0..=9999).contains(&year) {
         push_two((year / 100) as u32, out);
@@ -258,7 +260,7 @@ pub(crate) fn push_date(days: i64, out: &mut Vec<u8>) {
 }
 
 /// `HH:mm:ss`, and a fraction of `digits` digits, or as short as it goes, where there is one.
-pub(crate) fn push_time(seconds: i64, nanos: i64, out: &mut Vec<u8>) {
+pub fn push_time(seconds: i64, nanos: i64, out: &mut Vec<u8>) {
     push_two((seconds / 3600) as u32, out);
     out.push(b':');
     push_two((seconds / 60 % 60) as u32, out);
@@ -275,7 +277,7 @@ pub(crate) fn push_time(seconds: i64, nanos: i64, out: &mut Vec<u8>) {
 }
 
 /// A timestamp of `per_second` units, `separator` between its parts, `Z` behind where it is an instant.
-pub(crate) fn push_timestamp(
+pub fn push_timestamp(
     value: i64,
     per_second: i64,
     separator: u8,
@@ -293,8 +295,10 @@ pub(crate) fn push_timestamp(
 }
 
 /// A pattern in the letters of Java: `yyyy MM dd HH mm ss S X`, with text in single quotes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Pattern {
+    written: String,
     parts: Vec<Part>,
 }
 
@@ -312,7 +316,26 @@ enum Part {
     Text(Vec<u8>),
 }
 
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(written: String) -> Result<Self, String> {
+        Self::parse(&written)
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.written
+    }
+}
+
 impl Pattern {
+    /// The letters that it was made of.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
     /// # Errors
     /// Says which letters are not known.
     pub fn parse(pattern: &str) -> Result<Self, String> {
@@ -344,7 +367,11 @@ impl Pattern {
             parts.push(part);
             rest = &rest[run..];
         }
-        if parts.is_empty() { Err("it is empty".to_owned()) } else { Ok(Self { parts }) }
+        if parts.is_empty() {
+            Err("it is empty".to_owned())
+        } else {
+            Ok(Self { written: pattern.to_owned(), parts })
+        }
     }
 
     pub fn has_date(&self) -> bool {
@@ -361,7 +388,7 @@ impl Pattern {
     }
 
     /// Days, microseconds of the day, and the zone in seconds.
-    pub(crate) fn read(&self, text: &[u8]) -> Result<(i64, i64, Option<i64>), Misfit> {
+    pub fn read(&self, text: &[u8]) -> Result<(i64, i64, Option<i64>), Misfit> {
         let mut rest = Digits(text);
         let (mut year, mut month, mut day) = (1970, 1, 1);
         let (mut hour, mut minute, mut second, mut fraction) = (0, 0, 0, 0);
@@ -394,7 +421,7 @@ impl Pattern {
     }
 
     /// Writes a timestamp of `per_second` units; an instant in UTC.
-    pub(crate) fn push(&self, value: i64, per_second: i64, out: &mut Vec<u8>) {
+    pub fn push(&self, value: i64, per_second: i64, out: &mut Vec<u8>) {
         let seconds = value.div_euclid(per_second);
         let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
         let (year, month, day) = civil(seconds.div_euclid(86_400));

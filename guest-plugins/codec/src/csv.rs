@@ -5,27 +5,36 @@
 //! line end.
 
 use memchr::memchr;
+use serde::{Deserialize, Serialize};
 
 use crate::cells::{Cell, Cells, Form, Record};
 use crate::fixed::{self, Slice};
+use crate::written;
 
 /// How fields and records are told apart.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Dialect {
+    #[serde(with = "written::byte")]
     pub delimiter: u8,
     /// `None`: quotes are text.
+    #[serde(with = "written::maybe_byte")]
     pub quote: Option<u8>,
     /// A character that takes the meaning from the next one; else a quote is doubled.
+    #[serde(with = "written::maybe_byte")]
     pub escape: Option<u8>,
     /// Ends a record. `\n` also takes a `\r` before it.
+    #[serde(with = "written::byte")]
     pub line_end: u8,
     /// This text, unquoted, is NULL.
+    #[serde(with = "written::text")]
     pub null: Vec<u8>,
     /// An empty text of a type other than string is NULL.
     pub empty_is_null: bool,
     /// Blanks around unquoted fields are no part of them.
     pub trim: bool,
     /// A line that begins with it is passed over.
+    #[serde(with = "written::maybe_byte")]
     pub comment: Option<u8>,
     /// `None`: lines without any text are passed over where a record has several fields.
     pub skip_empty: Option<bool>,
@@ -64,21 +73,25 @@ impl Dialect {
 
     /// Whether records can be found from the bytes alone, without parsing from the beginning: line ends
     /// never stand in a field.
-    pub(crate) fn lines_are_records(&self) -> bool {
+    pub fn lines_are_records(&self) -> bool {
         self.quote.is_none() && self.escape.is_none()
     }
 }
 
+/// A record has no more cells.
+pub const CELLS_MAX: usize = 16_384;
+
 /// How many fields a record must have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fields {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fields {
     Exactly(usize),
     AtLeast(usize),
 }
 
 /// What came of reading one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scan {
+pub enum Scan {
     /// It is the last of the cells.
     Record,
     /// No record up to `next`: an empty line or a comment.
@@ -88,7 +101,7 @@ pub(crate) enum Scan {
 }
 
 /// Takes records of delimited text apart.
-pub(crate) struct Tokenizer {
+pub struct Tokenizer {
     dialect: Dialect,
     fields: Fields,
     /// The bytes that end an unquoted field: delimiter, line end, escape (or the line end again).
@@ -116,7 +129,7 @@ const TOO_LONG: FieldFlaw =
     ("format.field_too_long", "a field is longer than \"safetySwitch\" allows");
 
 impl Tokenizer {
-    pub(crate) fn new(dialect: Dialect, fields: Fields) -> Self {
+    pub fn new(dialect: Dialect, fields: Fields) -> Self {
         let stops =
             [dialect.delimiter, dialect.line_end, dialect.escape.unwrap_or(dialect.line_end)];
         let Dialect { escape, trim, field_bytes_max, .. } = &dialect;
@@ -125,7 +138,7 @@ impl Tokenizer {
     }
 
     /// Reads the record at `at` into `cells`. `ended`: nothing comes behind the window.
-    pub(crate) fn record(&self, window: &[u8], at: usize, ended: bool, cells: &mut Cells) -> Scan {
+    pub fn record(&self, window: &[u8], at: usize, ended: bool, cells: &mut Cells) -> Scan {
         if at >= window.len() {
             return Scan::Incomplete;
         }
@@ -431,7 +444,7 @@ impl Tokenizer {
 
 /// Finds one of three bytes. Fields are short, so that a call of `memchr` would cost more than the
 /// search: eight bytes at once by the arithmetic of words.
-pub(crate) struct Stops {
+pub struct Stops {
     bytes: [u8; 3],
     /// Each byte eight times.
     first: u64,
@@ -440,14 +453,14 @@ pub(crate) struct Stops {
 }
 
 impl Stops {
-    pub(crate) fn new(bytes: [u8; 3]) -> Self {
+    pub fn new(bytes: [u8; 3]) -> Self {
         let [first, second, third] = bytes;
         let pattern = |byte| u64::from_le_bytes([byte; 8]);
         Self { bytes, first: pattern(first), second: pattern(second), third: pattern(third) }
     }
 
     #[inline]
-    pub(crate) fn find(&self, bytes: &[u8]) -> Option<usize> {
+    pub fn find(&self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(word) = bytes.get(at..at + 8) {
             // Eight bytes are always there.

@@ -5,7 +5,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 
 /// Bytes of a batch's own rows.
-pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
+pub fn batch_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| array_bytes(column.as_ref())).sum()
 }
 
