@@ -172,7 +172,7 @@ impl TextDecoder {
     }
 
     /// The records that are no good, with their row.
-    fn flawed(&mut self) -> Vec<(u32, Flawed)> {
+    fn flawed(&mut self, window: &[u8]) -> Vec<(u32, Flawed)> {
         let flaws = self.cells.take_flaws();
         let (mut lines_before, mut counted) = (0, 0);
         let flawed = flaws.into_iter().map(|(row, flaw)| {
@@ -181,8 +181,15 @@ impl TextDecoder {
             counted = row as usize;
             let record = self.cells.records[counted];
             let (start, end) = (record.start as usize, record.end as usize);
-            let (code, message) = (flaw.code.to_owned(), flaw.message);
-            (row, Flawed { start, end, lines_before, code, message })
+            let flawed = Flawed {
+                record: row,
+                start,
+                lines_before,
+                data: window[start..end].to_vec(),
+                code: flaw.code.to_owned(),
+                message: flaw.message,
+            };
+            (row, flawed)
         });
         flawed.collect()
     }
@@ -203,7 +210,7 @@ impl Decoder for TextDecoder {
         for (row, code, message) in found {
             self.cells.flaw(row, code, message);
         }
-        let flawed = self.flawed();
+        let flawed = self.flawed(bytes);
         let rows = self.cells.rows();
         let lines = self.cells.records.iter().map(|record| record.lines).sum();
         Ok(Decoded {

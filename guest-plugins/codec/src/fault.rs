@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Domain {
     /// The job asks for what the format does not have.
     User,
+    /// The service that the bytes come from is to blame.
+    External,
     /// The bytes are not what they should be.
     Data,
     /// The caller's options or columns are wrong.
@@ -28,6 +30,10 @@ pub type Result<T, E = Fault> = std::result::Result<T, E>;
 impl Fault {
     pub fn user(code: &'static str, message: impl Into<String>) -> Self {
         Self { domain: Domain::User, code, message: message.into(), hint: None }
+    }
+
+    pub fn external(code: &'static str, message: impl Into<String>) -> Self {
+        Self { domain: Domain::External, code, message: message.into(), hint: None }
     }
 
     pub fn data(code: &'static str, message: impl Into<String>) -> Self {

@@ -19,6 +19,7 @@ mod named;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod parquet_style;
+pub mod postgresql;
 pub mod print;
 pub mod rows;
 pub mod size;
@@ -60,11 +61,13 @@ pub struct Decoded {
 /// A record that could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flawed {
-    /// Where it stands in the bytes.
+    /// Which one of the records it is, from 0.
+    pub record: u32,
+    /// Where it begins in the bytes, if it lies in them whole.
     pub start: usize,
-    pub end: usize,
     /// Lines of the records before it.
     pub lines_before: u32,
+    pub data: Vec<u8>,
     pub code: String,
     pub message: String,
 }
@@ -72,11 +75,17 @@ pub struct Flawed {
 /// Turns bytes into columns.
 pub trait Decoder: Send {
     /// Decodes whole records from the front of `bytes`. Nothing taken: more bytes are needed, unless
-    /// these are the `last`.
+    /// these are the `last`. A decoder may gather records over several calls; handed no bytes, it gives
+    /// what it has.
     ///
     /// # Errors
     /// Where no record can be told any more; what is wrong with single records is no error.
     fn decode(&mut self, bytes: &[u8], last: bool, budget: Budget) -> Result<Decoded>;
+
+    /// Bytes of memory that it holds.
+    fn memory(&self) -> usize {
+        0
+    }
 }
 
 /// A row that was not written, and why.

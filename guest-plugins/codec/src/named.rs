@@ -5,11 +5,17 @@ use serde::de::DeserializeOwned;
 
 use crate::decode::TextDecoder;
 use crate::fault::{Fault, Result};
+use crate::postgresql::decode::CopyDecoder;
+use crate::postgresql::encode::CopyEncoder;
 use crate::rows::TextRows;
 use crate::{Decoder, Encoder};
 
 /// Records of text ([`crate::TextDecoding`]) into columns.
 const TEXT: &str = "text";
+/// Messages of a COPY in binary form from a PostgreSQL server into columns
+/// ([`crate::postgresql::CopyDecoding`]), and columns into the rows of one
+/// ([`crate::postgresql::CopyEncoding`]), without what stands before and behind them.
+const COPY: &str = "postgresql-copy";
 /// Columns into records of delimited text ([`crate::rows::CsvStyle`]).
 const CSV: &str = "csv";
 /// Columns into JSON lines; without options.
@@ -25,6 +31,7 @@ const PARQUET: &str = "parquet";
 pub fn decoder(name: &str, options: &str, schema: SchemaRef) -> Result<Box<dyn Decoder>> {
     Ok(match name {
         TEXT => Box::new(TextDecoder::new(read(name, options)?, schema)?),
+        COPY => Box::new(CopyDecoder::new(&read(name, options)?, schema)?),
         _ => return Err(unknown("decoder", name)),
     })
 }
@@ -39,6 +46,7 @@ pub fn encoder(name: &str, options: &str, schema: &SchemaRef) -> Result<Box<dyn 
         JSONL => Box::new(TextRows::json(schema)?),
         #[cfg(feature = "parquet")]
         PARQUET => Box::new(crate::parquet::ParquetRows::new(schema, read(name, options)?)?),
+        COPY => Box::new(CopyEncoder::new(read(name, options)?, schema)?),
         _ => return Err(unknown("encoder", name)),
     })
 }

@@ -71,6 +71,7 @@ pub use write::{Encoder, TextEncoder, WriteFormat};
 fn told(fault: ::codec::Fault) -> sdk::Fault {
     let told = match fault.domain {
         ::codec::Domain::User => sdk::Fault::user(fault.code, fault.message),
+        ::codec::Domain::External => sdk::Fault::external(fault.code, fault.message),
         ::codec::Domain::Data => sdk::Fault::data(fault.code, fault.message),
         ::codec::Domain::Plugin => sdk::Fault::plugin(fault.code, fault.message),
     };

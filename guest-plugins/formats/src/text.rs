@@ -173,7 +173,7 @@ impl TextReader {
         Undecodable {
             dataset: Some(0),
             origin,
-            data: self.window.bytes()[flawed.start..flawed.end].to_vec(),
+            data: flawed.data.clone(),
             code: flawed.code.clone(),
             message: flawed.message.clone(),
         }

@@ -18,6 +18,8 @@ use crate::sql;
 
 /// One message of the server at most; a row beyond it doesn't fit into a guest either.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
+/// Tag and length of a message.
+const HEAD_BYTES: usize = 5;
 /// Rows of a catalog query at most, so that no answer fills the memory.
 const QUERY_ROWS_MAX: usize = 100_000;
 
@@ -42,8 +44,8 @@ pub(crate) struct Described {
 
 /// What comes next in a COPY from the server.
 pub(crate) enum CopyStep {
-    /// Bytes of the inbox; see [`Client::bytes`].
-    Data(Range<usize>),
+    /// More of its messages came; see [`Client::unread`].
+    More,
     /// The COPY is complete.
     Done,
     /// Nothing came within the wait.
@@ -95,11 +97,6 @@ impl Client {
     /// Whether a transaction is open, failed or not.
     pub(crate) fn in_transaction(&self) -> bool {
         self.status != b'I'
-    }
-
-    /// The bytes that a [`CopyStep::Data`] means, until the next call.
-    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
-        self.wire.bytes(range)
     }
 
     /// Runs statements and answers the rows of the last that has any, as text.
@@ -162,15 +159,46 @@ impl Client {
         }
     }
 
-    /// Runs `statement`, a `COPY … FROM STDIN`, sends it `data`, and answers how many rows were taken.
-    pub(crate) fn copy_in(&mut self, statement: &str, data: &[u8]) -> Result<u64> {
+    /// Begins `statement`, a `COPY … FROM STDIN`, to which [`Self::copy_send`] sends rows.
+    pub(crate) fn copy_in(&mut self, statement: &str) -> Result<()> {
         log::statement(statement, Some(&sql::shape(statement)));
         self.send(|out| frontend::query(statement, out))?;
+        let mut error = None;
+        loop {
+            let (tag, body) = self.answer()?;
+            match tag {
+                b'G' => return Ok(()),
+                b'E' => error = error.or(Some(ServerError::parse(self.wire.bytes(body)))),
+                b'Z' => break,
+                _ => {}
+            }
+        }
+        Err(error.map_or_else(|| broken("no COPY").into(), |error| Error::Server(Box::new(error))))
+    }
+
+    /// Sends bytes of a COPY, without waiting for what the server says of them.
+    pub(crate) fn copy_send(&mut self, data: &[u8]) -> Result<()> {
+        /// A COPY needs no alignment of its messages; large ones are buffered whole by the server.
+        const CHUNK_BYTES: usize = 64 << 10;
+        for chunk in data.chunks(CHUNK_BYTES) {
+            self.outbox.clear();
+            put_copy_data(chunk, &mut self.outbox);
+            self.wire.send(&self.outbox)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the COPY with its last bytes, and answers how many rows were taken. Where the server has
+    /// given up before, it passes over all that comes behind.
+    pub(crate) fn copy_end(&mut self, trailer: &[u8]) -> Result<u64> {
+        self.outbox.clear();
+        put_copy_data(trailer, &mut self.outbox);
+        frontend::copy_done(&mut self.outbox);
+        self.wire.send(&self.outbox)?;
         let (mut taken, mut error) = (0, None);
         loop {
             let (tag, body) = self.answer()?;
             match tag {
-                b'G' => self.send_copy(data)?,
                 b'C' => taken = touched_rows(self.wire.bytes(body)),
                 b'E' => error = error.or(Some(ServerError::parse(self.wire.bytes(body)))),
                 b'Z' => break,
@@ -180,54 +208,46 @@ impl Client {
         error.map_or(Ok(taken), |error| Err(Error::Server(Box::new(error))))
     }
 
-    /// Sends the rows of a COPY and its end. The end travels with the last rows: a small packet behind
-    /// another would wait for the server's delayed acknowledgement, 40 ms a COPY.
-    fn send_copy(&mut self, data: &[u8]) -> Result<()> {
-        /// A COPY needs no alignment of its messages; large ones are buffered whole by the server.
-        const CHUNK_BYTES: usize = 64 << 10;
-        let mut chunks = data.chunks(CHUNK_BYTES).peekable();
-        loop {
-            self.outbox.clear();
-            if let Some(chunk) = chunks.next() {
-                self.outbox.extend_from_slice(b"d");
-                self.outbox.extend_from_slice(&(chunk.len() as u32 + 4).to_be_bytes());
-                self.outbox.extend_from_slice(chunk);
-            }
-            let is_last = chunks.peek().is_none();
-            if is_last {
-                frontend::copy_done(&mut self.outbox);
-            }
-            self.wire.send(&self.outbox)?;
-            if is_last {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Begins a `COPY … TO STDOUT`; [`Self::copy_next`] answers its bytes. Those of one `series` are
+    /// Begins a `COPY … TO STDOUT`; its messages are read by [`Self::unread`] and [`Self::copy_next`]. Those of one `series` are
     /// explained once.
     pub(crate) fn copy_out(&mut self, statement: &str, series: &str) -> Result<()> {
         log::statement(statement, Some(series));
         self.send(|out| frontend::query(statement, out))
     }
 
-    /// The next bytes of the COPY, until `deadline`.
+    /// What came and is not read yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.wire.unread()
+    }
+
+    /// Counts so many of the unread bytes as read.
+    pub(crate) fn pass(&mut self, count: usize) {
+        self.wire.take(count);
+    }
+
+    /// Waits until `deadline` for more than the rows that were read from [`Self::unread`]; what is no row
+    /// is read here.
     pub(crate) fn copy_next(&mut self, deadline: Instant) -> Result<CopyStep> {
         loop {
-            let Some((tag, body)) = self.message(deadline)? else { return Ok(CopyStep::Idle) };
-            match tag {
-                b'd' => return Ok(CopyStep::Data(body)),
-                b'E' => {
-                    let error = ServerError::parse(self.wire.bytes(body));
-                    self.ready()?;
-                    return Err(Error::Server(Box::new(error)));
-                }
-                b'c' => {
-                    self.ready()?;
-                    return Ok(CopyStep::Done);
-                }
-                _ => {}
-            }
+            let needed = match self.head()? {
+                Some((tag, _)) if tag != b'd' => match self.buffered()? {
+                    Ok((b'E', body)) => {
+                        let error = ServerError::parse(self.wire.bytes(body));
+                        self.ready()?;
+                        return Err(Error::Server(Box::new(error)));
+                    }
+                    Ok((b'c', _)) => {
+                        self.ready()?;
+                        return Ok(CopyStep::Done);
+                    }
+                    Ok(_) => continue,
+                    Err(needed) => needed,
+                },
+                Some((_, needed)) => needed,
+                None => HEAD_BYTES,
+            };
+            let filled = self.wire.fill(needed, deadline).map_err(|lost| self.gone(lost))?;
+            return Ok(if filled { CopyStep::More } else { CopyStep::Idle });
         }
     }
 
@@ -280,21 +300,26 @@ impl Client {
         }
     }
 
-    /// The next message, where all of it is in the inbox; else how many bytes are needed for it.
-    fn buffered(&mut self) -> Result<Result<(u8, Range<usize>), usize>> {
-        const HEAD: usize = 5;
-        let unread = self.wire.unread();
-        let Some([tag, length @ ..]) = unread.first_chunk::<HEAD>() else { return Ok(Err(HEAD)) };
-        let (tag, length) = (*tag, u32::from_be_bytes(*length) as usize);
+    /// The tag of the next message and its length, where its head is in the inbox.
+    fn head(&self) -> Result<Option<(u8, usize)>> {
+        let Some([tag, length @ ..]) = self.unread().first_chunk::<HEAD_BYTES>() else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes(*length) as usize;
         if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
             return Err(broken("a message of impossible length").into());
         }
-        let needed = 1 + length;
-        if unread.len() < needed {
+        Ok(Some((*tag, 1 + length)))
+    }
+
+    /// The next message, where all of it is in the inbox; else how many bytes are needed for it.
+    fn buffered(&mut self) -> Result<Result<(u8, Range<usize>), usize>> {
+        let Some((tag, needed)) = self.head()? else { return Ok(Err(HEAD_BYTES)) };
+        if self.unread().len() < needed {
             return Ok(Err(needed));
         }
         let whole = self.wire.take(needed);
-        let body = whole.start + HEAD..whole.end;
+        let body = whole.start + HEAD_BYTES..whole.end;
         match tag {
             b'Z' => self.status = self.wire.bytes(body.clone()).first().copied().unwrap_or(b'I'),
             b'E' => {
@@ -312,6 +337,15 @@ impl Client {
             Some(error) => Error::Server(Box::new(error)),
             None => Error::Fault(lost),
         }
+    }
+}
+
+/// Appends a message `CopyData`, if there is anything in it.
+fn put_copy_data(data: &[u8], out: &mut BytesMut) {
+    if !data.is_empty() {
+        out.extend_from_slice(b"d");
+        out.extend_from_slice(&(data.len() as u32 + 4).to_be_bytes());
+        out.extend_from_slice(data);
     }
 }
 

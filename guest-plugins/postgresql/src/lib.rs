@@ -4,8 +4,8 @@
 //! connection is blocking and of this crate ([`client`] says why). What it is not: a reader of the
 //! write-ahead log, nor a runner of scripts.
 //!
-//! Begin with [`reader`], or with [`writer`] and its [`sink`]. `splits` cuts tables into shares, `decode`
-//! and `encode` turn COPY into Arrow and back, `target` and `marks` are what the writer knows about its
+//! Begin with [`reader`], or with [`writer`] and its [`sink`]. `splits` cuts tables into shares, the
+//! host's codec turns COPY into Arrow and back, `sent` is a COPY under way, `target` and `marks` are what the writer knows about its
 //! table, `swap` puts rows in the place of others, `catalog` asks the server, `settings` is what users may
 //! write.
 
@@ -14,16 +14,12 @@ mod catalog;
 mod client;
 mod columns;
 mod cutting;
-mod decode;
-mod encode;
 mod error;
 mod inspect;
-mod interval;
-mod limits;
 mod login;
 mod marks;
-mod numeric;
 pub mod reader;
+mod sent;
 mod settings;
 pub mod sink;
 mod splits;
@@ -31,7 +27,6 @@ mod sql;
 mod swap;
 mod tables;
 mod target;
-mod text;
 mod types;
 mod watermark;
 pub mod writer;

@@ -76,10 +76,12 @@ impl Client {
             let (tag, body) = self.answer()?;
             match tag {
                 b'R' => {
-                    let body = self.bytes(body).to_vec();
+                    let body = self.wire.bytes(body).to_vec();
                     self.authenticate(&body, login, is_verified)?;
                 }
-                b'E' => return Err(Error::Server(Box::new(ServerError::parse(self.bytes(body))))),
+                b'E' => {
+                    return Err(Error::Server(Box::new(ServerError::parse(self.wire.bytes(body)))));
+                }
                 b'K' | b'v' => {}
                 b'Z' => return Ok(()),
                 _ => return Err(broken("an unexpected answer to the login").into()),
@@ -157,7 +159,7 @@ impl Client {
 
     fn sasl_answer(&mut self, expected: u32) -> Result<Vec<u8>> {
         let (tag, body) = self.answer()?;
-        let body = self.bytes(body);
+        let body = self.wire.bytes(body);
         match (tag, body.split_first_chunk::<4>()) {
             (b'E', _) => Err(Error::Server(Box::new(ServerError::parse(body)))),
             (b'R', Some((kind, rest))) if u32::from_be_bytes(*kind) == expected => {

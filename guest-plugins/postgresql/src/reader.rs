@@ -11,22 +11,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_schema::{Schema, SchemaRef};
+use codec::postgresql::CopyDecoding;
 use database::columns::{Gaps, are_same, select_list};
 use database::settings::Selection;
 use database::tables::{MissingColumn, Named, about};
 use database::walk::{Part, Walk};
 use database::watermark::{Found, METADATA, both};
 use database::{ANSWER_WAIT, STATEMENT_WAIT};
+use sdk::codec::{Decoded, Decoder, Flawed};
 use sdk::{
     Batch, Budget, Configuration, Cursor, Dataset, Plan, Position, Reader, Result, Rows, Split,
-    Splits, Step, log,
+    Splits, Step, Undecodable, log,
 };
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{Client, CopyStep};
 use crate::columns::{readable, without_gaps};
 use crate::cutting::{self, Whole};
-use crate::decode::Decoder;
 use crate::error::{Error, VENDOR};
 use crate::settings::{Connection, ReaderParameter};
 use crate::splits::{self, Cut, Share, Shares, SplitBy};
@@ -37,8 +38,6 @@ use crate::watermark;
 
 /// A batch at most: large blocks are slow to allocate in a guest.
 const BATCH_BYTES: u64 = 512 << 10;
-/// Undecodable records of one answer at most.
-const UNDECODABLE_MAX: usize = 1000;
 /// A COPY that is waited for so long is lost: sorting a large query takes hours.
 const SILENCE_MAX: Duration = Duration::from_secs(12 * 3600);
 
@@ -430,12 +429,15 @@ impl Reader for PostgresReader {
         }
         self.client.borrow_mut().copy_out(&source.copy(&share), &source.inner)?;
         *self.copying.borrow_mut() = true;
-        let kinds: Vec<Kind> = source.columns.iter().map(|column| column.pg.kind.clone()).collect();
+        let kinds = source.columns.iter().map(|column| column.pg.kind.clone()).collect();
+        let decoder = Decoder::open("postgresql-copy", &CopyDecoding { kinds }, &source.schema())?;
         Ok(PostgresCursor {
             client: self.client.clone(),
             copying: self.copying.clone(),
             ends_transaction: share.snapshot.is_some() && !self.holds_snapshot,
-            decoder: Decoder::new(source.schema(), &kinds, split.label),
+            decoder,
+            label: split.label,
+            seen: 0,
             source,
             dataset,
             silent: Duration::ZERO,
@@ -453,6 +455,10 @@ pub struct PostgresCursor {
     copying: Rc<RefCell<bool>>,
     ends_transaction: bool,
     decoder: Decoder,
+    /// Where rows come from, for people.
+    label: String,
+    /// Rows since the beginning of the COPY, undecodable ones included.
+    seen: u64,
     /// Waited for since the last row; the time between calls is the host's.
     silent: Duration,
     ended: bool,
@@ -464,31 +470,13 @@ impl Cursor for PostgresCursor {
     fn next(&mut self, budget: Budget) -> Result<Step> {
         let wait = Duration::from_millis(u64::from(budget.wait_ms)).min(ANSWER_WAIT);
         let deadline = Instant::now() + wait;
-        let rows_max = budget.rows.max(1) as usize;
-        let bytes_max = budget.bytes.clamp(1, BATCH_BYTES);
         let client = self.client.clone();
         let client = &mut client.borrow_mut();
         client.allow(ANSWER_WAIT);
         let begun = Instant::now();
-        while !self.ended
-            && self.decoder.rows() < rows_max
-            && self.decoder.bytes() < bytes_max
-            && self.decoder.undecodable() < UNDECODABLE_MAX
-        {
-            match client.copy_next(deadline)? {
-                CopyStep::Data(range) => self.decoder.feed(client.bytes(range))?,
-                CopyStep::Done => self.end(client)?,
-                CopyStep::Idle => break,
-            }
-        }
-        if self.decoder.rows() > 0 || self.decoder.undecodable() > 0 {
+        if let Some(decoded) = self.decode(client, budget, deadline)? {
             self.silent = Duration::ZERO;
-            let (batch, mut undecodable) = self.decoder.batch()?;
-            undecodable.iter_mut().for_each(|record| record.dataset = Some(self.dataset));
-            let batch = self.source.gaps.fill(VENDOR, batch)?;
-            let batch = Batch { dataset: self.dataset, ..Batch::inserts(batch) };
-            let batches = if batch.rows.num_rows() > 0 { vec![batch] } else { vec![] };
-            return Ok(Step::Rows(Rows { batches, undecodable, ..Rows::default() }));
+            return self.rows(decoded).map(Step::Rows);
         }
         self.silent += begun.elapsed();
         if !self.ended && self.silent > SILENCE_MAX {
@@ -499,8 +487,50 @@ impl Cursor for PostgresCursor {
 }
 
 impl PostgresCursor {
+    /// The next rows within the budget, as many as come until `deadline`; `None` where there are none.
+    fn decode(
+        &mut self,
+        client: &mut Client,
+        budget: Budget,
+        deadline: Instant,
+    ) -> Result<Option<Decoded>> {
+        let (rows, size) = (budget.rows.max(1), budget.bytes.clamp(1, BATCH_BYTES));
+        while !self.ended {
+            let unread = client.unread();
+            if !unread.is_empty() {
+                let decoded = self.decoder.decode(unread, false, rows, size)?;
+                client.pass(decoded.taken);
+                if decoded.records > 0 {
+                    return Ok(Some(decoded));
+                }
+            }
+            match client.copy_next(deadline)? {
+                CopyStep::More => {}
+                CopyStep::Done => self.end(client)?,
+                CopyStep::Idle => break,
+            }
+        }
+        let rest = self.decoder.decode(&[], self.ended, rows, size)?;
+        Ok(Some(rest).filter(|rest| rest.records > 0))
+    }
+
+    fn rows(&mut self, decoded: Decoded) -> Result<Rows> {
+        let undecodable = |flawed: Flawed| Undecodable {
+            dataset: Some(self.dataset),
+            origin: format!("{}, row {}", self.label, self.seen + u64::from(flawed.record) + 1),
+            data: flawed.data,
+            code: flawed.code,
+            message: flawed.message,
+        };
+        let undecodable = decoded.flawed.into_iter().map(undecodable).collect();
+        self.seen += u64::from(decoded.records);
+        let batch = self.source.gaps.fill(VENDOR, decoded.rows)?;
+        let batch = Batch { dataset: self.dataset, ..Batch::inserts(batch) };
+        let batches = if batch.rows.num_rows() > 0 { vec![batch] } else { vec![] };
+        Ok(Rows { batches, undecodable, ..Rows::default() })
+    }
+
     fn end(&mut self, client: &mut Client) -> Result<()> {
-        self.decoder.finish()?;
         self.ended = true;
         *self.copying.borrow_mut() = false;
         if self.ends_transaction {

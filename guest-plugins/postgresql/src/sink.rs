@@ -1,32 +1,44 @@
-//! One task: each batch is one COPY behind a savepoint, rows and mark are committed together.
+//! One task: batches go into a COPY behind a savepoint, many into one, and rows and mark are committed
+//! together.
+//!
+//! A COPY is ended when it has become large, and before a commit; until then the server works on it while
+//! the next batch is made. Where the server refuses a row, the whole COPY is undone, and the row is found:
+//! by the line that the server names, else by sending smaller and smaller parts.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
+use codec::postgresql::{Form, SIGNATURE};
 use database::writing::{Pace, refuse_changes, refused};
 use database::{ANSWER_WAIT, STATEMENT_WAIT, Spoken};
+use sdk::codec::{Encoder, Refused};
 use sdk::{Answer, Batch, Closed, Fault, Mark, Remark, Result, Sink, Task, log};
 
 use crate::client::Client;
-use crate::encode::{self, Form};
 use crate::error::{Error, ServerError, VENDOR};
 use crate::marks::Marks;
+use crate::sent::{Sent, slice};
 use crate::target::Target;
-use crate::types::PgType;
 use crate::xids::Xids;
+
+/// A COPY is ended behind so many bytes: they are kept until then, here and by the host.
+const COPY_BYTES: usize = 8 << 20;
 
 /// Writes one task.
 pub struct PostgresSink {
     client: Rc<RefCell<Client>>,
     target: Target,
-    types: Vec<PgType>,
     form: Form,
-    empty_as_null: bool,
+    encoder: Encoder,
     marks: Option<Marks>,
     task: Task,
     committed: Option<Mark>,
     /// Calls of `write`.
     written: u64,
+    /// What the open COPY holds; empty where none is open.
+    sent: Vec<Sent>,
+    sent_bytes: usize,
     pace: Pace,
     has_savepoint: bool,
     /// The transactions of this task's rows, where they are read back.
@@ -35,6 +47,13 @@ pub struct PostgresSink {
     copies: u64,
     /// Rows that the server took and did not add.
     dropped: u64,
+}
+
+/// What became of a COPY that the server refused: it is undone, but for the batches before `taken`.
+struct Undone {
+    fault: Fault,
+    remark: Remark,
+    taken: u64,
 }
 
 impl Sink for PostgresSink {
@@ -46,55 +65,33 @@ impl Sink for PostgresSink {
         refuse_changes(VENDOR, &batch)?;
         let number = self.written;
         self.written += 1;
-        let encoded = encode::encode(&batch.rows, &self.types, self.form, self.empty_as_null)?;
-        let mut remarks: Vec<Remark> = encoded
-            .refusals
-            .iter()
-            .map(|refusal| {
-                let column = Some(refusal.column as usize);
-                refused(number, refusal.row, column, refusal.code, refusal.message.to_owned())
-            })
-            .collect();
-        if encoded.lines.is_empty() {
-            return Ok(Answer { remarks, undone: None, durable: None, taken: self.written });
-        }
-        match self.copy(&encoded.bytes, encoded.lines.len() as u64) {
-            Ok(()) => {
-                self.pace.add(encoded.bytes.len() as u64);
-                Ok(Answer { remarks, undone: None, durable: None, taken: self.written })
-            }
-            Err(Error::Server(error)) if error.refuses_rows() => {
-                self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
-                remarks.extend(self.named_row(&error, number, &encoded.lines));
-                Ok(Answer {
-                    remarks,
-                    undone: Some(self.refused(&error)),
-                    durable: None,
-                    taken: number,
-                })
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.client.borrow_mut().allow(ANSWER_WAIT);
+        let encoded = self.encoder.encode(&batch.rows)?;
+        let told = |it: &Refused| {
+            refused(number, it.row, Some(it.column as usize), &it.code, it.message.clone())
+        };
+        let remarks = encoded.refused.iter().map(told).collect();
+        let sent = Sent::new(number, batch.rows.num_rows(), encoded);
+        let undone = if sent.rows > 0 { self.send(sent)? } else { None };
+        Ok(self.answer(remarks, undone))
     }
 
     fn commit(&mut self, mark: Mark, now: bool) -> Result<Answer> {
-        let due = self.pace.is_due(now);
-        if due {
-            self.commit_rows(mark)?;
+        if !self.pace.is_due(now) {
+            return Ok(self.answer(Vec::new(), None));
         }
-        let durable = if due { self.committed.clone() } else { None };
-        Ok(Answer { remarks: Vec::new(), undone: None, durable, taken: self.written })
+        self.client.borrow_mut().allow(STATEMENT_WAIT);
+        if let Some(undone) = self.end_copy()? {
+            return Ok(self.answer(Vec::new(), Some(undone)));
+        }
+        self.commit_rows(mark)?;
+        Ok(Answer { durable: self.committed.clone(), ..self.answer(Vec::new(), None) })
     }
 
     fn close(&mut self, mark: Mark) -> Result<Closed> {
         let answer = self.commit(mark, true)?;
-        log::debug(&format!("{} COPYs for {} batches", self.copies, self.written));
-        if self.dropped > 0 {
-            log::warn(&format!(
-                "{} rows that count as written are not in the table \"{}\": a trigger or rule of it dropped them",
-                self.dropped,
-                self.target.table.title()
-            ));
+        if answer.undone.is_none() {
+            self.say_what_was_done();
         }
         let receipt = self.xids.as_ref().map(Xids::encode).unwrap_or_default();
         Ok(Closed { answer, receipt })
@@ -109,19 +106,20 @@ impl PostgresSink {
         task: Task,
         committed: Option<Mark>,
         xids: Option<Xids>,
-        empty_as_null: bool,
+        encoder: Encoder,
     ) -> Self {
         Self {
             xids,
-            types: target.types(),
             form: target.form(),
-            empty_as_null,
+            encoder,
             target,
             marks,
             client,
             task,
             committed,
             written: 0,
+            sent: Vec::new(),
+            sent_bytes: 0,
             pace: Pace::default(),
             has_savepoint: false,
             copies: 0,
@@ -139,10 +137,64 @@ impl PostgresSink {
         self.dropped
     }
 
-    /// One COPY behind a savepoint of its own; an upsert moves the rows on at once.
-    fn copy(&mut self, bytes: &[u8], rows: u64) -> crate::error::Result<()> {
+    fn answer(&self, mut remarks: Vec<Remark>, undone: Option<Undone>) -> Answer {
+        let open = self.sent.first().map_or(self.written, |sent| sent.number);
+        let (undone, taken) = match undone {
+            Some(Undone { fault, remark, taken }) => {
+                remarks.push(remark);
+                (Some(fault), taken)
+            }
+            None => (None, open),
+        };
+        Answer { remarks, undone, durable: None, taken }
+    }
+
+    fn say_what_was_done(&self) {
+        log::debug(&format!("{} COPYs for {} batches", self.copies, self.written));
+        if self.dropped > 0 {
+            log::warn(&format!(
+                "{} rows that count as written are not in the table \"{}\": a trigger or rule of it dropped them",
+                self.dropped,
+                self.target.table.title()
+            ));
+        }
+    }
+
+    /// Sends a batch with the open COPY, or a new one.
+    fn send(&mut self, sent: Sent) -> Result<Option<Undone>> {
+        if self.sent.is_empty() {
+            self.savepoint()?;
+            if let Err(error) = self.begin_copy() {
+                return self.undone(error, vec![sent]);
+            }
+        }
+        self.client.borrow_mut().copy_send(&sent.bytes)?;
+        self.pace.add(sent.bytes.len() as u64);
+        self.sent_bytes += sent.bytes.len();
+        self.sent.push(sent);
+        if self.sent_bytes < COPY_BYTES {
+            return Ok(None);
+        }
+        self.end_copy()
+    }
+
+    /// Ends the open COPY, if there is one; an upsert moves its rows on.
+    fn end_copy(&mut self) -> Result<Option<Undone>> {
+        let sent = std::mem::take(&mut self.sent);
+        self.sent_bytes = 0;
+        if sent.is_empty() {
+            return Ok(None);
+        }
+        let rows = sent.iter().map(|sent| sent.rows).sum();
+        match self.end(rows) {
+            Ok(()) => Ok(None),
+            Err(error) => self.undone(error, sent),
+        }
+    }
+
+    /// A savepoint to come back to, in a transaction.
+    fn savepoint(&mut self) -> crate::error::Result<()> {
         let client = &mut self.client.borrow_mut();
-        client.allow(ANSWER_WAIT);
         if !client.in_transaction() {
             // Deferred constraints would speak only at the commit, about no row.
             client.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE")?;
@@ -151,9 +203,28 @@ impl PostgresSink {
         let release = if self.has_savepoint { "RELEASE SAVEPOINT airlock; " } else { "" };
         client.execute(&format!("{release}SAVEPOINT airlock"))?;
         self.has_savepoint = true;
+        Ok(())
+    }
+
+    fn begin_copy(&mut self) -> crate::error::Result<()> {
         self.copies += 1;
-        let added = client.copy_in(&self.target.copy().0, bytes)?;
-        self.dropped += rows.saturating_sub(added);
+        let client = &mut self.client.borrow_mut();
+        client.copy_in(&self.target.copy().0)?;
+        if self.form == Form::Binary {
+            client.copy_send(&[SIGNATURE.as_slice(), &[0; 8]].concat())?;
+        }
+        Ok(())
+    }
+
+    /// Ends a COPY of so many rows.
+    fn end(&mut self, rows: usize) -> crate::error::Result<()> {
+        let client = &mut self.client.borrow_mut();
+        let trailer = match self.form {
+            Form::Binary => &(-1_i16).to_be_bytes()[..],
+            Form::Text => &[],
+        };
+        let added = client.copy_end(trailer)?;
+        self.dropped += (rows as u64).saturating_sub(added);
         if let Some(upsert) = &self.target.upsert {
             client.execute(&self.target.merge(upsert))?;
         }
@@ -161,6 +232,91 @@ impl PostgresSink {
             note_xids(client, xids)?;
         }
         Ok(())
+    }
+
+    /// Goes back to the savepoint, and finds the row that is to blame among `sent`.
+    fn undone(&mut self, error: Error, sent: Vec<Sent>) -> Result<Option<Undone>> {
+        let error = self.back(error)?;
+        if let Some((batch, row)) = self.named_row(&error, &sent) {
+            let taken = sent.first().map_or(self.written, |sent| sent.number);
+            return Ok(Some(self.refusal(&error, batch, row, taken)));
+        }
+        for batch in &sent {
+            if let Err(error) = self.copy_of(&batch.bytes, batch.rows) {
+                return self.searched(error, batch).map(Some);
+            }
+            self.savepoint()?;
+        }
+        // Alone each of them is taken, so the server has changed its mind.
+        Ok(None)
+    }
+
+    /// Goes back to the savepoint behind an error that is about rows.
+    fn back(&mut self, error: Error) -> Result<Box<ServerError>> {
+        match error {
+            Error::Server(error) if error.refuses_rows() => {
+                self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
+                Ok(error)
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    fn copy_of(&mut self, bytes: &[u8], rows: usize) -> crate::error::Result<()> {
+        self.begin_copy()?;
+        self.client.borrow_mut().copy_send(bytes)?;
+        self.end(rows)
+    }
+
+    /// Finds the first row of a batch with which the server refuses it. Rows before it are in the table
+    /// while it is looked for, as they were when it was refused.
+    fn searched(&mut self, error: Error, batch: &Sent) -> Result<Undone> {
+        let mut error = self.back(error)?;
+        let ends = batch.ends(self.form);
+        let mut suspects: Range<usize> = 0..batch.rows;
+        while suspects.len() > 1 && self.named_row(&error, std::slice::from_ref(batch)).is_none() {
+            let middle = suspects.start + suspects.len() / 2;
+            let half = suspects.start..middle;
+            self.client.borrow_mut().execute("SAVEPOINT airlock_half")?;
+            match self.copy_of(slice(&batch.bytes, &ends, half.clone()), half.len()) {
+                Ok(()) => suspects.start = middle,
+                Err(Error::Server(said)) if said.refuses_rows() => {
+                    self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock_half")?;
+                    suspects.end = middle;
+                    error = said;
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
+        Ok(self.refusal(&error, batch.number, batch.row(suspects.start), batch.number))
+    }
+
+    fn refusal(&self, error: &ServerError, batch: u64, row: u32, taken: u64) -> Undone {
+        let relation = self.target.copy().1;
+        let column = error
+            .copy_column(relation)
+            .and_then(|name| self.target.columns.iter().position(|column| column.name == name));
+        let message = match &error.constraint {
+            Some(constraint) => format!("{} (constraint \"{constraint}\")", error.text()),
+            None => error.text(),
+        };
+        let message = self.of_the_table(message);
+        let remark = refused(batch, row, column, error.refusal_code(), message);
+        Undone { fault: self.refused(error), remark, taken }
+    }
+
+    /// The batch and the row that the server was at, where it says so.
+    fn named_row(&self, error: &ServerError, sent: &[Sent]) -> Option<(u64, u32)> {
+        let line = usize::try_from(error.copy_line(self.target.copy().1)?).ok()?;
+        let mut row = line.checked_sub(1)?;
+        for sent in sent {
+            if row < sent.rows {
+                return Some((sent.number, sent.row(row)));
+            }
+            row -= sent.rows;
+        }
+        None
     }
 
     /// What the server says of a staging table is of the table that it stands for.
@@ -177,25 +333,9 @@ impl PostgresSink {
         fault
     }
 
-    /// The row that the server was at, where it says so.
-    fn named_row(&self, error: &ServerError, batch: u64, lines: &[u32]) -> Option<Remark> {
-        let relation = self.target.copy().1.to_owned();
-        let line = usize::try_from(error.copy_line(&relation)?).ok()?;
-        let row = *lines.get(line.checked_sub(1)?)?;
-        let column = error
-            .copy_column(&relation)
-            .and_then(|name| self.target.columns.iter().position(|column| column.name == name));
-        let message = match &error.constraint {
-            Some(constraint) => format!("{} (constraint \"{constraint}\")", error.text()),
-            None => error.text(),
-        };
-        Some(refused(batch, row, column, error.refusal_code(), self.of_the_table(message)))
-    }
-
     /// Commits rows and mark together.
     fn commit_rows(&mut self, mark: Mark) -> Result<()> {
         let client = &mut self.client.borrow_mut();
-        client.allow(STATEMENT_WAIT);
         if !client.in_transaction() {
             client.execute("BEGIN")?;
         }

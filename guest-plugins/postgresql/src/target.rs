@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
+use codec::postgresql::{CopyColumn, CopyEncoding, Form};
 use database::writing;
 use sdk::{Dataset, Fault, FaultDomain};
 
 use crate::catalog::{self, Column, Table};
 use crate::client::Client;
-use crate::encode::Form;
 use crate::error::{Result, VENDOR};
 use crate::settings::{ConflictMode, WriterParameter};
 use crate::sql;
 use crate::swap::{Stage, Swap};
-use crate::types::{self, Kind, PgType};
+use crate::types::{self, Kind};
 
 /// The temporary table through which an upsert goes, and its column that numbers the rows.
 const STAGE: &str = "pg_temp.airlock_stage";
@@ -115,12 +115,19 @@ impl Target {
         }
     }
 
-    pub(crate) fn types(&self) -> Vec<PgType> {
-        self.columns.iter().map(|column| column.pg.clone()).collect()
+    /// How rows become those of a COPY.
+    pub(crate) fn encoding(&self, empty_as_null: bool) -> CopyEncoding {
+        let column = |column: &Column| CopyColumn {
+            kind: column.pg.kind.clone(),
+            limit: column.pg.limit,
+            is_array: column.pg.name.ends_with("[]"),
+        };
+        let columns = self.columns.iter().map(column).collect();
+        CopyEncoding { form: self.form(), columns, empty_as_null }
     }
 
     pub(crate) fn form(&self) -> Form {
-        Form::of(self.columns.iter().map(|column| &column.pg))
+        Form::of(self.columns.iter().map(|column| &column.pg.kind))
     }
 
     /// The table that takes the rows for now.

@@ -6,60 +6,19 @@
 //! take an extreme of it, which the field's metadata announces ([`EXTREMES`]).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, TimeUnit};
-
-use crate::interval;
+use arrow_schema::{DataType, Field};
+use codec::postgresql::interval;
+use codec::postgresql::kind::{EXTENSION_METADATA, EXTENSION_NAME, EXTREMES, extension, extremes};
+pub(crate) use codec::postgresql::kind::{Kind, Limit, data_type};
 
 /// Metadata of a field: the column's type in the server's own words, for `createTable`.
 pub(crate) const PG_TYPE: &str = "pg:type";
-/// Metadata of a field: what its extreme values mean. `infinity`: the largest integer is infinity, the
-/// smallest minus infinity (dates, timestamps). `24:00`: 86,400,000,000 µs is the end of the day
-/// (times). `NaN`: the smallest integer is no number (decimals).
-pub(crate) const EXTREMES: &str = "airlock:extremes";
-const NAN: &str = "NaN";
-const EXTENSION_NAME: &str = "ARROW:extension:name";
-const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
-
-/// Digits that a 128-bit decimal holds, and a 256-bit one.
-pub(crate) const DECIMAL128_DIGITS: u8 = 38;
 const DECIMAL256_DIGITS: u8 = 76;
 /// Dimensions of an array at most, as the server has it.
 const DIMENSIONS_MAX: u32 = 6;
 /// What the server adds to the length in a modifier of a text or numeric type.
 const TYPMOD_HEAD: i32 = 4;
-
-/// How values of a type travel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Bool,
-    Int2,
-    Int4,
-    Int8,
-    Float4,
-    Float8,
-    Numeric {
-        precision: u8,
-        scale: i8,
-    },
-    Text,
-    Json,
-    Jsonb,
-    Uuid,
-    /// A uuid that comes in as its text, to be written; not every text is one.
-    UuidText,
-    Bytea,
-    Date,
-    Time,
-    Timestamp,
-    TimestampTz,
-    Oid,
-    /// One dimension, numbered from 1; with the element's OID for the binary form.
-    Array(Box<Kind>, u32),
-    /// As the server's text.
-    Opaque,
-}
 
 /// The type of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,24 +28,6 @@ pub(crate) struct PgType {
     pub(crate) name: String,
     /// What the column, or each element of an array, is cut or rounded to.
     pub(crate) limit: Limit,
-}
-
-/// Where the server would cut or round a value without a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    None,
-    /// Characters of a varchar: blanks beyond them would be cut.
-    Characters(u32),
-    /// Bytes of a name: those beyond them would be cut.
-    Bytes(u32),
-    /// The single byte of a `"char"`.
-    OneByte,
-    /// Decimals of a second: those beyond them would be rounded.
-    SecondDecimals(u32),
-    /// The smallest field of an interval: those below would be cut.
-    Fields(interval::Field),
-    /// Decimals of a numeric; below zero, zeros before the point.
-    Scale(i32),
 }
 
 /// What the catalog says about a type.
@@ -207,65 +148,6 @@ fn limit_of(oid: u32, typmod: i32) -> Limit {
     }
 }
 
-pub(crate) fn data_type(kind: &Kind) -> DataType {
-    match kind {
-        Kind::Bool => DataType::Boolean,
-        Kind::Int2 => DataType::Int16,
-        Kind::Int4 => DataType::Int32,
-        Kind::Int8 => DataType::Int64,
-        Kind::Float4 => DataType::Float32,
-        Kind::Float8 => DataType::Float64,
-        Kind::Numeric { precision, scale } if *precision <= DECIMAL128_DIGITS => {
-            DataType::Decimal128(*precision, *scale)
-        }
-        Kind::Numeric { precision, scale } => DataType::Decimal256(*precision, *scale),
-        Kind::Text | Kind::Json | Kind::Jsonb | Kind::UuidText | Kind::Opaque => DataType::Utf8,
-        Kind::Uuid => DataType::FixedSizeBinary(16),
-        Kind::Bytea => DataType::Binary,
-        Kind::Date => DataType::Date32,
-        Kind::Time => DataType::Time64(TimeUnit::Microsecond),
-        Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-        Kind::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        Kind::Oid => DataType::UInt32,
-        Kind::Array(element, _) => DataType::List(Arc::new(element_field(element))),
-    }
-}
-
-/// The field of a list's elements.
-pub(crate) fn element_field(element: &Kind) -> Field {
-    let mut metadata = HashMap::new();
-    if let Some((extension, text)) = extension(element, "") {
-        metadata.insert(EXTENSION_NAME.to_owned(), extension.to_owned());
-        metadata.insert(EXTENSION_METADATA.to_owned(), text);
-    }
-    // Few destinations look for NaN inside of lists, so it does not travel there.
-    if let Some(extremes) = extremes(element).filter(|extremes| *extremes != NAN) {
-        metadata.insert(EXTREMES.to_owned(), extremes.to_owned());
-    }
-    Field::new("item", data_type(element), true).with_metadata(metadata)
-}
-
-fn extension(kind: &Kind, name: &str) -> Option<(&'static str, String)> {
-    match kind {
-        Kind::Json | Kind::Jsonb => Some(("arrow.json", String::new())),
-        Kind::Uuid => Some(("arrow.uuid", String::new())),
-        Kind::Opaque | Kind::UuidText => {
-            let metadata = serde_json::json!({"type_name": name, "vendor_name": "PostgreSQL"});
-            Some(("arrow.opaque", metadata.to_string()))
-        }
-        _ => None,
-    }
-}
-
-fn extremes(kind: &Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Date | Kind::Timestamp | Kind::TimestampTz => Some("infinity"),
-        Kind::Time => Some("24:00"),
-        Kind::Numeric { .. } => Some(NAN),
-        _ => None,
-    }
-}
-
 /// The type that the field's metadata name, of this server's kind.
 pub(crate) fn named_type(field: &Field) -> Option<String> {
     let metadata = field.metadata();
@@ -314,6 +196,8 @@ pub(crate) fn sql_type(field: &Field) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn facts(oid: u32, typmod: i32, element: u32, dimensions: u32) -> TypeFacts {

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use database::load::LoadMode;
 use database::writing::{prepared, single};
 use database::{ANSWER_WAIT, STATEMENT_WAIT};
+use sdk::codec::Encoder;
 use sdk::{
     Configuration, Dataset, Fault, Outcome, Prepared, ReadBack, Result, Run, Task, Writer, log,
 };
@@ -310,9 +311,10 @@ impl Writer for PostgresWriter {
             }
             _ => None,
         };
-        let empty_as_null = self.parameter.empty_as_null();
+        let encoding = target.encoding(self.parameter.empty_as_null());
+        let encoder = Encoder::open("postgresql-copy", &encoding, &incoming.schema)?;
         let place = (target, marks);
-        Ok(PostgresSink::new(self.client.clone(), place, task, committed, xids, empty_as_null))
+        Ok(PostgresSink::new(self.client.clone(), place, task, committed, xids, encoder))
     }
 
     fn read_back(

@@ -6,6 +6,8 @@
 //! | name | what it does | options |
 //! |---|---|---|
 //! | `text` (decoder) | CSV, other delimited text, fixed width, JSON lines into columns | `TextDecoding` of the crate `codec` |
+//! | `postgresql-copy` (decoder) | messages of a binary COPY from PostgreSQL into columns | `CopyDecoding` |
+//! | `postgresql-copy` (encoder) | rows of a COPY, binary or text | `CopyEncoding` |
 //! | `csv` (encoder) | rows as delimited text, without a header | `CsvStyle` |
 //! | `jsonl` (encoder) | rows as JSON lines | none |
 //! | `parquet` (encoder) | a Parquet file | `ParquetStyle` |
@@ -42,11 +44,13 @@ pub struct Decoded {
 /// A record that could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flawed {
-    /// Where it stands in the bytes.
+    /// Which one of the records it is, from 0.
+    pub record: u32,
+    /// Where it begins in the bytes, if it lies in them whole.
     pub start: usize,
-    pub end: usize,
     /// Line ends of the records before it.
     pub lines_before: u32,
+    pub data: Vec<u8>,
     pub code: String,
     pub message: String,
 }
@@ -89,7 +93,8 @@ impl Decoder {
     }
 
     /// Decodes whole records from the front of `bytes`, at most `rows`, and about `size` bytes of columns; one
-    /// record at least. Where nothing is taken, more bytes are needed, unless these are the `last`.
+    /// record at least. Where nothing is taken, more bytes are needed, unless these are the `last`. A
+    /// decoder may gather records over several calls; handed no bytes, it gives what it has.
     ///
     /// # Errors
     /// Where no record can be told any more; what is wrong with single records is no error.
@@ -155,9 +160,10 @@ mod hosted {
         ) -> Result<Decoded> {
             let decoded = self.0.decode(bytes, last, wire::Budget { rows, bytes: size })?;
             let flawed = |flawed: wire::Flawed| Flawed {
+                record: flawed.record,
                 start: flawed.start as usize,
-                end: flawed.end as usize,
                 lines_before: flawed.lines_before,
+                data: flawed.data,
                 code: flawed.code,
                 message: flawed.message,
             };
@@ -209,6 +215,7 @@ mod linked {
     fn told(fault: codec::Fault) -> Fault {
         let told = match fault.domain {
             Domain::User => Fault::user(fault.code, fault.message),
+            Domain::External => Fault::external(fault.code, fault.message),
             Domain::Data => Fault::data(fault.code, fault.message),
             Domain::Plugin => Fault::plugin(fault.code, fault.message),
         };
@@ -234,9 +241,10 @@ mod linked {
             let budget = codec::Budget { rows, bytes: bytes_max };
             let decoded = self.0.decode(bytes, last, budget).map_err(told)?;
             let flawed = |flawed: codec::Flawed| Flawed {
+                record: flawed.record,
                 start: flawed.start,
-                end: flawed.end,
                 lines_before: flawed.lines_before,
+                data: flawed.data,
                 code: flawed.code,
                 message: flawed.message,
             };

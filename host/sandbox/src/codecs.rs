@@ -22,6 +22,8 @@ const OPTIONS_BYTES_MAX: usize = 4 << 20;
 #[allow(unreachable_pub, reason = "the generated bindings name it as their own")]
 pub struct Decoder {
     inner: Box<dyn codec::Decoder>,
+    /// What it holds, as it is counted.
+    held: usize,
 }
 
 /// A guest's encoder.
@@ -55,6 +57,7 @@ fn plugin(code: &str, message: impl Into<String>) -> types::Fault {
 fn told(told: codec::Fault) -> types::Fault {
     let domain = match told.domain {
         Domain::User => types::FaultDomain::User,
+        Domain::External => types::FaultDomain::External,
         Domain::Data => types::FaultDomain::Data,
         Domain::Plugin => types::FaultDomain::Plugin,
     };
@@ -67,6 +70,10 @@ fn run<T>(call: impl FnOnce() -> codec::Result<T>) -> Answer<T> {
         Ok(answer) => answer.map_err(told),
         Err(_) => Err(plugin("codec.panicked", "the host's codec gave up on these bytes")),
     }
+}
+
+fn holds_too_much() -> types::Fault {
+    plugin("codec.memory", "a codec holds more than is left of the plug-in's memory")
 }
 
 /// The dataset that the columns of a codec are of.
@@ -92,7 +99,7 @@ impl wire::HostDecoder for State {
         let opened = dataset(&options, fields)
             .and_then(|dataset| run(|| codec::decoder(&name, &options, dataset.schema)));
         Ok(match opened {
-            Ok(inner) => Ok(self.table.push(Decoder { inner })?),
+            Ok(inner) => Ok(self.table.push(Decoder { inner, held: 0 })?),
             Err(fault) => Err(fault),
         })
     }
@@ -108,11 +115,15 @@ impl wire::HostDecoder for State {
         let size = budget.bytes.min(self.limits.batch_bytes);
         let budget = Budget { rows, bytes: usize::try_from(size).unwrap_or(usize::MAX) };
         let decoder = self.table.get_mut(&decoder)?;
-        Ok(run(|| decoder.inner.decode(&bytes, last, budget)).and_then(decoded))
+        let answer = run(|| decoder.inner.decode(&bytes, last, budget)).and_then(decoded);
+        let before = std::mem::replace(&mut decoder.held, decoder.inner.memory());
+        let fits = self.ledger.hold(before, decoder.held);
+        Ok(if fits { answer } else { Err(holds_too_much()) })
     }
 
     fn drop(&mut self, decoder: Resource<Decoder>) -> wasmtime::Result<()> {
-        self.table.delete(decoder)?;
+        let decoder = self.table.delete(decoder)?;
+        self.ledger.hold(decoder.held, 0);
         Ok(())
     }
 }
@@ -121,9 +132,10 @@ fn decoded(decoded: codec::Decoded) -> Answer<wire::Decoded> {
     let buffers =
         batch::encode(&decoded.rows).map_err(|fault| plugin("codec.fields", fault.message))?;
     let flawed = |flawed: codec::Flawed| wire::Flawed {
+        record: flawed.record,
         start: flawed.start as u32,
-        end: flawed.end as u32,
         lines_before: flawed.lines_before,
+        data: flawed.data,
         code: flawed.code,
         message: flawed.message,
     };
@@ -179,12 +191,10 @@ impl wire::HostEncoder for State {
         };
         let mut bytes = Vec::new();
         let encoded = run(|| encoder.inner.encode(&batch.rows, &mut bytes));
-        let (before, held) = (encoder.held, encoder.inner.memory());
-        encoder.held = held;
         let pending = encoder.inner.pending() as u64;
-        if !self.ledger.hold(before, held) {
-            let message = "a codec holds more than is left of the plug-in's memory";
-            return Ok(Err(plugin("codec.memory", message)));
+        let before = std::mem::replace(&mut encoder.held, encoder.inner.memory());
+        if !self.ledger.hold(before, encoder.held) {
+            return Ok(Err(holds_too_much()));
         }
         let refused = |refused: codec::Refused| wire::Refused {
             row: refused.row,

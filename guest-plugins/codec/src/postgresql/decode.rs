@@ -13,19 +13,22 @@ use arrow_array::{
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{ArrowError, SchemaRef};
-use sdk::{Fault, Undecodable};
+use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, broken};
-use crate::numeric::{NAN_NARROW, NAN_WIDE, Parts, Unfit};
-use crate::types::{DECIMAL128_DIGITS, Kind, element_field};
+use crate::fault::{Fault, Result};
+use crate::postgresql::kind::{DECIMAL128_DIGITS, Kind, data_type, element_field};
+use crate::postgresql::numeric::{NAN_NARROW, NAN_WIDE, Parts, Unfit};
+use crate::{Budget, Decoded, Flawed};
 
 /// Days and microseconds from 1970, where Arrow counts from, to 2000, where PostgreSQL does.
 pub(crate) const EPOCH_DAYS: i32 = 10_957;
 pub(crate) const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 /// What every binary COPY begins with.
-pub(crate) const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+pub const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Elements of an array of the server at most, so that a count from the wire allocates nothing large.
 const ELEMENTS_MAX: usize = 128 << 20;
+/// Undecodable records of one answer at most.
+const FLAWED_MAX: usize = 1000;
 
 /// Why a value has no place in its Arrow type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +56,21 @@ const OUT_OF_RANGE: Misfit = Misfit {
     message: "the value lies outside what its column's type can hold",
 };
 
-/// Rows of a COPY, gathered until there are enough for a batch.
-pub(crate) struct Decoder {
+/// What the columns of a COPY hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyDecoding {
+    /// Of the schema's fields, one by one.
+    pub kinds: Vec<Kind>,
+}
+
+/// Reads the messages of a COPY from the server, and gathers their rows until there are enough.
+pub(crate) struct CopyDecoder {
     schema: SchemaRef,
     columns: Vec<Column>,
     rows: usize,
-    bytes: u64,
-    undecodable: Vec<Undecodable>,
-    label: String,
-    /// Rows since the beginning of the COPY, undecodable ones included.
-    seen: u64,
+    bytes: usize,
+    flawed: Vec<Flawed>,
     /// The part of a row whose rest comes with the next message.
     rest: Vec<u8>,
     phase: Phase,
@@ -75,38 +83,39 @@ enum Phase {
     Trailer,
 }
 
-impl Decoder {
-    /// `kinds` are those of the schema's fields; `label` says where rows come from.
-    pub(crate) fn new(schema: SchemaRef, kinds: &[Kind], label: String) -> Self {
-        Self {
-            columns: kinds.iter().map(Column::new).collect(),
+impl CopyDecoder {
+    /// # Errors
+    /// `codec.options` where the kinds are not those of the schema's fields.
+    pub(crate) fn new(how: &CopyDecoding, schema: SchemaRef) -> Result<Self> {
+        let fields = schema.fields();
+        let suits = how.kinds.len() == fields.len()
+            && how
+                .kinds
+                .iter()
+                .zip(fields)
+                .all(|(kind, field)| data_type(kind) == *field.data_type());
+        if !suits {
+            return Err(Fault::plugin("codec.options", "the kinds are not those of the fields"));
+        }
+        Ok(Self {
+            columns: how.kinds.iter().map(Column::new).collect(),
             schema,
             rows: 0,
             bytes: 0,
-            undecodable: Vec::new(),
-            label,
-            seen: 0,
+            flawed: Vec::new(),
             rest: Vec::new(),
             phase: Phase::Header,
-        }
+        })
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Records that could not be decoded since the last batch.
-    pub(crate) fn undecodable(&self) -> usize {
-        self.undecodable.len()
-    }
-
-    /// Bytes of values since the last batch, those of undecodable records included.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+    fn is_full(&self, budget: Budget) -> bool {
+        self.rows >= budget.rows as usize
+            || self.bytes >= budget.bytes
+            || self.flawed.len() >= FLAWED_MAX
     }
 
     /// Takes the next bytes of the COPY, wherever they were cut.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         if self.rest.is_empty() {
             let used = self.take(bytes)?;
             self.rest.extend_from_slice(&bytes[used..]);
@@ -122,10 +131,10 @@ impl Decoder {
 
     /// # Errors
     /// `postgresql.protocol` where the COPY ended before its trailer.
-    pub(crate) fn finish(&self) -> Result<()> {
+    fn finish(&self) -> Result<()> {
         match self.phase {
             Phase::Trailer if self.rest.is_empty() => Ok(()),
-            _ => Err(broken("a COPY ended in the middle").into()),
+            _ => Err(broken("a COPY ended in the middle")),
         }
     }
 
@@ -137,7 +146,7 @@ impl Decoder {
                 Phase::Header => self.header(left)?,
                 Phase::Rows => self.row(left)?,
                 Phase::Trailer if left.is_empty() => return Ok(used),
-                Phase::Trailer => return Err(broken("bytes follow the end of a COPY").into()),
+                Phase::Trailer => return Err(broken("bytes follow the end of a COPY")),
             };
             match taken {
                 Some(count) => used += count,
@@ -150,7 +159,7 @@ impl Decoder {
         const FIXED: usize = SIGNATURE.len() + 8;
         let Some(head) = bytes.get(..FIXED) else { return Ok(None) };
         if !head.starts_with(SIGNATURE) {
-            return Err(broken("a COPY without its signature").into());
+            return Err(broken("a COPY without its signature"));
         }
         let extension = usize::try_from(int4(&head[FIXED - 4..]))
             .map_err(|_| broken("a COPY header of impossible length"))?;
@@ -170,18 +179,17 @@ impl Decoder {
             return Ok(Some(2));
         }
         if usize::try_from(count).ok() != Some(self.columns.len()) {
-            return Err(broken("a row with another number of columns").into());
+            return Err(broken("a row with another number of columns"));
         }
         let Some(end) = row_end(bytes, self.columns.len())? else { return Ok(None) };
         let row = &bytes[..end];
         match self.push(row) {
             Ok(()) => {
                 self.rows += 1;
-                self.bytes += row.len() as u64;
+                self.bytes += row.len();
             }
             Err((column, misfit)) => self.set_aside(row, column, misfit),
         }
-        self.seen += 1;
         Ok(Some(end))
     }
 
@@ -202,31 +210,84 @@ impl Decoder {
     }
 
     fn set_aside(&mut self, row: &[u8], column: usize, misfit: Misfit) {
-        self.bytes += row.len() as u64;
+        self.bytes += row.len();
         for column in &mut self.columns {
             column.truncate(self.rows);
         }
         let name = self.schema.field(column).name();
-        self.undecodable.push(Undecodable {
-            dataset: Some(0),
-            origin: format!("{}, row {}", self.label, self.seen + 1),
+        self.flawed.push(Flawed {
+            record: (self.rows + self.flawed.len()) as u32,
+            start: 0,
+            lines_before: 0,
             data: row.to_vec(),
             code: misfit.code.to_owned(),
             message: format!("column \"{name}\": {}", misfit.message),
         });
     }
 
-    /// The rows gathered so far, and the records that could not be decoded.
-    pub(crate) fn batch(&mut self) -> Result<(RecordBatch, Vec<Undecodable>)> {
+    /// What was gathered so far.
+    fn gathered(&mut self, taken: usize) -> Result<Decoded> {
         let broken = |error: ArrowError| Fault::plugin("postgresql.batch", error.to_string());
         let columns = self.columns.iter_mut().map(Column::finish);
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(broken)?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
-        self.rows = 0;
-        self.bytes = 0;
-        Ok((batch.map_err(broken)?, std::mem::take(&mut self.undecodable)))
+        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
+        let flawed = std::mem::take(&mut self.flawed);
+        let records = (self.rows + flawed.len()) as u32;
+        (self.rows, self.bytes) = (0, 0);
+        Ok(Decoded {
+            taken,
+            records,
+            lines_before: 0,
+            lines: 0,
+            rows: rows.map_err(broken)?,
+            flawed,
+        })
     }
+}
+
+impl crate::Decoder for CopyDecoder {
+    fn decode(&mut self, bytes: &[u8], last: bool, budget: Budget) -> Result<Decoded> {
+        let mut taken = 0;
+        while !self.is_full(budget) {
+            let Some((body, behind)) = copy_data(&bytes[taken..]) else { break };
+            self.feed(body)?;
+            taken += behind;
+        }
+        if last {
+            self.finish()?;
+        }
+        if last || bytes.is_empty() || self.is_full(budget) {
+            return self.gathered(taken);
+        }
+        Ok(Decoded {
+            taken,
+            records: 0,
+            lines_before: 0,
+            lines: 0,
+            rows: RecordBatch::new_empty(self.schema.clone()),
+            flawed: Vec::new(),
+        })
+    }
+
+    fn memory(&self) -> usize {
+        self.bytes + self.rest.len()
+    }
+}
+
+/// The body of the message `CopyData` that `bytes` begin with, and where the next message begins.
+fn copy_data(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    const HEAD: usize = 5;
+    let [b'd', length @ ..] = bytes.first_chunk::<HEAD>()? else { return None };
+    let end = (u32::from_be_bytes(*length) as usize).checked_add(1)?;
+    Some((bytes.get(HEAD..end)?, end))
+}
+
+fn broken(what: &str) -> Fault {
+    let message = format!("the server does not follow PostgreSQL's protocol: {what}");
+    Fault::external("postgresql.protocol", message).hint(
+        "check that a PostgreSQL server listens on this port, and no other service or a proxy that speaks otherwise",
+    )
 }
 
 /// Where a row ends, if all of it is there.
@@ -238,7 +299,7 @@ fn row_end(bytes: &[u8], columns: usize) -> Result<Option<usize>> {
         match length {
             -1 => {}
             0.. => end += length as usize,
-            _ => return Err(broken("a value of impossible length").into()),
+            _ => return Err(broken("a value of impossible length")),
         }
         if end > bytes.len() {
             return Ok(None);

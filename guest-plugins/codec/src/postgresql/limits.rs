@@ -1,7 +1,7 @@
 //! What the server would cut or round without a word, found in the values before they are sent.
 
-use crate::interval;
-use crate::types::Limit;
+use crate::postgresql::interval;
+use crate::postgresql::kind::Limit;
 
 /// The code and message of a value that must not go to the server.
 pub(crate) type Misfit = (&'static str, &'static str);

@@ -1,9 +1,12 @@
 //! What an interval's text is made of, as far as a column of fewer fields would cut it: the server takes
 //! `2 hours 5 minutes` into an `interval day to hour` as two hours, without a word.
 
+use serde::{Deserialize, Serialize};
+
 /// The smallest field that a column of intervals keeps, from small to large.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Field {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Field {
     Second,
     Minute,
     Hour,
@@ -23,7 +26,7 @@ const BITS: [(i32, Field); 6] = [
 ];
 
 /// The smallest field of a column with this modifier.
-pub(crate) fn smallest(typmod: i32) -> Field {
+pub fn smallest(typmod: i32) -> Field {
     let fields = typmod >> 16 & 0x7fff;
     let found = BITS.iter().find(|(bit, _)| fields & bit != 0);
     found.map_or(Field::Second, |(_, field)| *field)

@@ -4,13 +4,14 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_schema::{Field, Schema};
 
 use super::*;
-use crate::types::data_type;
+use crate::Decoder;
 
-fn decoder(kinds: &[Kind]) -> Decoder {
+fn decoder(kinds: &[Kind]) -> CopyDecoder {
     let field =
         |(index, kind): (usize, &Kind)| Field::new(format!("c{index}"), data_type(kind), true);
     let fields: Vec<_> = kinds.iter().enumerate().map(field).collect();
-    Decoder::new(Arc::new(Schema::new(fields)), kinds, "all rows".to_owned())
+    let how = CopyDecoding { kinds: kinds.to_vec() };
+    CopyDecoder::new(&how, Arc::new(Schema::new(fields))).unwrap()
 }
 
 fn copy(rows: &[Vec<Option<Vec<u8>>>]) -> Vec<u8> {
@@ -54,7 +55,7 @@ fn rows_are_the_same_however_the_bytes_are_cut() {
         let mut decoder = decoder(&kinds);
         decoder.feed(&bytes).unwrap();
         decoder.finish().unwrap();
-        decoder.batch().unwrap().0
+        decoder.gathered(0).unwrap().rows
     };
     assert_eq!(whole.num_rows(), 3);
     let ids = whole.column(0).as_primitive::<Int64Type>();
@@ -69,11 +70,11 @@ fn rows_are_the_same_however_the_bytes_are_cut() {
         let mut decoder = decoder(&kinds);
         bytes.chunks(size).for_each(|chunk| decoder.feed(chunk).unwrap());
         decoder.finish().unwrap();
-        assert_eq!(decoder.undecodable(), 1);
-        let (batch, undecodable) = decoder.batch().unwrap();
-        assert_eq!(batch, whole, "pieces of {size}");
-        assert_eq!(undecodable[0].origin, "all rows, row 3");
-        assert_eq!(undecodable[0].code, "postgresql.text_invalid");
+        let gathered = decoder.gathered(0).unwrap();
+        assert_eq!(gathered.rows, whole, "pieces of {size}");
+        assert_eq!((gathered.records, gathered.flawed.len()), (4, 1));
+        assert_eq!(gathered.flawed[0].record, 2);
+        assert_eq!(gathered.flawed[0].code, "postgresql.text_invalid");
     }
 }
 
@@ -100,8 +101,8 @@ fn broken_bytes_do_no_harm() {
             broken[index] = value;
             let mut decoder = decoder(&kinds);
             if decoder.feed(&broken).is_ok() {
-                let rows = decoder.rows();
-                assert_eq!(decoder.batch().unwrap().0.num_rows(), rows);
+                let rows = decoder.rows;
+                assert_eq!(decoder.gathered(0).unwrap().rows.num_rows(), rows);
             }
         }
     }
@@ -125,8 +126,8 @@ fn broken_bytes_do_no_harm() {
     for kind in all {
         let mut decoder = decoder(std::slice::from_ref(&kind));
         decoder.feed(&copy(&[vec![Some(b"abc".to_vec())], vec![None]])).unwrap();
-        assert_eq!((decoder.rows(), decoder.undecodable()), (1, 1), "{kind:?}");
-        assert_eq!(decoder.batch().unwrap().0.num_rows(), 1);
+        assert_eq!((decoder.rows, decoder.flawed.len()), (1, 1), "{kind:?}");
+        assert_eq!(decoder.gathered(0).unwrap().rows.num_rows(), 1);
     }
 }
 
@@ -141,4 +142,35 @@ fn extremes_stand_for_infinity_and_decimals_have_none() {
     assert_eq!(wide(&nan, &Kind::Numeric { precision: 50, scale: 1 }), Ok(i256::MIN));
     let hundred = [0, 1, 0, 0, 0, 0, 0, 0, 0, 100];
     assert_eq!(narrow(&hundred, &Kind::Numeric { precision: 2, scale: 0 }), Err(OUT_OF_RANGE));
+}
+
+/// Messages of the server, cut wherever the network cut them.
+#[test]
+fn messages_are_taken_whole_and_others_left() {
+    let (kinds, bytes) = sample();
+    let mut stream = Vec::new();
+    for body in bytes.chunks(7) {
+        stream.push(b'd');
+        stream.extend((body.len() as u32 + 4).to_be_bytes());
+        stream.extend(body);
+    }
+    let end = stream.len();
+    stream.extend(b"c\0\0\0\x04");
+    let budget = Budget { rows: 1000, bytes: 1 << 20 };
+    for size in 1..end {
+        let mut decoder = decoder(&kinds);
+        let (mut from, mut to) = (0, 0);
+        while from < end {
+            to = (to + size).min(stream.len());
+            let decoded = decoder.decode(&stream[from..to], false, budget).unwrap();
+            assert_eq!(decoded.records, 0);
+            from += decoded.taken;
+        }
+        assert_eq!(from, end, "pieces of {size}");
+        let decoded = decoder.decode(&[], true, budget).unwrap();
+        assert_eq!((decoded.records, decoded.rows.num_rows()), (4, 3));
+    }
+    let one = Budget { rows: 1, bytes: 1 << 20 };
+    let decoded = decoder(&kinds).decode(&stream, false, one).unwrap();
+    assert!(decoded.records >= 1 && decoded.taken < end);
 }

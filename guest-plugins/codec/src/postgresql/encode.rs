@@ -13,29 +13,33 @@ use arrow_array::{
     FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
     ListArray, PrimitiveArray, RecordBatch, StringArray, UInt32Array,
 };
-use sdk::{Fault, Result};
+use arrow_schema::SchemaRef;
+use serde::{Deserialize, Serialize};
 
-use crate::decode::{EPOCH_DAYS, EPOCH_MICROS, SIGNATURE};
-use crate::limits::{self, Misfit};
-use crate::numeric;
-use crate::text;
-use crate::types::{Kind, Limit, PgType, data_type};
+use crate::fault::{Fault, Result};
+use crate::postgresql::decode::{EPOCH_DAYS, EPOCH_MICROS};
+use crate::postgresql::kind::{Kind, Limit, data_type};
+use crate::postgresql::limits::{self, Misfit};
+use crate::postgresql::numeric;
+use crate::postgresql::text;
+use crate::{Encoder, Refused};
 
 /// The two forms of a COPY.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Form {
     Binary,
     Text,
 }
 
 impl Form {
     /// The form that all columns have.
-    pub(crate) fn of<'a>(types: impl IntoIterator<Item = &'a PgType>) -> Self {
-        let opaque = types.into_iter().any(|pg| pg.kind == Kind::Opaque);
+    pub fn of<'a>(kinds: impl IntoIterator<Item = &'a Kind>) -> Self {
+        let opaque = kinds.into_iter().any(|kind| *kind == Kind::Opaque);
         if opaque { Self::Text } else { Self::Binary }
     }
 
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Binary => "binary",
             Self::Text => "text",
@@ -43,70 +47,80 @@ impl Form {
     }
 }
 
-/// A row that must not go to the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) row: u32,
-    pub(crate) column: u32,
-    pub(crate) code: &'static str,
-    pub(crate) message: &'static str,
+/// How columns become the rows of a COPY.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyEncoding {
+    pub form: Form,
+    /// Of the schema's fields, one by one.
+    pub columns: Vec<CopyColumn>,
+    /// An empty text is written as NULL.
+    pub empty_as_null: bool,
 }
 
-/// A batch in COPY's form.
-pub(crate) struct Encoded {
-    pub(crate) bytes: Vec<u8>,
-    /// The row of the batch that each line of the COPY holds.
-    pub(crate) lines: Vec<u32>,
-    pub(crate) refusals: Vec<Refusal>,
+/// A column of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyColumn {
+    pub kind: Kind,
+    pub limit: Limit,
+    /// Its texts are those of arrays, and the limit is that of their elements.
+    pub is_array: bool,
+}
+
+/// Writes the rows of a COPY, without what stands before and behind them.
+pub(crate) struct CopyEncoder {
+    how: CopyEncoding,
 }
 
 const OUT_OF_RANGE: Misfit =
     ("postgresql.value_out_of_range", "the value lies outside the column's type");
 const NO_UUID: Misfit = ("postgresql.value_invalid", "the text is no uuid");
 
-/// Writes `batch`, whose columns are of `types` one by one.
-///
-/// # Errors
-/// `postgresql.batch` where a column is of another Arrow type than prepared.
-pub(crate) fn encode(
-    batch: &RecordBatch,
-    types: &[PgType],
-    form: Form,
-    empty_as_null: bool,
-) -> Result<Encoded> {
-    let columns = types
-        .iter()
-        .zip(batch.columns())
-        .map(|(pg, array)| Cells::of(array.as_ref(), pg, empty_as_null))
-        .collect::<Result<Vec<_>>>()?;
-    if columns.len() != batch.num_columns() || columns.len() != types.len() {
-        return Err(mismatch("the number of columns"));
+impl CopyEncoder {
+    /// # Errors
+    /// `postgresql.batch` where a column is of another Arrow type than its kind.
+    pub(crate) fn new(how: CopyEncoding, schema: &SchemaRef) -> Result<Self> {
+        let encoder = Self { how };
+        encoder.cells(&RecordBatch::new_empty(schema.clone()))?;
+        Ok(encoder)
     }
-    let mut encoded = Encoded { bytes: Vec::new(), lines: Vec::new(), refusals: Vec::new() };
-    encoded.bytes.reserve(batch.get_array_memory_size());
-    if form == Form::Binary {
-        encoded.bytes.extend_from_slice(SIGNATURE);
-        encoded.bytes.extend_from_slice(&[0; 8]);
+
+    fn cells<'a>(&self, rows: &'a RecordBatch) -> Result<Vec<Cells<'a>>> {
+        let columns = &self.how.columns;
+        if columns.len() != rows.num_columns() {
+            return Err(mismatch("the number of columns"));
+        }
+        let pairs = columns.iter().zip(rows.columns());
+        pairs
+            .map(|(column, array)| Cells::of(array.as_ref(), column, self.how.empty_as_null))
+            .collect()
     }
-    for row in 0..batch.num_rows() {
-        let start = encoded.bytes.len();
-        let written = match form {
-            Form::Binary => binary_row(&columns, row, &mut encoded.bytes),
-            Form::Text => text_row(&columns, row, &mut encoded.bytes),
-        };
-        match written {
-            Ok(()) => encoded.lines.push(row as u32),
-            Err((column, (code, message))) => {
-                encoded.bytes.truncate(start);
-                let column = column as u32;
-                encoded.refusals.push(Refusal { row: row as u32, column, code, message });
+}
+
+impl Encoder for CopyEncoder {
+    fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<Vec<Refused>> {
+        let columns = self.cells(rows)?;
+        let mut refused = Vec::new();
+        out.reserve(rows.get_array_memory_size());
+        for row in 0..rows.num_rows() {
+            let start = out.len();
+            let written = match self.how.form {
+                Form::Binary => binary_row(&columns, row, out),
+                Form::Text => text_row(&columns, row, out),
+            };
+            if let Err((column, (code, message))) = written {
+                out.truncate(start);
+                refused.push(Refused {
+                    row: row as u32,
+                    column: column as u32,
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                });
             }
         }
+        Ok(refused)
     }
-    if form == Form::Binary {
-        encoded.bytes.extend_from_slice(&(-1_i16).to_be_bytes());
-    }
-    Ok(encoded)
 }
 
 fn mismatch(what: &str) -> Fault {
@@ -170,16 +184,17 @@ enum Values<'a> {
 }
 
 impl<'a> Cells<'a> {
-    fn of(array: &'a dyn Array, pg: &PgType, empty_as_null: bool) -> Result<Self> {
+    fn of(array: &'a dyn Array, column: &CopyColumn, empty_as_null: bool) -> Result<Self> {
+        let CopyColumn { kind, limit, is_array } = column;
         let empty_as_null = empty_as_null
-            && data_type(&pg.kind) == arrow_schema::DataType::Utf8
-            && !matches!(pg.kind, Kind::Json | Kind::Jsonb);
-        let values = match Values::of(array, &pg.kind, pg.limit) {
-            Some(Values::Text(texts)) if pg.name.ends_with("[]") => Values::ArrayText(texts),
+            && data_type(kind) == arrow_schema::DataType::Utf8
+            && !matches!(kind, Kind::Json | Kind::Jsonb);
+        let values = match Values::of(array, kind, *limit) {
+            Some(Values::Text(texts)) if *is_array => Values::ArrayText(texts),
             Some(values) => values,
-            None => return Err(mismatch(&format!("a column of type {}", pg.name))),
+            None => return Err(mismatch("the type of a column")),
         };
-        Ok(Self { array, values, limit: pg.limit, empty_as_null })
+        Ok(Self { array, values, limit: *limit, empty_as_null })
     }
 
     fn is_null(&self, row: usize) -> bool {
