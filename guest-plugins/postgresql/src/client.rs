@@ -243,7 +243,8 @@ impl Client {
                     Ok(_) => continue,
                     Err(needed) => needed,
                 },
-                Some((_, needed)) => needed,
+                Some((_, whole)) if whole <= self.unread().len() => return Ok(CopyStep::More),
+                Some((_, whole)) => whole,
                 None => HEAD_BYTES,
             };
             let filled = self.wire.fill(needed, deadline).map_err(|lost| self.gone(lost))?;

@@ -22,8 +22,11 @@ use crate::sent::{Sent, slice};
 use crate::target::Target;
 use crate::xids::Xids;
 
-/// A COPY is ended behind so many bytes: they are kept until then, here and by the host.
-const COPY_BYTES: usize = 8 << 20;
+/// A COPY is ended behind so many bytes at most: they are kept until then, here and by the host.
+const COPY_BYTES_MAX: usize = 8 << 20;
+/// Behind a refused row each batch is a COPY of its own, so that little is done twice where there are many
+/// of them; every COPY that is taken doubles what the next one holds, from here on.
+const COPY_BYTES_MIN: usize = 512 << 10;
 
 /// Writes one task.
 pub struct PostgresSink {
@@ -39,6 +42,8 @@ pub struct PostgresSink {
     /// What the open COPY holds; empty where none is open.
     sent: Vec<Sent>,
     sent_bytes: usize,
+    /// What ends the open COPY.
+    sent_bytes_max: usize,
     pace: Pace,
     has_savepoint: bool,
     /// The transactions of this task's rows, where they are read back.
@@ -120,6 +125,7 @@ impl PostgresSink {
             written: 0,
             sent: Vec::new(),
             sent_bytes: 0,
+            sent_bytes_max: COPY_BYTES_MAX,
             pace: Pace::default(),
             has_savepoint: false,
             copies: 0,
@@ -172,7 +178,7 @@ impl PostgresSink {
         self.pace.add(sent.bytes.len() as u64);
         self.sent_bytes += sent.bytes.len();
         self.sent.push(sent);
-        if self.sent_bytes < COPY_BYTES {
+        if self.sent_bytes < self.sent_bytes_max {
             return Ok(None);
         }
         self.end_copy()
@@ -187,7 +193,11 @@ impl PostgresSink {
         }
         let rows = sent.iter().map(|sent| sent.rows).sum();
         match self.end(rows) {
-            Ok(()) => Ok(None),
+            Ok(()) => {
+                let next = (self.sent_bytes_max * 2).clamp(COPY_BYTES_MIN, COPY_BYTES_MAX);
+                self.sent_bytes_max = next;
+                Ok(None)
+            }
             Err(error) => self.undone(error, sent),
         }
     }
@@ -237,6 +247,7 @@ impl PostgresSink {
     /// Goes back to the savepoint, and finds the row that is to blame among `sent`.
     fn undone(&mut self, error: Error, sent: Vec<Sent>) -> Result<Option<Undone>> {
         let error = self.back(error)?;
+        self.sent_bytes_max = 0;
         if let Some((batch, row)) = self.named_row(&error, &sent) {
             let taken = sent.first().map_or(self.written, |sent| sent.number);
             return Ok(Some(self.refusal(&error, batch, row, taken)));

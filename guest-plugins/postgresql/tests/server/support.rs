@@ -1,5 +1,6 @@
 //! A private PostgreSQL server for the tests, and the host's part played by hand.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, Write};
 use std::net::TcpListener;
@@ -15,8 +16,8 @@ use arrow_array::RecordBatch;
 use postgresql::reader::PostgresReader;
 use postgresql::writer::PostgresWriter;
 use sdk::{
-    Answer, Batch, Budget, Configuration, Cursor, Dataset, Fault, Reader, Result, Run, Side, Sink,
-    Split, Step, Task, Undecodable, Writer,
+    Batch, Budget, Configuration, Cursor, Dataset, Fault, Reader, Result, Run, Side, Sink, Split,
+    Step, Task, Undecodable, Writer,
 };
 use serde_json::{Value, json};
 
@@ -369,46 +370,63 @@ pub(crate) fn fault<T>(result: Result<T>) -> Fault {
     }
 }
 
-/// Writes `batch` as the engine does: without the rows refused, or in halves where none was named.
-/// Answers the rows written and those refused, by their number in `batch`.
-pub(crate) fn write_with_halving(
-    sink: &mut impl Sink,
-    calls: &mut u64,
-    batch: &RecordBatch,
+/// Some rows of a batch, on their way.
+struct Part<'a> {
+    batch: &'a RecordBatch,
     rows: Vec<u32>,
-) -> (usize, Vec<u32>) {
-    if rows.is_empty() {
-        return (0, Vec::new());
+    /// The call of `write` that they went with.
+    number: u64,
+}
+
+impl Part<'_> {
+    fn record(&self) -> RecordBatch {
+        let columns = self.batch.columns().iter().map(|column| {
+            let data = column.to_data();
+            let mut taken =
+                arrow_data::transform::MutableArrayData::new(vec![&data], false, self.rows.len());
+            for row in &self.rows {
+                taken.try_extend(0, *row as usize, *row as usize + 1).unwrap();
+            }
+            arrow_array::make_array(taken.freeze())
+        });
+        RecordBatch::try_new(self.batch.schema(), columns.collect()).unwrap()
     }
-    let number = *calls;
-    *calls += 1;
-    let columns = batch.columns().iter().map(|column| {
-        let data = column.to_data();
-        let mut taken =
-            arrow_data::transform::MutableArrayData::new(vec![&data], false, rows.len());
-        for row in &rows {
-            taken.try_extend(0, *row as usize, *row as usize + 1).unwrap();
+}
+
+/// Writes and closes as the engine does: what was undone comes again, without the rows refused. Answers how
+/// many rows were written, and those refused, by their number in their batch.
+pub(crate) fn write_all(
+    sink: &mut impl Sink,
+    mark: &[u8],
+    batches: &[RecordBatch],
+) -> (usize, Vec<u32>) {
+    let whole = |batch| Part { batch, rows: (0..batch.num_rows() as u32).collect(), number: 0 };
+    let mut waiting: VecDeque<_> = batches.iter().map(whole).collect();
+    let (mut open, mut calls, mut refused) = (Vec::<Part<'_>>::new(), 0, Vec::new());
+    loop {
+        let answer = match waiting.pop_front() {
+            Some(part) => {
+                let record = part.record();
+                open.push(Part { number: calls, ..part });
+                calls += 1;
+                sink.write(Batch::inserts(record)).unwrap()
+            }
+            None => sink.close(mark.to_vec()).unwrap().answer,
+        };
+        let ended = answer.durable.as_deref() == Some(mark);
+        for remark in answer.remarks.iter().rev() {
+            let part = open.iter_mut().find(|part| part.number == remark.batch).unwrap();
+            refused.push(part.rows.remove(remark.row as usize));
         }
-        arrow_array::make_array(taken.freeze())
-    });
-    let part = RecordBatch::try_new(batch.schema(), columns.collect()).unwrap();
-    let Answer { remarks, undone, .. } = sink.write(Batch::inserts(part)).unwrap();
-    assert!(remarks.iter().all(|remark| remark.batch == number));
-    let named: Vec<u32> = remarks.iter().map(|remark| rows[remark.row as usize]).collect();
-    let kept: Vec<u32> = rows.iter().copied().filter(|row| !named.contains(row)).collect();
-    let (written, mut refused) = match undone {
-        None => (kept.len(), Vec::new()),
-        Some(_) if rows.len() == 1 => return (0, rows),
-        Some(_) if !named.is_empty() => write_with_halving(sink, calls, batch, kept),
-        Some(_) => {
-            let (left, right) = rows.split_at(rows.len() / 2);
-            let (a, mut x) = write_with_halving(sink, calls, batch, left.to_vec());
-            let (b, y) = write_with_halving(sink, calls, batch, right.to_vec());
-            x.extend(y);
-            (a + b, x)
+        open.retain(|part| part.number >= answer.taken);
+        if answer.undone.is_some() {
+            assert!(!answer.remarks.is_empty(), "a row is always named");
+            open.drain(..).rev().for_each(|part| waiting.push_front(part));
         }
-    };
-    refused.extend(named);
-    refused.sort_unstable();
-    (written, refused)
+        if ended {
+            let all: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            refused.sort_unstable();
+            return (all - refused.len(), refused);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use postgresql::writer::PostgresWriter;
 use sdk::{Batch, CommitMode, Dataset, FaultDomain, Outcome, Prepared, Result, Sink, Writer};
 use serde_json::{Value, json};
 
-use crate::support::{Database, ReadAll, code, fault, run_of, server, task, write_with_halving};
+use crate::support::{Database, ReadAll, code, fault, run_of, server, task, write_all};
 
 /// Rows of a bigint and a text.
 pub(crate) fn rows(
@@ -62,14 +62,7 @@ pub(crate) fn load(
 ) -> (usize, Vec<u32>, u64) {
     let (mut writer, prepared) = prepare(db, &parameter, run, &batches[0]).unwrap();
     let mut sink = writer.open(task(run, 0, 1), prepared.datasets).unwrap();
-    let (mut calls, mut written, mut refused) = (0, 0, Vec::new());
-    for batch in batches {
-        let all = (0..batch.num_rows() as u32).collect();
-        let (rows, bad) = write_with_halving(&mut sink, &mut calls, batch, all);
-        written += rows;
-        refused.extend(bad);
-    }
-    assert_eq!(sink.close(b"end".to_vec()).unwrap().answer.durable.as_deref(), Some(&b"end"[..]));
+    let (written, refused) = write_all(&mut sink, b"end", batches);
     let copies = sink.copies();
     drop(sink);
     writer.finish(&run_of(run, 1), Outcome::Succeeded, Vec::new()).unwrap();
@@ -81,7 +74,11 @@ fn one_bad_row_costs_one_more_copy_where_the_server_names_it() {
     let db = server().database("named");
     db.sql("CREATE TABLE t (id bigint PRIMARY KEY, note text NOT NULL CHECK (note <> 'bad'))");
     let good = [named(0..1000), named(1000..2000), named(2000..3000)];
-    assert_eq!(load(&db, json!({"table": "t"}), "r1", &good), (3000, vec![], 3));
+    assert_eq!(
+        load(&db, json!({"table": "t"}), "r1", &good),
+        (3000, vec![], 1),
+        "one COPY for all"
+    );
     // A key that is there, a NULL and a value that a check refuses.
     for (run, id, note) in [("r2", 7, Some("x")), ("r3", 90_000, None), ("r4", 90_000, Some("bad"))]
     {
@@ -109,7 +106,8 @@ fn rows_are_named_in_text_copies_too() {
     let (mut writer, prepared) =
         prepare(&db, &json!({"table": "t"}), "s", &rows(0..1, text)).unwrap();
     let mut sink = writer.open(task("s", 0, 1), prepared.datasets).unwrap();
-    let answer = sink.write(Batch::inserts(rows(76..79, text))).unwrap();
+    sink.write(Batch::inserts(rows(76..79, text))).unwrap();
+    let answer = sink.commit(b"m".to_vec(), true).unwrap();
     assert_eq!(answer.remarks[0].column, Some(1));
     assert_eq!(answer.remarks[0].code, "postgresql.value_invalid");
     assert!(!answer.remarks[0].message.contains("no\tinterval"), "{}", answer.remarks[0].message);
@@ -128,8 +126,8 @@ fn a_bad_row_without_a_name_is_found_in_halves() {
     ids[1234] = -1;
     let (written, refused, copies) = load(&db, json!({"table": "t"}), "r", &[named(ids)]);
     assert_eq!((written, refused), (4095, vec![1234]));
-    // One for the whole, two for each of the twelve halvings.
-    assert_eq!(copies, 25);
+    // One for the whole, one for it alone, one for each of the twelve halvings, and one without the row.
+    assert_eq!(copies, 15);
     assert_eq!(db.sql("SELECT count(*) FROM t"), "4095");
     db.sql("INSERT INTO u VALUES (500, 'there')");
     let (written, refused, _) = load(&db, json!({"table": "u"}), "r2", &[named(0..1000)]);
@@ -143,18 +141,56 @@ fn an_undone_batch_leaves_those_before_it() {
     let (mut writer, prepared) = prepare(&db, &json!({"table": "t"}), "r", &named(0..1)).unwrap();
     let mut sink = writer.open(task("r", 0, 1), prepared.datasets).unwrap();
     assert_eq!(sink.committed(), None);
-    assert_eq!(sink.write(Batch::inserts(named(0..10))).unwrap().taken, 1);
-    let answer = sink.write(Batch::inserts(named([10, 11, 5, 12]))).unwrap();
-    assert_eq!((answer.taken, answer.remarks.len()), (1, 1));
+    assert_eq!(sink.write(Batch::inserts(named(0..10))).unwrap().taken, 0, "it is on its way");
+    sink.write(Batch::inserts(named([10, 11, 5, 12]))).unwrap();
+    let answer = sink.commit(b"m".to_vec(), true).unwrap();
+    assert_eq!((answer.taken, answer.remarks.len(), answer.durable), (0, 1, None));
     let remark = &answer.remarks[0];
     assert_eq!((remark.batch, remark.row, remark.loaded), (1, 2, false));
     assert_eq!(remark.code, "postgresql.unique_violation");
     assert!(remark.message.contains("t_pkey"));
     assert!(answer.undone.is_some());
-    assert_eq!(sink.write(Batch::inserts(named([10, 11, 12]))).unwrap().taken, 3);
+    sink.write(Batch::inserts(named(0..10))).unwrap();
+    sink.write(Batch::inserts(named([10, 11, 12]))).unwrap();
     assert_eq!(db.sql("SELECT count(*) FROM t"), "0", "nothing shows before the commit");
-    sink.close(b"m".to_vec()).unwrap();
+    let answer = sink.close(b"m".to_vec()).unwrap().answer;
+    assert_eq!((answer.taken, answer.durable.as_deref()), (4, Some(&b"m"[..])));
     assert_eq!(db.sql("SELECT count(*) FROM t"), "13");
+}
+
+#[test]
+fn of_many_batches_without_a_name_those_before_the_bad_row_stay() {
+    let db = server().database("nameless");
+    db.sql(
+        "CREATE TABLE owners (id bigint PRIMARY KEY); INSERT INTO owners SELECT generate_series(0, 999);
+         CREATE TABLE t (id bigint REFERENCES owners, note text)",
+    );
+    let batches = [named(0..100), named((100..150).chain([5000]).chain(150..200)), named(200..300)];
+    let (mut writer, prepared) = prepare(&db, &json!({"table": "t"}), "r", &batches[0]).unwrap();
+    let mut sink = writer.open(task("r", 0, 1), prepared.datasets).unwrap();
+    for batch in &batches {
+        assert_eq!(sink.write(Batch::inserts(batch.clone())).unwrap().taken, 0);
+    }
+    let answer = sink.commit(b"m".to_vec(), true).unwrap();
+    assert_eq!((answer.taken, answer.remarks[0].batch, answer.remarks[0].row), (1, 1, 50));
+    assert_eq!(answer.remarks[0].code, "postgresql.foreign_key_violation");
+    sink.write(Batch::inserts(named(100..200))).unwrap();
+    sink.write(Batch::inserts(batches[2].clone())).unwrap();
+    sink.close(b"m".to_vec()).unwrap();
+    assert_eq!(db.sql("SELECT count(*), sum(id) FROM t"), "300|44850");
+}
+
+#[test]
+fn a_large_load_is_several_copies() {
+    let db = server().database("large");
+    db.sql("CREATE TABLE t (id bigint PRIMARY KEY, note text)");
+    let wide = |from: i64| rows(from..from + 1000, |id| Some(format!("{id}{}", "x".repeat(3000))));
+    let batches: Vec<_> = (0..6).map(|at| wide(at * 1000)).collect();
+    assert_eq!(load(&db, json!({"table": "t"}), "r", &batches), (6000, vec![], 2));
+    let twice = [wide(10_000), wide(11_000), wide(12_000), wide(5990), wide(13_000)];
+    let (written, refused, _) = load(&db, json!({"table": "t"}), "s", &twice);
+    assert_eq!((written, refused), (4990, (0..10).collect()));
+    assert_eq!(db.sql("SELECT count(*) FROM t"), "10990");
 }
 
 #[test]
@@ -177,8 +213,8 @@ fn what_the_server_would_cut_or_round_is_refused() {
         [(1, Some(0), "postgresql.value_would_round"), (2, Some(1), "postgresql.value_too_long")]
     );
     assert!(answer.undone.is_none(), "the good rows are taken");
-    assert_eq!((answer.taken, sink.copies()), (1, 1));
     sink.close(b"m".to_vec()).unwrap();
+    assert_eq!(sink.copies(), 1);
     assert_eq!(
         db.sql("SELECT at, coalesce(note, 'none') FROM t ORDER BY at"),
         "1970-01-01 00:00:01|abc\n1970-01-01 00:00:03|äöü\ninfinity|none"
@@ -415,11 +451,13 @@ fn a_lock_that_is_held_is_said_and_may_pass() {
     let parameter = json!({"table": "t", "session": "SET lock_timeout = 300"});
     let (mut holder, prepared) = prepare(&db, &json!({"table": "t"}), "r", &named(0..1)).unwrap();
     let mut held = holder.open(task("r", 0, 1), prepared.datasets.clone()).unwrap();
-    held.write(Batch::inserts(named(0..10))).unwrap();
+    // So much that the COPY ends, and the keys are there.
+    held.write(Batch::inserts(rows(0..10, |_| Some("x".repeat(1 << 20))))).unwrap();
     // The same key waits for the transaction of the other.
     let mut waiter = db.writer(parameter).unwrap();
     let mut waiting = waiter.open(task("r", 1, 1), prepared.datasets.clone()).unwrap();
-    let fault = fault(waiting.write(Batch::inserts(named(5..6))));
+    waiting.write(Batch::inserts(named(5..6))).unwrap();
+    let fault = fault(waiting.commit(b"m".to_vec(), true));
     assert_eq!(fault.code, "postgresql.lock_timeout");
     assert_eq!((fault.domain, fault.retry_after_ms), (FaultDomain::External, Some(0)));
     held.close(b"end".to_vec()).unwrap();
