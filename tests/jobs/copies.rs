@@ -49,7 +49,9 @@ fn one_bad_row_costs_at_most_log2_more_copies(guard: Guard) {
     assert!(good > 0);
     for bad in [0, rows / 3, rows - 1] {
         let more = copies(guard, rows, Some(bad)) - good;
-        assert!(more as u32 <= rows.ilog2() + 2, "{more} more COPYs than {good}, for row {bad}");
+        // What is sent again goes in smaller COPYs at first.
+        let again = 4;
+        assert!(more as u32 <= rows.ilog2() + again, "{more} more COPYs than {good}, for row {bad}");
     }
 }
 

@@ -244,52 +244,37 @@ impl PostgresSink {
         Ok(())
     }
 
-    /// Goes back to the savepoint, and finds the row that is to blame among `sent`.
+    /// Goes back to the savepoint, and finds the row of `sent` that is to blame.
     fn undone(&mut self, error: Error, sent: Vec<Sent>) -> Result<Option<Undone>> {
-        let error = self.back(error)?;
+        let error = match error {
+            Error::Server(error) if error.refuses_rows() => error,
+            error => return Err(error.into()),
+        };
+        self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
         self.sent_bytes_max = 0;
-        if let Some((batch, row)) = self.named_row(&error, &sent) {
-            let taken = sent.first().map_or(self.written, |sent| sent.number);
-            return Ok(Some(self.refusal(&error, batch, row, taken)));
-        }
-        for batch in &sent {
-            if let Err(error) = self.copy_of(&batch.bytes, batch.rows) {
-                return self.searched(error, batch).map(Some);
-            }
-            self.savepoint()?;
-        }
-        // Alone each of them is taken, so the server has changed its mind.
-        Ok(None)
+        let (error, index) = match self.named_row(&error) {
+            Some(index) => (error, index),
+            None => self.searched(error, &sent)?,
+        };
+        let Some((batch, row)) = find(&sent, index) else {
+            return Err(Error::Server(error).into());
+        };
+        Ok(Some(self.refusal(&error, (batch, row), sent[0].number)))
     }
 
-    /// Goes back to the savepoint behind an error that is about rows.
-    fn back(&mut self, error: Error) -> Result<Box<ServerError>> {
-        match error {
-            Error::Server(error) if error.refuses_rows() => {
-                self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
-                Ok(error)
-            }
-            error => Err(error.into()),
-        }
-    }
-
-    fn copy_of(&mut self, bytes: &[u8], rows: usize) -> crate::error::Result<()> {
-        self.begin_copy()?;
-        self.client.borrow_mut().copy_send(bytes)?;
-        self.end(rows)
-    }
-
-    /// Finds the first row of a batch with which the server refuses it. Rows before it are in the table
-    /// while it is looked for, as they were when it was refused.
-    fn searched(&mut self, error: Error, batch: &Sent) -> Result<Undone> {
-        let mut error = self.back(error)?;
-        let ends = batch.ends(self.form);
-        let mut suspects: Range<usize> = 0..batch.rows;
-        while suspects.len() > 1 && self.named_row(&error, std::slice::from_ref(batch)).is_none() {
+    /// Finds the first row of `sent` with which the server refuses them, and what it says of it. Rows before
+    /// it are in the table while it is looked for, as they were when it was refused.
+    fn searched(
+        &mut self,
+        mut error: Box<ServerError>,
+        sent: &[Sent],
+    ) -> Result<(Box<ServerError>, usize)> {
+        let ends: Vec<_> = sent.iter().map(|sent| sent.ends(self.form)).collect();
+        let mut suspects = 0..sent.iter().map(|sent| sent.rows).sum::<usize>();
+        while suspects.len() > 1 {
             let middle = suspects.start + suspects.len() / 2;
-            let half = suspects.start..middle;
             self.client.borrow_mut().execute("SAVEPOINT airlock_half")?;
-            match self.copy_of(slice(&batch.bytes, &ends, half.clone()), half.len()) {
+            match self.copy_of(sent, &ends, suspects.start..middle) {
                 Ok(()) => suspects.start = middle,
                 Err(Error::Server(said)) if said.refuses_rows() => {
                     self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock_half")?;
@@ -300,10 +285,28 @@ impl PostgresSink {
             }
         }
         self.client.borrow_mut().execute("ROLLBACK TO SAVEPOINT airlock")?;
-        Ok(self.refusal(&error, batch.number, batch.row(suspects.start), batch.number))
+        Ok((error, suspects.start))
     }
 
-    fn refusal(&self, error: &ServerError, batch: u64, row: u32, taken: u64) -> Undone {
+    /// A COPY of some of the rows of `sent`, which are counted through.
+    fn copy_of(
+        &mut self,
+        sent: &[Sent],
+        ends: &[Vec<usize>],
+        rows: Range<usize>,
+    ) -> crate::error::Result<()> {
+        self.begin_copy()?;
+        let mut first = 0;
+        for (sent, ends) in sent.iter().zip(ends) {
+            let within = |row: usize| row.clamp(first, first + sent.rows) - first;
+            let bytes = slice(&sent.bytes, ends, within(rows.start)..within(rows.end));
+            self.client.borrow_mut().copy_send(bytes)?;
+            first += sent.rows;
+        }
+        self.end(rows.len())
+    }
+
+    fn refusal(&self, error: &ServerError, (batch, row): (u64, u32), taken: u64) -> Undone {
         let relation = self.target.copy().1;
         let column = error
             .copy_column(relation)
@@ -317,17 +320,10 @@ impl PostgresSink {
         Undone { fault: self.refused(error), remark, taken }
     }
 
-    /// The batch and the row that the server was at, where it says so.
-    fn named_row(&self, error: &ServerError, sent: &[Sent]) -> Option<(u64, u32)> {
+    /// The row of the COPY that the server was at, where it says so.
+    fn named_row(&self, error: &ServerError) -> Option<usize> {
         let line = usize::try_from(error.copy_line(self.target.copy().1)?).ok()?;
-        let mut row = line.checked_sub(1)?;
-        for sent in sent {
-            if row < sent.rows {
-                return Some((sent.number, sent.row(row)));
-            }
-            row -= sent.rows;
-        }
-        None
+        line.checked_sub(1)
     }
 
     /// What the server says of a staging table is of the table that it stands for.
@@ -368,6 +364,17 @@ impl PostgresSink {
         self.has_savepoint = false;
         Ok(())
     }
+}
+
+/// The batch, and the row in it, of a row that was sent.
+fn find(sent: &[Sent], mut index: usize) -> Option<(u64, u32)> {
+    for sent in sent {
+        if index < sent.rows {
+            return Some((sent.number, sent.row(index)));
+        }
+        index -= sent.rows;
+    }
+    None
 }
 
 /// Adds the transaction, and the savepoint's, by which the rows just written are known. They are held
