@@ -51,7 +51,10 @@ fn one_bad_row_costs_at_most_log2_more_copies(guard: Guard) {
         let more = copies(guard, rows, Some(bad)) - good;
         // What is sent again goes in smaller COPYs at first.
         let again = 4;
-        assert!(more as u32 <= rows.ilog2() + again, "{more} more COPYs than {good}, for row {bad}");
+        assert!(
+            more as u32 <= rows.ilog2() + again,
+            "{more} more COPYs than {good}, for row {bad}"
+        );
     }
 }
 

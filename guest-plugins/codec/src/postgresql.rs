@@ -1,5 +1,6 @@
 //! Rows of PostgreSQL's COPY.
 
+mod column;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub mod interval;

@@ -66,14 +66,3 @@ pub use sdk::codec::Refused;
 pub use storage::{Input, Memory, Output, UNKNOWN_LENGTH, changed};
 pub use text::TextReader;
 pub use write::{Encoder, TextEncoder, WriteFormat};
-
-/// A codec's fault as a plug-in's.
-fn told(fault: ::codec::Fault) -> sdk::Fault {
-    let told = match fault.domain {
-        ::codec::Domain::User => sdk::Fault::user(fault.code, fault.message),
-        ::codec::Domain::External => sdk::Fault::external(fault.code, fault.message),
-        ::codec::Domain::Data => sdk::Fault::data(fault.code, fault.message),
-        ::codec::Domain::Plugin => sdk::Fault::plugin(fault.code, fault.message),
-    };
-    fault.hint.into_iter().fold(told, sdk::Fault::hint)
-}

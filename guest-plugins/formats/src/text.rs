@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns::{self, ReadFrom, Reading};
 use crate::read::Chunk;
-use crate::told;
 use crate::window::{BLOCK_BYTES, Window};
 
 /// A batch of this size keeps the costs of a call small and the batch in the cache.
@@ -183,7 +182,7 @@ impl TextReader {
 /// Passes over `count` records, as a resume of a packed file must.
 fn pass_over(window: &mut Window, label: &str, records: Records, count: u64) -> Result<()> {
     let how = TextDecoding { records, columns: Vec::new() };
-    let mut decoder = TextDecoder::new(how, Arc::new(Schema::empty())).map_err(told)?;
+    let mut decoder = TextDecoder::new(how, Arc::new(Schema::empty()))?;
     let mut left = count;
     while left > 0 {
         window.fill(BLOCK_BYTES)?;

@@ -21,7 +21,6 @@ use crate::pack::{Packer, Packing, Wrapping};
 use crate::parquet_write::ParquetEncoder;
 use crate::storage::Output;
 use crate::text::not_text;
-use crate::told;
 use crate::workbook::WorkbookEncoder;
 
 /// How files are written.
@@ -250,7 +249,7 @@ impl TextEncoder {
         let buffer = header(charset, style)?;
         let rows = match charset {
             Charset::Utf8 => Rows::Codec(codecs::Encoder::open("csv", style, schema)?),
-            _ => Rows::Encoded(TextRows::csv(style.clone(), schema).map_err(told)?, charset),
+            _ => Rows::Encoded(TextRows::csv(style.clone(), schema)?, charset),
         };
         Ok(Self { packer, buffer, rows })
     }
@@ -258,7 +257,7 @@ impl TextEncoder {
     fn json(packer: Packer, charset: Charset, schema: &SchemaRef) -> Result<Self> {
         let rows = match charset {
             Charset::Utf8 => Rows::Codec(codecs::Encoder::open("jsonl", &(), schema)?),
-            _ => Rows::Encoded(TextRows::json(schema).map_err(told)?, charset),
+            _ => Rows::Encoded(TextRows::json(schema)?, charset),
         };
         Ok(Self { packer, buffer: charset.mark(), rows })
     }
@@ -323,7 +322,7 @@ fn encoded(
     batch: &RecordBatch,
     out: &mut Vec<u8>,
 ) -> Result<Vec<Refused>> {
-    let refused = rows.write(batch, out, |printers, row, from, out| {
+    Ok(rows.write(batch, out, |printers, row, from, out| {
         let record = out.split_off(from);
         let lacks = |printer: &Printer<'_>| {
             let mut text = Vec::new();
@@ -333,12 +332,5 @@ fn encoded(
         charset
             .encode(&record, out)
             .map_err(|reason| (printers.iter().position(lacks).unwrap_or(0), reason))
-    });
-    let refused = refused.map_err(told)?.into_iter().map(|refused| Refused {
-        row: refused.row,
-        column: refused.column,
-        code: refused.code,
-        message: refused.message,
-    });
-    Ok(refused.collect())
+    })?)
 }

@@ -1,21 +1,23 @@
 //! Codecs that the host runs on a plug-in's own bytes, at the speed of the machine.
 //!
 //! A plug-in that reads or writes a format of the list keeps the protocol, the files and the connection,
-//! and leaves the loops over bytes to the host. The names, and the options of each in JSON:
+//! and leaves the loops over bytes to the host. The names, and the options of each, which travel as JSON:
 //!
 //! | name | what it does | options |
 //! |---|---|---|
-//! | `text` (decoder) | CSV, other delimited text, fixed width, JSON lines into columns | `TextDecoding` of the crate `codec` |
-//! | `postgresql-copy` (decoder) | messages of a binary COPY from PostgreSQL into columns | `CopyDecoding` |
-//! | `postgresql-copy` (encoder) | rows of a COPY, binary or text | `CopyEncoding` |
-//! | `csv` (encoder) | rows as delimited text, without a header | `CsvStyle` |
+//! | `text` (decoder) | CSV, other delimited text, fixed width, JSON lines into columns | [`codec::TextDecoding`] |
+//! | `postgresql-copy` (decoder) | messages of a binary COPY from PostgreSQL into columns | [`codec::postgresql::CopyDecoding`] |
+//! | `csv` (encoder) | rows as delimited text, without a header | [`codec::rows::CsvStyle`] |
 //! | `jsonl` (encoder) | rows as JSON lines | none |
-//! | `parquet` (encoder) | a Parquet file | `ParquetStyle` |
+//! | `parquet` (encoder) | a Parquet file | [`codec::ParquetStyle`] |
+//! | `postgresql-copy` (encoder) | rows of a COPY, binary or text | [`codec::postgresql::CopyEncoding`] |
 //!
 //! Built natively, as unit tests are, the same codecs are linked.
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use codec::Domain;
+pub use codec::{Decoded, Flawed, Refused};
 use serde::Serialize;
 
 use crate::{Fault, Result};
@@ -24,45 +26,6 @@ use crate::{Fault, Result};
 use hosted as own;
 #[cfg(not(target_arch = "wasm32"))]
 use linked as own;
-
-/// What came of the front of some bytes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decoded {
-    /// Bytes that are done with.
-    pub taken: usize,
-    /// In these bytes, the flawed ones included.
-    pub records: u32,
-    /// Line ends before the first record.
-    pub lines_before: u32,
-    /// Line ends of the records.
-    pub lines: u32,
-    /// The records that are none of `flawed`.
-    pub rows: RecordBatch,
-    pub flawed: Vec<Flawed>,
-}
-
-/// A record that could not be decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flawed {
-    /// Which one of the records it is, from 0.
-    pub record: u32,
-    /// Where it begins in the bytes, if it lies in them whole.
-    pub start: usize,
-    /// Line ends of the records before it.
-    pub lines_before: u32,
-    pub data: Vec<u8>,
-    pub code: String,
-    pub message: String,
-}
-
-/// A row that an encoder left out, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub row: u32,
-    pub column: u32,
-    pub code: String,
-    pub message: String,
-}
 
 /// What came of some rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +51,6 @@ impl Decoder {
         Ok(Self { inner, schema: schema.clone() })
     }
 
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
     /// Decodes whole records from the front of `bytes`, at most `rows`, and about `size` bytes of columns; one
     /// record at least. Where nothing is taken, more bytes are needed, unless these are the `last`. A
     /// decoder may gather records over several calls; handed no bytes, it gives what it has.
@@ -99,7 +58,7 @@ impl Decoder {
     /// # Errors
     /// Where no record can be told any more; what is wrong with single records is no error.
     pub fn decode(&mut self, bytes: &[u8], last: bool, rows: u32, size: u64) -> Result<Decoded> {
-        self.inner.decode(bytes, last, rows, size, &self.schema)
+        own::decode(&mut self.inner, bytes, last, (rows, size), &self.schema)
     }
 }
 
@@ -118,7 +77,7 @@ impl Encoder {
     /// # Errors
     /// Where the format can't go on.
     pub fn encode(&mut self, rows: &RecordBatch) -> Result<Encoded> {
-        self.inner.encode(rows)
+        own::encode(&mut self.inner, rows)
     }
 
     /// What is left of the bytes.
@@ -126,7 +85,19 @@ impl Encoder {
     /// # Errors
     /// As [`Self::encode`].
     pub fn finish(self) -> Result<Vec<u8>> {
-        self.inner.finish()
+        own::finish(self.inner)
+    }
+}
+
+impl From<codec::Fault> for Fault {
+    fn from(fault: codec::Fault) -> Self {
+        let told = match fault.domain {
+            Domain::User => Self::user(fault.code, fault.message),
+            Domain::External => Self::external(fault.code, fault.message),
+            Domain::Data => Self::data(fault.code, fault.message),
+            Domain::Plugin => Self::plugin(fault.code, fault.message),
+        };
+        fault.hint.into_iter().fold(told, Self::hint)
     }
 }
 
@@ -143,66 +114,59 @@ mod hosted {
     use crate::bindings::airlock::connector::codec as wire;
     use crate::dataset::flat_fields;
 
-    pub(super) struct Decoder(wire::Decoder);
+    pub(super) use wire::{Decoder, Encoder};
 
     pub(super) fn decoder(name: &str, options: &str, schema: &SchemaRef) -> Result<Decoder> {
-        wire::Decoder::open(name, options, &flat_fields(schema)?).map(Decoder)
+        Decoder::open(name, options, &flat_fields(schema)?)
     }
 
-    impl Decoder {
-        pub(super) fn decode(
-            &mut self,
-            bytes: &[u8],
-            last: bool,
-            rows: u32,
-            size: u64,
-            schema: &SchemaRef,
-        ) -> Result<Decoded> {
-            let decoded = self.0.decode(bytes, last, wire::Budget { rows, bytes: size })?;
-            let flawed = |flawed: wire::Flawed| Flawed {
-                record: flawed.record,
-                start: flawed.start as usize,
-                lines_before: flawed.lines_before,
-                data: flawed.data,
-                code: flawed.code,
-                message: flawed.message,
-            };
-            Ok(Decoded {
-                taken: decoded.taken as usize,
-                records: decoded.records,
-                lines_before: decoded.lines_before,
-                lines: decoded.lines,
-                rows: rows_of(decoded.rows, decoded.buffers, schema)?,
-                flawed: decoded.flawed.into_iter().map(flawed).collect(),
-            })
-        }
+    pub(super) fn decode(
+        decoder: &mut Decoder,
+        bytes: &[u8],
+        last: bool,
+        (rows, bytes_max): (u32, u64),
+        schema: &SchemaRef,
+    ) -> Result<Decoded> {
+        let decoded = decoder.decode(bytes, last, wire::Budget { rows, bytes: bytes_max })?;
+        let flawed = |flawed: wire::Flawed| Flawed {
+            record: flawed.record,
+            start: flawed.start as usize,
+            lines_before: flawed.lines_before,
+            data: flawed.data,
+            code: flawed.code,
+            message: flawed.message,
+        };
+        Ok(Decoded {
+            taken: decoded.taken as usize,
+            records: decoded.records,
+            lines_before: decoded.lines_before,
+            lines: decoded.lines,
+            rows: rows_of(decoded.rows, decoded.buffers, schema)?,
+            flawed: decoded.flawed.into_iter().map(flawed).collect(),
+        })
     }
-
-    pub(super) struct Encoder(wire::Encoder);
 
     pub(super) fn encoder(name: &str, options: &str, schema: &SchemaRef) -> Result<Encoder> {
-        wire::Encoder::open(name, options, &flat_fields(schema)?).map(Encoder)
+        Encoder::open(name, options, &flat_fields(schema)?)
     }
 
-    impl Encoder {
-        pub(super) fn encode(&mut self, rows: &RecordBatch) -> Result<Encoded> {
-            let encoded = self.0.encode(rows.num_rows() as u32, &buffers_of(rows)?)?;
-            let refused = |refused: wire::Refused| Refused {
-                row: refused.row,
-                column: refused.column,
-                code: refused.code,
-                message: refused.message,
-            };
-            Ok(Encoded {
-                bytes: encoded.bytes,
-                refused: encoded.refused.into_iter().map(refused).collect(),
-                pending: encoded.pending,
-            })
-        }
+    pub(super) fn encode(encoder: &mut Encoder, rows: &RecordBatch) -> Result<Encoded> {
+        let encoded = encoder.encode(rows.num_rows() as u32, &buffers_of(rows)?)?;
+        let refused = |refused: wire::Refused| Refused {
+            row: refused.row,
+            column: refused.column,
+            code: refused.code,
+            message: refused.message,
+        };
+        Ok(Encoded {
+            bytes: encoded.bytes,
+            refused: encoded.refused.into_iter().map(refused).collect(),
+            pending: encoded.pending,
+        })
+    }
 
-        pub(super) fn finish(self) -> Result<Vec<u8>> {
-            self.0.finish()
-        }
+    pub(super) fn finish(encoder: Encoder) -> Result<Vec<u8>> {
+        encoder.finish()
     }
 }
 
@@ -210,78 +174,38 @@ mod hosted {
 #[cfg(not(target_arch = "wasm32"))]
 mod linked {
     use super::*;
-    use codec::Domain;
 
-    fn told(fault: codec::Fault) -> Fault {
-        let told = match fault.domain {
-            Domain::User => Fault::user(fault.code, fault.message),
-            Domain::External => Fault::external(fault.code, fault.message),
-            Domain::Data => Fault::data(fault.code, fault.message),
-            Domain::Plugin => Fault::plugin(fault.code, fault.message),
-        };
-        fault.hint.into_iter().fold(told, Fault::hint)
-    }
-
-    pub(super) struct Decoder(Box<dyn codec::Decoder>);
+    pub(super) type Decoder = Box<dyn codec::Decoder>;
+    pub(super) type Encoder = Box<dyn codec::Encoder>;
 
     pub(super) fn decoder(name: &str, options: &str, schema: &SchemaRef) -> Result<Decoder> {
-        codec::decoder(name, options, schema.clone()).map(Decoder).map_err(told)
+        Ok(codec::decoder(name, options, schema.clone())?)
     }
 
-    impl Decoder {
-        pub(super) fn decode(
-            &mut self,
-            bytes: &[u8],
-            last: bool,
-            rows: u32,
-            size: u64,
-            _: &SchemaRef,
-        ) -> Result<Decoded> {
-            let bytes_max = usize::try_from(size).unwrap_or(usize::MAX);
-            let budget = codec::Budget { rows, bytes: bytes_max };
-            let decoded = self.0.decode(bytes, last, budget).map_err(told)?;
-            let flawed = |flawed: codec::Flawed| Flawed {
-                record: flawed.record,
-                start: flawed.start,
-                lines_before: flawed.lines_before,
-                data: flawed.data,
-                code: flawed.code,
-                message: flawed.message,
-            };
-            Ok(Decoded {
-                taken: decoded.taken,
-                records: decoded.records,
-                lines_before: decoded.lines_before,
-                lines: decoded.lines,
-                rows: decoded.rows,
-                flawed: decoded.flawed.into_iter().map(flawed).collect(),
-            })
-        }
+    pub(super) fn decode(
+        decoder: &mut Decoder,
+        bytes: &[u8],
+        last: bool,
+        (rows, bytes_max): (u32, u64),
+        _: &SchemaRef,
+    ) -> Result<Decoded> {
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        Ok(decoder.decode(bytes, last, codec::Budget { rows, bytes: bytes_max })?)
     }
-
-    pub(super) struct Encoder(Box<dyn codec::Encoder>);
 
     pub(super) fn encoder(name: &str, options: &str, schema: &SchemaRef) -> Result<Encoder> {
-        codec::encoder(name, options, schema).map(Encoder).map_err(told)
+        Ok(codec::encoder(name, options, schema)?)
     }
 
-    impl Encoder {
-        pub(super) fn encode(&mut self, rows: &RecordBatch) -> Result<Encoded> {
-            let mut bytes = Vec::new();
-            let refused = self.0.encode(rows, &mut bytes).map_err(told)?;
-            let refused = refused.into_iter().map(|refused| Refused {
-                row: refused.row,
-                column: refused.column,
-                code: refused.code,
-                message: refused.message,
-            });
-            Ok(Encoded { bytes, refused: refused.collect(), pending: self.0.pending() as u64 })
-        }
+    pub(super) fn encode(encoder: &mut Encoder, rows: &RecordBatch) -> Result<Encoded> {
+        let mut bytes = Vec::new();
+        let refused = encoder.encode(rows, &mut bytes)?;
+        Ok(Encoded { bytes, refused, pending: encoder.pending() as u64 })
+    }
 
-        pub(super) fn finish(mut self) -> Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            self.0.finish(&mut bytes).map_err(told)?;
-            Ok(bytes)
-        }
+    pub(super) fn finish(mut encoder: Encoder) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        encoder.finish(&mut bytes)?;
+        Ok(bytes)
     }
 }

@@ -4,7 +4,7 @@
 //! [`Writer`] ([`NoReader`] and so on where it has none); [`export!`] makes a component of it. Rows travel
 //! as Arrow record batches in [`Batch`]; this crate turns them into the contract's buffers and back,
 //! keeps sessions, cursors and sinks, and lends helpers: [`parameters`] reads a step's JSON document
-//! and makes its schema, [`Fault`] has constructors.
+//! and makes its schema, [`Fault`] has constructors; [`mod@codec`] leaves loops over bytes to the host.
 //!
 //! What this crate is not: a client of anything. The words are those of the contract in `wit/`, where
 //! each call's duties stand; the traits here add no rule to them.

@@ -13,11 +13,12 @@ use arrow_array::{
     FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
     ListArray, PrimitiveArray, RecordBatch, StringArray, UInt32Array,
 };
+use arrow_buffer::NullBuffer;
 use arrow_schema::SchemaRef;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Result};
-use crate::postgresql::decode::{EPOCH_DAYS, EPOCH_MICROS};
+use crate::postgresql::column::{EPOCH_DAYS, EPOCH_MICROS};
 use crate::postgresql::kind::{Kind, Limit, data_type};
 use crate::postgresql::limits::{self, Misfit};
 use crate::postgresql::numeric;
@@ -154,7 +155,7 @@ fn text_row(columns: &[Cells<'_>], row: usize, out: &mut Vec<u8>) -> Result<(), 
 
 /// A column, by the Arrow array that its values are in.
 struct Cells<'a> {
-    array: &'a dyn Array,
+    nulls: Option<&'a NullBuffer>,
     values: Values<'a>,
     limit: Limit,
     empty_as_null: bool,
@@ -194,11 +195,11 @@ impl<'a> Cells<'a> {
             Some(values) => values,
             None => return Err(mismatch("the type of a column")),
         };
-        Ok(Self { array, values, limit: *limit, empty_as_null })
+        Ok(Self { nulls: array.nulls(), values, limit: *limit, empty_as_null })
     }
 
     fn is_null(&self, row: usize) -> bool {
-        self.array.is_null(row)
+        self.nulls.is_some_and(|nulls| nulls.is_null(row))
             || self.empty_as_null
                 && matches!(
                     &self.values,
@@ -338,7 +339,7 @@ impl<'a> Values<'a> {
                 let list: &ListArray = array.as_list_opt()?;
                 let array = list.values().as_ref();
                 let values = Self::of(array, element, limit)?;
-                let cells = Cells { array, values, limit, empty_as_null: false };
+                let cells = Cells { nulls: array.nulls(), values, limit, empty_as_null: false };
                 Self::List(list, Box::new(cells), *oid)
             }
         })

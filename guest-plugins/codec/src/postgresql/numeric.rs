@@ -56,6 +56,9 @@ impl<'a> Parts<'a> {
 
     /// The unscaled value at `scale`, exactly.
     pub(crate) fn unscaled(&self, scale: i8) -> Result<i128, Unfit> {
+        if let Some(short) = self.short(scale) {
+            return self.signed(short.into());
+        }
         let mut value: i128 = 0;
         // Power of ten of the last decimal digit of the group that was taken last.
         let mut power = (self.weight + 1) * GROUP + i32::from(scale);
@@ -85,6 +88,24 @@ impl<'a> Parts<'a> {
             value = value.checked_mul(factor).ok_or(Unfit::OutOfRange)?;
         }
         self.signed(value)
+    }
+
+    /// The common case: up to four groups, all of it in 64 bits.
+    fn short(&self, scale: i8) -> Option<u64> {
+        const GROUPS_MAX: usize = 4;
+        let count = self.digits.len() / 2;
+        if count > GROUPS_MAX {
+            return None;
+        }
+        let value = self.groups().fold(0, |value, group| value * 10_000 + u64::from(group));
+        match (self.weight + 1 - count as i32) * GROUP + i32::from(scale) {
+            power @ 0..=2 => Some(value * 10_u64.pow(power as u32)),
+            power @ -3..0 => {
+                let cut = 10_u64.pow(power.unsigned_abs());
+                value.is_multiple_of(cut).then(|| value / cut)
+            }
+            _ => None,
+        }
     }
 
     fn signed(&self, value: i128) -> Result<i128, Unfit> {
@@ -148,11 +169,13 @@ pub(crate) fn write(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
         *slot = (fraction % 10_000) as u16;
         fraction /= 10_000;
     }
-    for slot in groups[..5].iter_mut().rev() {
-        *slot = (whole % 10_000) as u16;
+    let mut first = 5;
+    while whole > 0 {
+        first -= 1;
+        groups[first] = (whole % 10_000) as u16;
         whole /= 10_000;
     }
-    write_groups(&groups[..5 + fraction_groups], 5, unscaled < 0, scale, out);
+    write_groups(&groups[first..5 + fraction_groups], 5 - first, unscaled < 0, scale, out);
 }
 
 /// The same for decimals that need more than 128 bits.
@@ -197,11 +220,10 @@ fn write_groups(groups: &[u16], whole: usize, negative: bool, scale: u8, out: &m
     let kept = &groups[first..end];
     let weight = if kept.is_empty() { 0 } else { whole as i16 - 1 - first as i16 };
     let sign = if negative && !kept.is_empty() { NEGATIVE } else { POSITIVE };
-    out.extend_from_slice(&(8 + kept.len() as u32 * 2).to_be_bytes());
-    out.extend_from_slice(&(kept.len() as u16).to_be_bytes());
-    out.extend_from_slice(&weight.to_be_bytes());
-    out.extend_from_slice(&sign.to_be_bytes());
-    out.extend_from_slice(&u16::from(scale).to_be_bytes());
+    let [l0, l1, l2, l3] = (8 + kept.len() as u32 * 2).to_be_bytes();
+    let [n0, n1] = (kept.len() as u16).to_be_bytes();
+    let ([w0, w1], [s0, s1]) = (weight.to_be_bytes(), sign.to_be_bytes());
+    out.extend_from_slice(&[l0, l1, l2, l3, n0, n1, w0, w1, s0, s1, 0, scale]);
     for group in kept {
         out.extend_from_slice(&group.to_be_bytes());
     }

@@ -12,7 +12,6 @@ use crate::pack::Sink;
 use crate::print::{Printer, Style};
 use crate::storage::{Output, carried};
 use crate::temporal::{parse_time, parse_timestamp};
-use crate::told;
 use crate::value::is_exact;
 use sdk::codec::Refused;
 
@@ -165,7 +164,7 @@ impl WorkbookEncoder {
 fn printers<'a>(batch: &'a RecordBatch, style: &'a Style) -> Result<Vec<Printer<'a>>> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns());
-    columns.map(|(field, column)| Printer::new(field, column, style).map_err(told)).collect()
+    columns.map(|(field, column)| Ok(Printer::new(field, column, style)?)).collect()
 }
 
 enum Cell {

@@ -8,7 +8,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("expression", &["domain"]),
     ("spec", &["domain", "expression"]),
     ("engine", &["domain", "expression"]),
-    ("sandbox", &["domain"]),
+    ("sandbox", &["domain", "codec"]),
     ("store", &["domain"]),
     ("testkit", &["domain"]),
     ("bundle", &[]),

@@ -3,8 +3,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_schema::{Field, Schema};
 
+use std::sync::Arc;
+
+use arrow_buffer::i256;
+
 use super::*;
 use crate::Decoder;
+use crate::postgresql::column::{OUT_OF_RANGE, date, instant, narrow, wide};
 
 fn decoder(kinds: &[Kind]) -> CopyDecoder {
     let field =
