@@ -404,6 +404,7 @@ fn sums(summary: &Value) -> String {
     let keys = [
         "status",
         "records_read",
+        "records_nulled",
         "records_written",
         "records_dirty",
         "records_filtered",

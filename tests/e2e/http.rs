@@ -97,7 +97,8 @@ fn records_that_do_not_fit_are_dirty_or_null() {
     }
     parameter["dirtyData"] = "null".into();
     env.write_json("job.json", reading(parameter).tolerating(2).json());
-    env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0);
+    let summary = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json();
+    assert_eq!((&summary["records_nulled"], &summary["records_dirty"]), (&json!(2), &json!(2)));
     let found: Vec<_> =
         rows(&env).iter().map(|row| (row["id"].clone(), row["day"].clone())).collect();
     let row = |id: Value, day: Value| (id, day);

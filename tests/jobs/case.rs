@@ -185,8 +185,8 @@ impl Place {
 fn told(output: &Output) -> String {
     let summary = output.json();
     let mut text = String::new();
-    let added = (summary["records_added"] != 0).then_some("records_added");
-    for key in ["status", "records_read"].into_iter().chain(added).chain([
+    let rare = ["records_nulled", "records_added"].into_iter().filter(|key| summary[*key] != 0);
+    for key in ["status", "records_read"].into_iter().chain(rare).chain([
         "records_written",
         "records_filtered",
         "records_dirty",

@@ -134,6 +134,7 @@ impl raw::GuestCursor for Cursor {
         Ok(raw::Step::Rows(raw::Rows {
             batches: vec![batch],
             undecodable: undecodable(act, &self.script),
+            nulled: if act == "nulled-beyond" { to - at + 1 } else { 0 },
             position: Some(position),
             source_time_ms: None,
             backlog: None,
@@ -160,6 +161,7 @@ fn step_lie(act: &str, at: u64) -> Option<raw::Step> {
         "empty-forever" => raw::Step::Rows(raw::Rows {
             batches: vec![batches::honest(at, at)],
             undecodable: Vec::new(),
+            nulled: 0,
             position: Some(position),
             source_time_ms: None,
             backlog: None,

@@ -51,6 +51,8 @@ pub(crate) struct Decoder {
     last_key: Option<String>,
     zero_is_null: bool,
     rows: usize,
+    /// Of these, those with NULL in place of a zero date.
+    nulled: u64,
     bytes: u64,
     undecodable: Vec<Undecodable>,
     label: String,
@@ -75,6 +77,7 @@ impl Decoder {
             last_key: None,
             zero_is_null,
             rows: 0,
+            nulled: 0,
             bytes: 0,
             undecodable: Vec::new(),
             label,
@@ -84,6 +87,11 @@ impl Decoder {
 
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Rows with NULL in place of a zero date.
+    pub(crate) fn nulled(&self) -> u64 {
+        self.nulled
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -108,13 +116,16 @@ impl Decoder {
         let nulls = parts.bytes((width + 2).div_ceil(8))?;
         let is_null = |index: usize| nulls[(index + 2) / 8] & (1 << ((index + 2) % 8)) != 0;
         let mut cells = Vec::with_capacity(self.kinds.len());
-        let mut misfit = None;
+        let (mut misfit, mut has_zero) = (None, false);
         for (index, kind) in self.kinds.iter().enumerate() {
             cells.push(match is_null(index) {
                 true => Cell::Null,
                 false => match cell(*kind, &mut parts)? {
                     Ok(cell) => cell,
-                    Err(ZERO_DATE) if self.zero_is_null => Cell::Null,
+                    Err(ZERO_DATE) if self.zero_is_null => {
+                        has_zero = true;
+                        Cell::Null
+                    }
                     Err(why) => {
                         misfit = misfit.or(Some((index, why)));
                         Cell::Null
@@ -140,6 +151,7 @@ impl Decoder {
                     column.append(cell);
                 }
                 self.rows += 1;
+                self.nulled += u64::from(has_zero);
             }
         }
         Ok(())
@@ -152,6 +164,7 @@ impl Decoder {
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
         self.rows = 0;
+        self.nulled = 0;
         self.bytes = 0;
         Ok((batch.map_err(broken)?, std::mem::take(&mut self.undecodable)))
     }

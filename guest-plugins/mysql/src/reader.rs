@@ -446,13 +446,20 @@ impl Cursor for MysqlCursor {
         }
         if self.decoder.rows() > 0 || self.decoder.undecodable() > 0 {
             self.silent = Duration::ZERO;
+            let nulled = self.decoder.nulled();
             let (batch, mut undecodable) = self.decoder.batch()?;
             undecodable.iter_mut().for_each(|record| record.dataset = Some(self.dataset));
             let batch = self.source.gaps.fill(VENDOR, batch)?;
             let batch = Batch { dataset: self.dataset, ..Batch::inserts(batch) };
             let batches = if batch.rows.num_rows() > 0 { vec![batch] } else { vec![] };
             let position = self.decoder.last_key().map(|key| key.as_bytes().to_vec());
-            return Ok(Step::Rows(Rows { batches, undecodable, position, ..Rows::default() }));
+            return Ok(Step::Rows(Rows {
+                batches,
+                undecodable,
+                nulled,
+                position,
+                ..Rows::default()
+            }));
         }
         self.silent += begun.elapsed();
         if !self.ended && self.silent > SILENCE_MAX {

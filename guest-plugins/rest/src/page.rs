@@ -27,6 +27,8 @@ pub(crate) struct How {
 pub(crate) struct Part {
     pub(crate) batch: Option<RecordBatch>,
     pub(crate) undecodable: Vec<Undecodable>,
+    /// Rows with NULL in place of a value that did not fit.
+    pub(crate) nulled: u64,
     /// Records of the page up to here, passed over or not.
     pub(crate) records: u64,
     /// Where the reader of a CSV body stands.
@@ -107,6 +109,7 @@ impl Page {
                 Ok(Some(Part {
                     batch: chunk.batch,
                     undecodable: chunk.undecodable,
+                    nulled: 0,
                     records: *records,
                     inner: Some(chunk.position),
                 }))
@@ -303,6 +306,8 @@ pub(crate) struct Block {
     reader: TextReader,
     /// Of each line: its number in the page, from 0, and where its record stands in the text.
     lines: Vec<(u64, Range<usize>)>,
+    /// Which of the lines have NULL in place of a value that did not fit.
+    nulled: VecDeque<usize>,
     /// Lines that were read.
     taken: usize,
     /// Records that could not become lines, by number.
@@ -348,13 +353,15 @@ impl Block {
                 )),
             }
         }
+        let mut nulled = VecDeque::new();
         if how.null_misfits {
-            bytes = nulled(how, schema, label, bytes)?;
+            (bytes, nulled) = without_misfits(how, schema, label, bytes)?;
         }
         let reader = opened(&how.format, schema, label, bytes)?;
         let end = first + ranges.len() as u64;
         let records = first.max(skip).min(end);
-        Ok(Self { label: label.to_owned(), text, reader, lines, taken: 0, flawed, end, records })
+        let label = label.to_owned();
+        Ok(Self { label, text, reader, lines, nulled, taken: 0, flawed, end, records })
     }
 
     fn is_done(&self) -> bool {
@@ -375,6 +382,7 @@ impl Block {
         {
             // Told as the server sent it, and not as the line that was made of it.
             let Some((number, range)) = self.lines.get(line) else { continue };
+            self.nulled.retain(|nulled| *nulled != line);
             undecodable.push(Undecodable {
                 origin: origin(&self.label, *number),
                 data: self.text.bytes()[range.clone()].to_vec(),
@@ -386,7 +394,11 @@ impl Block {
         {
             undecodable.push(record);
         }
-        Ok(Some(Part { batch, undecodable, records: self.records, inner: None }))
+        let mut nulled = 0;
+        while self.nulled.pop_front_if(|line| *line < self.taken).is_some() {
+            nulled += 1;
+        }
+        Ok(Some(Part { batch, undecodable, nulled, records: self.records, inner: None }))
     }
 }
 
@@ -401,31 +413,33 @@ fn line_of(record: &Undecodable) -> Option<usize> {
     line.parse::<usize>().ok()?.checked_sub(1)
 }
 
-/// The lines with NULL in place of each value that does not fit its column.
-fn nulled(how: &How, schema: &SchemaRef, label: &str, bytes: Vec<u8>) -> Result<Vec<u8>> {
+/// The lines with NULL in place of each value that does not fit its column, and which ones these are.
+fn without_misfits(
+    how: &How,
+    schema: &SchemaRef,
+    label: &str,
+    bytes: Vec<u8>,
+) -> Result<(Vec<u8>, VecDeque<usize>)> {
     let mut reader = opened(&how.format, schema, label, bytes.clone())?;
     let mut misfits = Vec::new();
     while let Some(chunk) = reader.next(ALL)? {
         misfits.extend(chunk.undecodable.iter().filter_map(line_of));
     }
     if misfits.is_empty() {
-        return Ok(bytes);
+        return Ok((bytes, VecDeque::new()));
     }
-    let mut nulled = Vec::with_capacity(bytes.len());
+    let mut lines = Vec::with_capacity(bytes.len());
     let mut misfits = misfits.into_iter().peekable();
-    let mut changed = 0;
+    let mut nulled = VecDeque::new();
     for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let is_misfit = misfits.next_if_eq(&at).is_some();
         match is_misfit.then(|| how.without_misfits(schema, line)).flatten() {
             Some(line) => {
-                changed += 1;
-                nulled.extend(line);
+                nulled.push_back(at);
+                lines.extend(line);
             }
-            None => nulled.extend_from_slice(line),
+            None => lines.extend_from_slice(line),
         }
     }
-    sdk::log::warn(&format!(
-        "{label}: {changed} records had values that do not fit, which are NULL now"
-    ));
-    Ok(nulled)
+    Ok((lines, nulled))
 }

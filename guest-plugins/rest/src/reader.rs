@@ -436,6 +436,7 @@ impl Cursor for RestCursor {
         Ok(Step::Rows(Rows {
             batches: part.batch.map(Batch::inserts).into_iter().collect(),
             undecodable: part.undecodable,
+            nulled: part.nulled,
             position: Some(encoded(&self.place)?),
             ..Rows::default()
         }))

@@ -116,6 +116,7 @@ fn rows_to_wire(rows: Rows) -> Result<reader::Rows> {
     Ok(reader::Rows {
         batches: rows.batches.into_iter().map(Batch::into_wire).collect::<Result<_>>()?,
         undecodable: rows.undecodable,
+        nulled: rows.nulled,
         position: rows.position,
         source_time_ms: rows.source_time_ms,
         backlog: rows.backlog,

@@ -87,6 +87,8 @@ pub enum Step {
 pub struct Rows {
     pub batches: Vec<Batch>,
     pub undecodable: Vec<Undecodable>,
+    /// How many of the rows have NULL in place of a value that did not fit, as the job asked.
+    pub nulled: u64,
     /// Set where a restart may resume just after these rows.
     pub position: Option<Position>,
     /// The source's clock at the last row, ms since 1970.

@@ -51,6 +51,7 @@ pub(crate) struct Kept {
 #[serde(default)]
 pub(crate) struct KeptCounts {
     pub(crate) records_read: u64,
+    pub(crate) records_nulled: u64,
     pub(crate) records_written: u64,
     pub(crate) records_filtered: u64,
     pub(crate) records_dirty: u64,
@@ -63,6 +64,7 @@ impl From<Counts> for KeptCounts {
     fn from(counts: Counts) -> Self {
         Self {
             records_read: counts.records_read,
+            records_nulled: counts.records_nulled,
             records_written: counts.records_written,
             records_filtered: counts.records_filtered,
             records_dirty: counts.records_dirty,

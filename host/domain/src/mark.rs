@@ -10,6 +10,8 @@ pub type Position = Vec<u8>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub records_read: u64,
+    /// Read with NULL in place of a value, as the job asked; contained in `records_read`.
+    pub records_nulled: u64,
     pub records_written: u64,
     pub records_filtered: u64,
     /// Made of others on the way, beside the first of each; not contained in `records_read`.
@@ -34,6 +36,7 @@ impl Counts {
 
     pub fn add(&mut self, other: &Self) {
         self.records_read += other.records_read;
+        self.records_nulled += other.records_nulled;
         self.records_written += other.records_written;
         self.records_filtered += other.records_filtered;
         self.records_added += other.records_added;
@@ -56,14 +59,13 @@ pub struct Mark {
     pub end: bool,
 }
 
-const VERSION: u8 = 2;
-const NUMBERS: usize = 9;
-/// The version before, which counted no added records, and its numbers.
-const VERSION_1: u8 = 1;
-const NUMBERS_1: usize = 8;
+const VERSION: u8 = 3;
+const NUMBERS: usize = 10;
+/// Earlier versions, which counted neither added nor nulled records, or no nulled ones, and their numbers.
+const EARLIER: [(u8, usize); 2] = [(1, 8), (2, 9)];
 
 impl Mark {
-    /// Version, flags, nine little-endian numbers, then the position.
+    /// Version, flags, ten little-endian numbers, then the position.
     pub fn encode(&self) -> Vec<u8> {
         let position = self.position.as_deref().unwrap_or_default();
         let mut bytes = Vec::with_capacity(2 + NUMBERS * 8 + position.len());
@@ -88,6 +90,7 @@ impl Mark {
             counts.bytes_read,
             counts.bytes_written,
             counts.records_added,
+            counts.records_nulled,
         ]
     }
 
@@ -101,11 +104,9 @@ impl Mark {
             )
         };
         let (head, rest) = bytes.split_at_checked(2).ok_or_else(unreadable)?;
-        let count = match head[0] {
-            VERSION => NUMBERS,
-            VERSION_1 => NUMBERS_1,
-            _ => return Err(unreadable()),
-        };
+        let mut versions = EARLIER.into_iter().chain([(VERSION, NUMBERS)]);
+        let (_, count) =
+            versions.find(|(version, _)| *version == head[0]).ok_or_else(unreadable)?;
         let (numbers, position) = rest.split_at_checked(count * 8).ok_or_else(unreadable)?;
         if head[1] > 3 {
             return Err(unreadable());
@@ -127,6 +128,7 @@ impl Mark {
                 bytes_read: next(),
                 bytes_written: next(),
                 records_added: next(),
+                records_nulled: next(),
             },
             position: (head[1] & 2 != 0).then(|| position.to_vec()),
             end: head[1] & 1 != 0,
@@ -145,6 +147,7 @@ mod tests {
             records_written: 2,
             records_dirty: 1,
             records_added: 4,
+            records_nulled: 2,
             bytes_read: u64::MAX,
             ..Counts::default()
         };
@@ -157,16 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_of_the_version_before_is_read() {
-        let mut bytes = vec![VERSION_1, 2];
-        (1..=8_u64).for_each(|number| bytes.extend(number.to_le_bytes()));
-        bytes.push(b'p');
-        let mark = Mark::decode(&bytes).unwrap();
-        assert_eq!(
-            (mark.sequence, mark.counts.bytes_written, mark.counts.records_added),
-            (1, 8, 0)
-        );
-        assert_eq!(mark.position.as_deref(), Some(&b"p"[..]));
+    fn marks_of_earlier_versions_are_read() {
+        for (version, numbers) in EARLIER {
+            let mut bytes = vec![version, 2];
+            (1..=numbers as u64).for_each(|number| bytes.extend(number.to_le_bytes()));
+            bytes.push(b'p');
+            let mark = Mark::decode(&bytes).unwrap();
+            assert_eq!((mark.sequence, mark.counts.bytes_written), (1, 8));
+            let added = if version == 1 { 0 } else { 9 };
+            assert_eq!((mark.counts.records_added, mark.counts.records_nulled), (added, 0));
+            assert_eq!(mark.position.as_deref(), Some(&b"p"[..]));
+        }
     }
 
     #[test]

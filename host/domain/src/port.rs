@@ -164,6 +164,8 @@ pub struct Undecodable {
 pub struct Rows {
     pub batches: Vec<Batch>,
     pub undecodable: Vec<Undecodable>,
+    /// How many rows have NULL in place of a value that did not fit, as the job asked.
+    pub nulled: u64,
     pub position: Option<Position>,
     pub source_time_ms: Option<i64>,
     pub backlog: Option<u64>,

@@ -25,7 +25,7 @@ const EMPTY_STEPS_MAX: u32 = 10_000;
 
 /// What goes from the reading half to the writing half.
 pub(crate) enum Item {
-    Piece(Piece),
+    Piece(Box<Piece>),
     Ended { bookmark: Option<Position> },
 }
 
@@ -34,6 +34,8 @@ pub(crate) enum Item {
 pub(crate) struct Piece {
     pub(crate) batch: Option<Batch>,
     pub(crate) records_read: u64,
+    /// Of these, those with NULL in place of a value, as the job asked.
+    pub(crate) records_nulled: u64,
     pub(crate) bytes_read: u64,
     /// Records that could not be decoded, transformed or cast.
     pub(crate) dirty: Vec<Dirty>,
@@ -109,7 +111,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
                 Step::Rows(rows) => self.send_all(rows).await?,
                 Step::Advanced { position } => {
                     let piece = Piece { position: Some(position), ..Piece::default() };
-                    self.send(Item::Piece(piece)).await?
+                    self.send(Item::Piece(Box::new(piece))).await?
                 }
                 // A cursor that does not wait by itself must not keep a core busy.
                 Step::Idle => {
@@ -195,6 +197,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
         let digest = self.context.settings.reader_digest.clone();
         let mut last = last.unwrap_or_default();
         last.position = rows.position;
+        last.records_nulled = rows.nulled;
         for record in rows.undecodable {
             last.records_read += 1;
             last.bytes_read += record.data.len() as u64;
@@ -207,7 +210,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
 
     /// Hands on a piece when the rates allow it; false where nobody takes it any more.
     async fn hand_on(&mut self, piece: Piece) -> Result<bool> {
-        Ok(self.pay(&piece).await? && self.send(Item::Piece(piece)).await?)
+        Ok(self.pay(&piece).await? && self.send(Item::Piece(Box::new(piece))).await?)
     }
 
     /// Waits until the rates of the job and of the lane allow what was read; false where nobody takes
@@ -327,6 +330,7 @@ impl<S: Store, R: Reader> Reading<S, R> {
             dirty: dirty.into_iter().map(|(row, why)| self.dirty(way, row, why)).collect(),
             batch: Some(sorted).filter(|batch| !batch.is_empty()),
             records_read: std::mem::take(&mut way.records_read),
+            records_nulled: 0,
             bytes_read: std::mem::take(&mut way.bytes_read),
             records_filtered: filtered,
             records_added: added,

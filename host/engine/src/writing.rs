@@ -127,7 +127,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         loop {
             match self.next(queue).await? {
                 Some(Item::Piece(piece)) => {
-                    self.take(piece).await?;
+                    self.take(*piece).await?;
                     self.commit_where_due().await?;
                 }
                 Some(Item::Ended { bookmark }) => return self.close(bookmark).await.map(Some),
@@ -158,6 +158,7 @@ impl<'a, S: Store, W: Writer> Writing<'a, S, W> {
         let bytes_written = batch.as_ref().map_or(0, Batch::value_bytes);
         self.count(|counts| {
             counts.records_read += piece.records_read;
+            counts.records_nulled += piece.records_nulled;
             counts.bytes_read += piece.bytes_read;
             counts.records_dirty += dirty;
             counts.records_filtered += piece.records_filtered;

@@ -232,6 +232,10 @@ impl GuestReader {
             let what = format!("{count} rows, asked for {}", budget.rows);
             return Err(self.instance.lie(Call::Next, "rows", what));
         }
+        if rows.nulled > count {
+            let what = format!("{} of {count} rows with NULL in place of a value", rows.nulled);
+            return Err(self.instance.lie(Call::Next, "nulled", what));
+        }
         self.check_undecodable(&rows.undecodable)?;
         let position = self.position(rows.position)?;
         let mut batches = Vec::with_capacity(rows.batches.len());
@@ -249,6 +253,7 @@ impl GuestReader {
         Ok(Rows {
             batches,
             undecodable: rows.undecodable.into_iter().map(undecodable).collect(),
+            nulled: rows.nulled,
             position,
             source_time_ms: rows.source_time_ms,
             backlog: rows.backlog,

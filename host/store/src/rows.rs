@@ -196,6 +196,9 @@ impl FaultRow {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CountsRow {
     records_read: u64,
+    /// Missing in books of versions that did not count them.
+    #[serde(default)]
+    records_nulled: u64,
     records_written: u64,
     records_filtered: u64,
     /// Missing in books of versions that made no records of others.
@@ -211,6 +214,7 @@ impl CountsRow {
     pub(crate) fn of(counts: &Counts) -> Self {
         let Counts {
             records_read,
+            records_nulled,
             records_written,
             records_filtered,
             records_added,
@@ -221,6 +225,7 @@ impl CountsRow {
         } = *counts;
         Self {
             records_read,
+            records_nulled,
             records_written,
             records_filtered,
             records_added,
@@ -234,6 +239,7 @@ impl CountsRow {
     pub(crate) fn back(self) -> Counts {
         let Self {
             records_read,
+            records_nulled,
             records_written,
             records_filtered,
             records_added,
@@ -244,6 +250,7 @@ impl CountsRow {
         } = self;
         Counts {
             records_read,
+            records_nulled,
             records_written,
             records_filtered,
             records_added,

@@ -341,7 +341,7 @@ fn rows(
         message: "simulated".into(),
     });
     let undecodable = undecodable.collect();
-    Ok(Step::Rows(Rows { batches, undecodable, position, source_time_ms: None, backlog: None }))
+    Ok(Step::Rows(Rows { batches, undecodable, position, ..Rows::default() }))
 }
 
 /// Invariant 1: what is acknowledged is durable at the destination, and then in the books.

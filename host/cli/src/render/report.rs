@@ -117,6 +117,13 @@ fn tiles(kept: &Kept) -> String {
         ("written", human::count(counts.records_written), human::bytes(counts.bytes_written)),
         ("dirty", human::count(counts.records_dirty), String::new()),
     ];
+    if counts.records_nulled > 0 {
+        tiles.push((
+            "with NULL in place of a value",
+            human::count(counts.records_nulled),
+            String::new(),
+        ));
+    }
     if counts.records_filtered > 0 {
         tiles.push(("filtered", human::count(counts.records_filtered), String::new()));
     }

@@ -104,6 +104,13 @@ pub(crate) fn text(summary: &Summary) -> String {
     let moved =
         |records, bytes| format!("{}, {}", human::plural(records, "record"), human::bytes(bytes));
     lines.add("read", moved(counts.records_read, counts.bytes_read));
+    if counts.records_nulled > 0 {
+        let text = format!(
+            "{} read with NULL in place of a value that did not fit",
+            human::plural(counts.records_nulled, "record")
+        );
+        lines.add("nulled", text);
+    }
     lines.add("written", moved(counts.records_written, counts.bytes_written));
     if counts.records_added > 0 {
         let text = format!(
@@ -256,6 +263,7 @@ pub(crate) fn json(summary: &Summary) -> Value {
         "run_id": summary.run.as_ref().map(|run| &run.0),
         "status": summary.status.word(),
         "records_read": counts.records_read,
+        "records_nulled": counts.records_nulled,
         "records_written": counts.records_written,
         "records_added": counts.records_added,
         "records_filtered": counts.records_filtered,

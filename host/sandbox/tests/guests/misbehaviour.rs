@@ -102,6 +102,7 @@ async fn t40_t41_lies_are_refused() {
         (R, "next", "undecodable-many", r#", "amount": 1000"#, ""),
         (R, "next", "undecodable-huge", r#", "amount": 70000000"#, "plugin.limit.batch_bytes"),
         (R, "next", "undecodable-dataset", "", "plugin.lie.dataset"),
+        (R, "next", "nulled-beyond", "", "plugin.lie.nulled"),
         (R, "make-plan", "datasets-many", r#", "amount": 70000"#, "plugin.lie.datasets"),
         (R, "make-plan", "fields-many", r#", "amount": 5000"#, "contract.field"),
         (R, "make-plan", "fields-deep", "", "contract.field"),

@@ -125,6 +125,7 @@ fn a_summary_for_programs_has_every_key() {
         "run_id",
         "status",
         "records_read",
+        "records_nulled",
         "records_written",
         "records_added",
         "records_filtered",
