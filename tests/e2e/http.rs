@@ -142,15 +142,31 @@ fn a_file_is_read_whatever_lies_around_it() {
     let files = [
         (json!({"fileName": "/csv", "fileFormat": "csv", "header": true}), 5000),
         (json!({"fileName": "rows.csv.gz", "header": true}), 100_000),
+        (json!({"fileName": "dense.csv.bz2", "header": true}), 40_000),
         (json!({"fileName": "lines?n=7", "fileFormat": "jsonl", "requestParam": "m=1"}), 7),
     ];
-    for (mut parameter, last) in files {
+    let run = |mut parameter: Value, exit: i32| {
         parameter["datasource"] = "files".into();
-        env.write_json(
-            "job.json",
-            Document::new(("httpfile", parameter), document::out("jsonl")).json(),
-        );
-        env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0);
+        let reader = ("httpfile", parameter);
+        env.write_json("job.json", Document::new(reader, document::out("jsonl")).json());
+        env.airlock(&["run", "job.json", "-o", "json"]).run().expect(exit)
+    };
+    for other in [
+        json!({"fileName": "rows.parquet"}),
+        json!({"fileName": "rows.xlsx"}),
+        json!({"fileName": "rows.xml"}),
+        json!({"fileName": "rows.csv.zip"}),
+    ] {
+        let output = run(other, 2);
+        assert_eq!(output.error_code(), "parameter.invalid", "{output}");
+        assert!(output.to_string().contains("step of type file"), "{output}");
+    }
+    for (key, word) in [("fileFormat", "orc"), ("fileFormat", "avro"), ("compress", "zip")] {
+        let output = run(json!({"fileName": "rows", key: word}), 2);
+        assert_eq!(output.error_code(), "spec.value", "{output}");
+    }
+    for (parameter, last) in files {
+        run(parameter, 0);
         assert_eq!(ids(&env), up_to(last));
     }
     env.airlock(&["check", "job.json"]).run().expect(0);

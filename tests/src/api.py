@@ -5,8 +5,10 @@ each path.
 """
 
 import base64
+import bz2
 import gzip
 import json
+import random
 import ssl
 import sys
 import threading
@@ -163,6 +165,13 @@ class Api(BaseHTTPRequestHandler):
 
     def at_people(self):
         self.send(200, b"<html>log in first</html>", {"Content-Type": "text/html"})
+
+    def at_dense_csv_bz2(self):
+        # Blocks of bzip2 are large, and this one hardly gets smaller.
+        noise = random.Random(1)
+        rows = "".join(f"{row},{noise.randbytes(60).hex()}\n" for row in range(1, 40_001))
+        body = bz2.compress(f"id,name\n{rows}".encode())
+        self.send(200, body, {"Content-Type": "application/x-bzip2"})
 
     def at_rows_csv_gz(self):
         rows = "".join(f"{number},name {number}\n" for number in range(1, 100_001))

@@ -1,7 +1,11 @@
 //! What documents of all databases say the same way.
 
+use schemars::JsonSchema;
 use sdk::parameters::OneOrMany;
 use sdk::{Fault, Result};
+use serde::Deserialize;
+
+use crate::tls::Mode;
 
 /// Where to log in.
 pub struct Login<'a> {
@@ -27,6 +31,53 @@ impl Login<'_> {
         }
         Ok(self)
     }
+}
+
+/// Encryption of the connection.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Ssl {
+    /// How much is asked of the server: `disable`, `prefer` (encryption where the server offers it),
+    /// `require` (nobody's identity is checked unless there is a `ca`), `verify-ca` (the certificate comes
+    /// from an authority that is trusted), `verify-full` (and is made out for the host). MySQL's words for
+    /// them, such as `preferred` and `verify-identity`, are taken too.
+    mode: Option<String>,
+    /// Certificates (PEM) of the authorities that are trusted; usually `{"file": "ca.pem"}`.
+    ca: Option<String>,
+}
+
+impl Ssl {
+    /// What is asked for by `mode`.
+    ///
+    /// # Errors
+    /// `connection.invalid` for a word that is none.
+    pub fn mode(&self) -> Result<Option<Mode>> {
+        self.mode.as_deref().map(|word| mode_of(word, "/connection/ssl/mode")).transpose()
+    }
+
+    /// The certificates of authorities.
+    pub fn ca(&self) -> Option<&str> {
+        self.ca.as_deref()
+    }
+}
+
+/// The mode that a word of PostgreSQL's or MySQL's clients, or of their JDBC drivers, means.
+///
+/// # Errors
+/// `connection.invalid` at `place` for a word that is none.
+pub fn mode_of(word: &str, place: &str) -> Result<Mode> {
+    Ok(match word.trim().to_ascii_lowercase().replace('_', "-").as_str() {
+        "disabled" | "disable" => Mode::Disable,
+        "preferred" | "prefer" => Mode::Prefer,
+        "required" | "require" | "trust" => Mode::Require,
+        "verify-ca" => Mode::VerifyCa,
+        "verify-identity" | "verify-full" => Mode::VerifyName,
+        _ => {
+            return Err(Fault::user("connection.invalid", "this is no mode of encryption")
+                .hint("the modes are disable, prefer, require, verify-ca and verify-full")
+                .at(place));
+        }
+    })
 }
 
 /// The connection lacks what stands at `path` in it.

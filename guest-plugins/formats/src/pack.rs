@@ -8,7 +8,7 @@ use zip::write::{SimpleFileOptions, StreamWriter};
 
 use crate::charset::Charset;
 use crate::hadoop::{self, HadoopReader, HadoopWriter};
-use crate::storage::{Carried, Input, Output, Range, carried, io_error};
+use crate::storage::{Input, Output, Range, carried, io_error};
 use crate::workbook::SheetText;
 use crate::xml;
 use crate::zipped;
@@ -224,7 +224,7 @@ impl Read for Told {
                 Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => Err(io::Error::other(Carried(corrupt(&self.label, self.bytes, &error)))),
+            Err(error) => Err(io_error(corrupt(&self.label, self.bytes, &error))),
         }
     }
 }

@@ -86,26 +86,15 @@ impl Seek for Range {
 }
 
 /// A fault on its way through code that knows only `std::io`.
-#[derive(Debug)]
-pub(crate) struct Carried(pub(crate) Fault);
-
-impl std::fmt::Display for Carried {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.message)
-    }
-}
-
-impl std::error::Error for Carried {}
-
 pub(crate) fn io_error(fault: Fault) -> io::Error {
-    io::Error::other(Carried(fault))
+    io::Error::other(fault)
 }
 
 /// The fault that an error carries, however deep it is wrapped.
 pub(crate) fn carried(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(Carried(fault)) = error.downcast_ref() {
+        if let Some(fault) = error.downcast_ref::<Fault>() {
             return Some(fault.clone());
         }
         // An `io::Error` names what it wraps by `get_ref`, not by `source`.

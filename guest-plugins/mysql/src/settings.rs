@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use database::load::{LoadMode, Partition};
-use database::settings::{self, Login, Selection, list, single};
+use database::settings::{self, Login, Selection, Ssl, list, mode_of, single};
 use database::tables::{MissingColumn, Named};
 use database::tls::{Mode, Security};
 use database::watermark::{self, Watermark};
 use schemars::JsonSchema;
 use sdk::parameters::{self, Number, OneOrMany};
-use sdk::{Configuration, Fault, Result};
+use sdk::{Configuration, Result};
 use serde::Deserialize;
 
 use crate::sql;
@@ -44,7 +44,7 @@ pub(crate) struct Connection {
     #[serde(default)]
     #[schemars(extend("writeOnly" = true))]
     password: Option<String>,
-    /// Encryption of the connection.
+    /// Encryption of the connection: `verify-full` where there is a `ca`, else `prefer`.
     #[serde(default)]
     ssl: Option<Ssl>,
     /// Options of a JDBC driver. `sslMode`, `useSSL`, `requireSSL` and `verifyServerCertificate` ask for
@@ -53,19 +53,6 @@ pub(crate) struct Connection {
     /// are taken for compatibility; sessions are UTF-8 and in UTC.
     #[serde(default)]
     properties: BTreeMap<String, String>,
-}
-
-/// Encryption of the connection.
-#[derive(Deserialize, JsonSchema)]
-struct Ssl {
-    /// How much is asked of the server: `disabled`, `preferred` (encryption where the server offers it),
-    /// `required`, `verify-ca` (the certificate comes from `ca`), `verify-identity` (and is made out for
-    /// the host). `verify-identity` where there is a `ca`, else `preferred`.
-    #[serde(default)]
-    mode: Option<String>,
-    /// Certificates (PEM) of the authorities that are trusted; usually `{"file": "ca.pem"}`.
-    #[serde(default)]
-    ca: Option<String>,
 }
 
 impl Connection {
@@ -85,21 +72,18 @@ impl Connection {
     /// # Errors
     /// As [`Security::new`].
     pub(crate) fn security(&self) -> Result<Security<'_>> {
-        let ca = self.ssl.as_ref().and_then(|ssl| ssl.ca.as_deref());
+        let ca = self.ssl.as_ref().and_then(Ssl::ca);
         Security::new(self.mode()?, ca)
     }
 
     /// The strictest mode that is asked for: nobody who asks for encryption is to get a connection
     /// without.
     fn mode(&self) -> Result<Option<Mode>> {
-        let word =
-            |text: &str, place: String| mode_of(text).ok_or_else(|| unknown_mode(text, place));
-        let own = self.ssl.as_ref().and_then(|ssl| ssl.mode.as_deref());
-        let mut asked = own.map(|text| word(text, "/connection/ssl/mode".into())).transpose()?;
+        let mut asked = self.ssl.as_ref().map(Ssl::mode).transpose()?.flatten();
         for (name, value) in &self.properties {
             let is_true = value.eq_ignore_ascii_case("true");
             let mode = match name.to_ascii_lowercase().as_str() {
-                "sslmode" => Some(word(value, format!("/connection/properties/{name}"))?),
+                "sslmode" => Some(mode_of(value, &format!("/connection/properties/{name}"))?),
                 "usessl" if !is_true => Some(Mode::Disable),
                 "usessl" | "requiressl" => is_true.then_some(Mode::Require),
                 "verifyservercertificate" => is_true.then_some(Mode::VerifyCa),
@@ -117,24 +101,6 @@ impl Connection {
                 && value.eq_ignore_ascii_case("true")
         })
     }
-}
-
-/// The mode that a word of the server's clients or of a JDBC driver means.
-fn mode_of(word: &str) -> Option<Mode> {
-    Some(match word.to_ascii_lowercase().replace('_', "-").as_str() {
-        "disabled" | "disable" => Mode::Disable,
-        "preferred" | "prefer" => Mode::Prefer,
-        "required" | "require" | "trust" => Mode::Require,
-        "verify-ca" => Mode::VerifyCa,
-        "verify-identity" | "verify-full" => Mode::VerifyName,
-        _ => return None,
-    })
-}
-
-fn unknown_mode(word: &str, place: String) -> Fault {
-    Fault::user("connection.invalid", format!("\"{word}\" is no mode of encryption"))
-        .hint("the modes are disabled, preferred, required, verify-ca and verify-identity")
-        .at(place)
 }
 
 /// Parameters of the reader.

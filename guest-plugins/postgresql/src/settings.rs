@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use database::load::{LoadMode, Partition};
-use database::settings::{self, Login, Selection, list, single};
+use database::settings::{self, Login, Selection, Ssl, list, single};
 use database::tables::{MissingColumn, Named};
 use database::tls::{Mode, Security};
 use database::watermark::{self, Watermark};
@@ -42,7 +42,7 @@ pub(crate) struct Connection {
     #[serde(default)]
     #[schemars(extend("writeOnly" = true))]
     password: Option<String>,
-    /// Encryption of the connection.
+    /// Encryption of the connection: `verify-full` where there is a `ca`, else `prefer`.
     #[serde(default)]
     ssl: Option<Ssl>,
     /// Schema of the tables that are named without one.
@@ -53,53 +53,15 @@ pub(crate) struct Connection {
     pub(crate) properties: BTreeMap<String, String>,
 }
 
-/// Encryption of the connection.
-#[derive(Deserialize, JsonSchema)]
-struct Ssl {
-    /// How much is asked of the server; `verify-full` where there is a `ca`, else `prefer`.
-    #[serde(default)]
-    mode: Option<SslMode>,
-    /// Certificates (PEM) of the authorities that are trusted; usually `{"file": "ca.pem"}`.
-    #[serde(default)]
-    ca: Option<String>,
-}
-
-/// How much is asked of the server, as libpq's `sslmode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum SslMode {
-    /// No encryption.
-    Disable,
-    /// Encryption where the server offers it; nobody's identity is checked.
-    Prefer,
-    /// Encryption; the certificate is checked only where a `ca` is given.
-    Require,
-    /// The certificate must come from `ca`.
-    VerifyCa,
-    /// The certificate must come from `ca` and be made out for the host.
-    VerifyFull,
-}
-
-impl SslMode {
-    fn mode(self) -> Mode {
-        match self {
-            Self::Disable => Mode::Disable,
-            Self::Prefer => Mode::Prefer,
-            Self::Require => Mode::Require,
-            Self::VerifyCa => Mode::VerifyCa,
-            Self::VerifyFull => Mode::VerifyName,
-        }
-    }
-}
-
 impl Connection {
     pub(crate) fn read(configuration: &Configuration) -> Result<Self> {
         parameters::connection(configuration)
     }
 
     /// # Errors
-    /// `connection.invalid` with the place of what is empty.
+    /// `connection.invalid` with the place of what is empty, or of a mode of encryption that is none.
     pub(crate) fn login(&self) -> Result<Login<'_>> {
+        self.mode()?;
         let password = self.password.as_deref().unwrap_or_default();
         let Self { host, port, database, username, .. } = self;
         Login { host, port: *port, database, username, password }.checked()
@@ -108,9 +70,11 @@ impl Connection {
     /// # Errors
     /// As [`Security::new`].
     pub(crate) fn security(&self) -> Result<Security<'_>> {
-        let ssl = self.ssl.as_ref();
-        let mode = ssl.and_then(|ssl| ssl.mode).map(SslMode::mode);
-        Security::new(mode, ssl.and_then(|ssl| ssl.ca.as_deref()))
+        Security::new(self.mode()?, self.ssl.as_ref().and_then(Ssl::ca))
+    }
+
+    fn mode(&self) -> Result<Option<Mode>> {
+        Ok(self.ssl.as_ref().map(Ssl::mode).transpose()?.flatten())
     }
 }
 

@@ -19,19 +19,8 @@ pub(crate) const UNAUTHORIZED: &str = "http.unauthorized";
 const SHOWN_CHARS: usize = 200;
 
 /// A fault on its way through code that knows only errors.
-#[derive(Debug)]
-pub(crate) struct Carried(pub(crate) Fault);
-
-impl std::fmt::Display for Carried {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.message)
-    }
-}
-
-impl std::error::Error for Carried {}
-
 pub(crate) fn carry(fault: Fault) -> ureq::Error {
-    ureq::Error::Other(Box::new(Carried(fault)))
+    ureq::Error::Other(Box::new(fault))
 }
 
 /// The connection broke.
@@ -42,8 +31,8 @@ pub(crate) fn lost(why: impl std::fmt::Display) -> Fault {
 /// What went wrong below the answer's status.
 pub(crate) fn of_ureq(error: ureq::Error) -> Fault {
     match error {
-        ureq::Error::Other(inner) => match inner.downcast::<Carried>() {
-            Ok(carried) => carried.0,
+        ureq::Error::Other(inner) => match inner.downcast::<Fault>() {
+            Ok(fault) => *fault,
             Err(other) => VENDOR.broken(&other.to_string()),
         },
         ureq::Error::Io(error) => of_io(error),

@@ -6,7 +6,7 @@ use ureq::http::Method;
 use crate::auth::Auth;
 use crate::client::{Client, Request};
 use crate::reader::{FILE_TYPE, Source};
-use crate::settings::{Connection, FileParameter, ReaderParameter};
+use crate::settings::{Asking, Connection, FileParameter, ReaderParameter};
 use crate::url::Origin;
 use crate::writer::Target;
 
@@ -66,8 +66,8 @@ fn names_url(configuration: &Configuration) -> bool {
         let parameter: Result<FileParameter> = sdk::parameters::parameter(configuration);
         return parameter.is_ok_and(|parameter| !parameter.file_name.is_empty());
     }
-    let parameter: Result<ReaderParameter> = sdk::parameters::parameter(configuration);
-    parameter.is_ok_and(|parameter| parameter.names_url())
+    let asking: Result<Asking> = sdk::parameters::parameter(configuration);
+    asking.is_ok_and(|asking| asking.names_url())
 }
 
 /// The step that a fault belongs to.
@@ -123,7 +123,8 @@ pub(crate) fn discover(
         .iter()
         .map(|path| {
             let connection = Connection::read(configuration)?;
-            let source = Source::new(connection, &ReaderParameter::of_url(&path.join("/")))?;
+            let asking = Asking::of_url(&path.join("/"));
+            let source = Source::new(connection, &asking, &ReaderParameter::default())?;
             let mut client = source.client()?;
             source.guessed(&mut client)
         })

@@ -70,9 +70,9 @@ fn api() -> SourceType {
         title: "REST API".to_owned(),
         family: "saas".to_owned(),
         connection_schema: sdk::parameters::schema::<settings::Connection>(),
-        reader: role::<settings::ReaderParameter>(),
+        reader: role::<settings::ReaderDocument>(),
         transformer: None,
-        writer: role::<settings::WriterParameter>(),
+        writer: role::<settings::WriterDocument>(),
         places: Vec::new(),
     }
 }

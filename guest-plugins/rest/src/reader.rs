@@ -24,7 +24,7 @@ use crate::client::{Client, Request};
 use crate::page::{self, How, Page};
 use crate::paging::{At, Paging};
 use crate::records::{Path, Projection};
-use crate::settings::{Connection, FileParameter, ReaderParameter, ResponseType};
+use crate::settings::{Asking, Connection, FileParameter, ReaderParameter, ResponseType};
 use crate::stream::{self, BodyInput, Lines};
 use crate::url::Url;
 
@@ -58,7 +58,11 @@ impl Source {
                 &sdk::parameters::parameter(configuration)?,
                 &sdk::parameters::parameter(configuration)?,
             ),
-            _ => Self::new(connection, &sdk::parameters::parameter(configuration)?),
+            _ => Self::new(
+                connection,
+                &sdk::parameters::parameter(configuration)?,
+                &sdk::parameters::parameter(configuration)?,
+            ),
         }
     }
 
@@ -86,8 +90,12 @@ impl Source {
 
     /// # Errors
     /// As [`Self::of`].
-    pub(crate) fn new(connection: Connection, parameter: &ReaderParameter) -> Result<Self> {
-        let request = parameter.request(&connection)?;
+    pub(crate) fn new(
+        connection: Connection,
+        asking: &Asking,
+        parameter: &ReaderParameter,
+    ) -> Result<Self> {
+        let request = parameter.request(&connection, asking)?;
         let paging = parameter.paging()?;
         paging.request(&paging.first(), &request)?;
         let (format, projection) = parameter.format()?;
@@ -99,7 +107,7 @@ impl Source {
             data_path: parameter.data_path()?,
         };
         let (kind, body_bytes_max) = (parameter.response_type(), parameter.body_bytes_max());
-        let wait = parameter.wait();
+        let wait = asking.wait();
         Ok(Self { connection, request, paging, kind, how, body_bytes_max, wait })
     }
 

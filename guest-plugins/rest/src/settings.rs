@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use database::ANSWER_WAIT;
-use database::settings::missing;
+use database::settings::{Ssl, missing};
 use database::tls::Mode;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use sdk::parameters::{self, Number};
@@ -15,7 +15,7 @@ use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::auth::{Auth, OAuth};
-use crate::client::Client;
+use crate::client::{Client, Request};
 use crate::transport::TlsWay;
 use crate::url::{self, Url};
 
@@ -24,8 +24,8 @@ mod reading;
 mod writing;
 
 pub(crate) use files::{FileDocument, FileParameter};
-pub(crate) use reading::{ReaderParameter, ResponseType};
-pub(crate) use writing::{BodyType, Shape, WriterParameter};
+pub(crate) use reading::{ReaderDocument, ReaderParameter, ResponseType};
+pub(crate) use writing::{BodyType, Shape, WriterDocument, WriterParameter};
 
 /// Headers that are the connection's own: another value would change what the request is.
 const OWN_HEADERS: [&str; 12] = [
@@ -42,6 +42,64 @@ const OWN_HEADERS: [&str; 12] = [
     "expect",
     "accept-encoding",
 ];
+
+/// What the reader and the writer say of their requests alike.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Asking {
+    /// Name of the data source.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the host has looked it up")]
+    datasource: Option<String>,
+    /// What is asked for, or where records are sent: a path below the data source's URL, such as `/orders`,
+    /// or a whole URL of its server.
+    #[serde(default)]
+    url: Option<String>,
+    /// Of the reader `get` (default) or `post`; of the writer `post` (default), `put` or `patch`.
+    #[serde(default)]
+    method: Option<String>,
+    /// The query, as an object or as a text such as `a=1&b=2`; of a reader's `post` an object is the body.
+    #[serde(default)]
+    parameters: Option<Parameters>,
+    /// Headers of each request, by name.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    custom_header: Headers,
+    /// How long an answer may take, in milliseconds; at most 50,000.
+    #[serde(default)]
+    #[schemars(extend("default" = 50_000))]
+    socket_timeout: Option<Number>,
+}
+
+impl Asking {
+    /// For looking at `url` by itself.
+    pub(crate) fn of_url(url: &str) -> Self {
+        // A document of one text is one.
+        serde_json::from_value(serde_json::json!({ "url": url }))
+            .unwrap_or_else(|_| unreachable!("it has no other key"))
+    }
+
+    pub(crate) fn wait(&self) -> Duration {
+        answer_wait(self.socket_timeout)
+    }
+
+    pub(crate) fn names_url(&self) -> bool {
+        self.url.as_deref().is_some_and(|url| !url.trim().is_empty())
+    }
+
+    /// A request with the data source's headers and its own, of a method among `known`; without
+    /// `parameters`.
+    ///
+    /// # Errors
+    /// `parameter.invalid`, `connection.invalid`.
+    fn request(&self, connection: &Connection, known: &[Method]) -> Result<Request> {
+        let method = method(self.method.as_deref(), known)?;
+        let mut request = Request::new(method, connection.url_of(self.url.as_deref())?);
+        request.headers = connection.headers()?;
+        self.custom_header.add_to(&mut request.headers, "/parameter/customHeader")?;
+        Ok(request)
+    }
+}
 
 /// Properties of a data source that is an HTTP API.
 #[derive(Deserialize, JsonSchema)]
@@ -113,7 +171,8 @@ pub(crate) struct Connection {
     /// Where the client's name and secret stand in the request for a token.
     #[serde(default)]
     client_in: ClientIn,
-    /// Encryption of connections to `https`.
+    /// Encryption of connections to `https`: `verify-full` where nothing is said, with the authorities
+    /// that Mozilla trusts where there is no `ca`. A URL with `http://` is not encrypted.
     #[serde(default)]
     ssl: Option<Ssl>,
 }
@@ -134,20 +193,6 @@ enum ClientIn {
     #[default]
     Header,
     Body,
-}
-
-/// Encryption of the connection.
-#[derive(Deserialize, JsonSchema)]
-struct Ssl {
-    /// How much is asked of the server: `required` (nobody's identity is checked), `verify-ca` (the
-    /// certificate comes from an authority that is trusted), `verify-identity` (and is made out for the
-    /// host, which is what is asked where nothing is said).
-    #[serde(default)]
-    mode: Option<String>,
-    /// Certificates (PEM) of the authorities that are trusted, usually `{"file": "ca.pem"}`; left out: those
-    /// that Mozilla trusts.
-    #[serde(default)]
-    ca: Option<String>,
 }
 
 /// Headers by name, as an object or as its text.
@@ -384,20 +429,18 @@ impl Connection {
         })))
     }
 
+    /// # Errors
+    /// `connection.invalid` for a mode that is none, or would do without encryption.
     fn tls(&self) -> Result<TlsWay> {
-        let word = self.ssl.as_ref().and_then(|ssl| ssl.mode.as_deref()).unwrap_or_default();
-        let mode = match word.to_ascii_lowercase().replace('_', "-").as_str() {
-            "" => None,
-            "required" | "require" => Some(Mode::Require),
-            "verify-ca" => Some(Mode::VerifyCa),
-            "verify-identity" | "verify-full" => Some(Mode::VerifyName),
-            _ => {
-                return Err(Fault::user("connection.invalid", "this is no mode of encryption")
-                    .hint("the modes are required, verify-ca and verify-identity; a URL with http:// is not encrypted")
-                    .at("/connection/ssl/mode"));
-            }
-        };
-        Ok(TlsWay { mode, ca: self.ssl.as_ref().and_then(|ssl| ssl.ca.clone()) })
+        let mode = self.ssl.as_ref().map(Ssl::mode).transpose()?.flatten();
+        if mode.is_some_and(|mode| mode < Mode::Require) {
+            let message = "connections to https are always encrypted";
+            return Err(Fault::user("connection.invalid", message)
+                .hint("the modes are require, verify-ca and verify-full; a URL with http:// is not encrypted")
+                .at("/connection/ssl/mode"));
+        }
+        let ca = self.ssl.as_ref().and_then(Ssl::ca).map(str::to_owned);
+        Ok(TlsWay { mode, ca })
     }
 
     /// A client for this data source.

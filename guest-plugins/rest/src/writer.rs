@@ -22,7 +22,7 @@ use ureq::http::HeaderValue;
 use crate::client::Client;
 use crate::error::{REFUSED, VENDOR};
 use crate::records;
-use crate::settings::{BodyType, Connection, Shape, WriterParameter};
+use crate::settings::{Asking, BodyType, Connection, Shape, WriterParameter};
 
 /// A body that a server takes without asking for less.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -36,6 +36,7 @@ const COMMIT_MS: u32 = 1_000;
 pub(crate) struct Target {
     connection: Connection,
     parameter: WriterParameter,
+    asking: Asking,
     pub(crate) shape: Shape,
 }
 
@@ -45,8 +46,9 @@ impl Target {
     pub(crate) fn of(configuration: &Configuration) -> Result<Self> {
         let connection = Connection::read(configuration)?;
         let parameter: WriterParameter = sdk::parameters::parameter(configuration)?;
-        let shape = parameter.shape(&connection)?;
-        Ok(Self { connection, parameter, shape })
+        let asking: Asking = sdk::parameters::parameter(configuration)?;
+        let shape = parameter.shape(&connection, &asking)?;
+        Ok(Self { connection, parameter, asking, shape })
     }
 
     /// # Errors
@@ -86,7 +88,7 @@ impl Writer for RestWriter {
 
     fn prepare(&mut self, _run: &Run, datasets: Vec<Dataset>) -> Result<Prepared> {
         let mut client = self.client.borrow_mut();
-        client.deadline.allow(self.target.parameter.wait());
+        client.deadline.allow(self.target.asking.wait());
         client.reach()?;
         drop(client);
         self.preview(datasets)
@@ -252,7 +254,7 @@ impl Sink for RestSink {
 
     fn write(&mut self, batch: Batch) -> Result<Answer> {
         writing::refuse_changes(VENDOR, &batch)?;
-        self.client.borrow().deadline.allow(self.target.parameter.wait());
+        self.client.borrow().deadline.allow(self.target.asking.wait());
         let (records, mut remarks) = self.encode(&batch.rows)?;
         let mut undone = None;
         if self.target.shape.is_one {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use formats::parameters::ReadParameters;
 use formats::{Format, Packing, ReadFormat};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use sdk::Result;
 use sdk::parameters::Number;
 use serde::Deserialize;
@@ -14,6 +14,9 @@ use ureq::http::Method;
 use super::reading::{STREAM_BYTES, invalid};
 use super::{Connection, Headers, Parameters, answer_wait, method};
 use crate::client::Request;
+
+/// What can be done about a file that must be read here and there.
+const ELSEWHERE: &str = "fetch the file first, and read it with a step of type file";
 
 /// Which file is read.
 #[derive(Deserialize, JsonSchema)]
@@ -54,11 +57,46 @@ pub(crate) struct FileParameter {
 
 /// All keys of the reader.
 #[derive(JsonSchema)]
+#[schemars(transform = as_read_once)]
 pub(crate) struct FileDocument {
     #[serde(flatten)]
     _place: FileParameter,
     #[serde(flatten)]
     _format: ReadParameters,
+}
+
+/// Keys of formats that are not read from their beginning to their end, and of splits.
+const OTHER_KEYS: [&str; 5] =
+    ["sheet", "rowPath", "parquetSchema", "splitBytes", "partitionColumns"];
+const FORMATS: [&str; 5] = ["csv", "text", "json", "jsonl", "fixed"];
+const COMPRESSIONS: [&str; 10] = [
+    "auto",
+    "none",
+    "gzip",
+    "zstd",
+    "snappy",
+    "framing-snappy",
+    "hadoop-snappy",
+    "lz4",
+    "xz",
+    "bzip2",
+];
+
+/// Leaves what is read of a body, which comes once and in order.
+fn as_read_once(schema: &mut Schema) {
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for key in OTHER_KEYS {
+        properties.remove(key);
+    }
+    properties["fileFormat"]["enum"] = FORMATS.into();
+    properties["compress"]["enum"] = COMPRESSIONS.into();
+    // They are hints, too, where the document says something else.
+    let text = "Left out: by the ending of the file's name, else csv. Of another format: ";
+    properties["fileFormat"]["description"] = format!("{text}{ELSEWHERE}.").into();
+    let text = "How the file is packed; auto: by the ending of its name. An archive: ";
+    properties["compress"]["description"] = format!("{text}{ELSEWHERE}.").into();
 }
 
 impl FileParameter {
@@ -94,19 +132,18 @@ impl FileParameter {
     pub(crate) fn format(&self, parameters: &ReadParameters) -> Result<ReadFormat> {
         let name = self.file_name.split('?').next().unwrap_or_default();
         let mut format = parameters.format(name)?;
-        if !matches!(format.format, Format::Csv(_) | Format::Json) {
-            return Err(invalid(
-                "fileFormat",
-                "of an HTTP server csv, text and JSON lines are read",
-            ));
+        let is_text = matches!(format.format, Format::Csv(_) | Format::Json);
+        let is_sheet = format.packing == Some(Packing::Workbook);
+        if !is_text || is_sheet || format.rows.is_some() {
+            let message = "of files behind HTTP csv, text, JSON lines and fixed width are read";
+            return Err(invalid("fileFormat", message).hint(ELSEWHERE));
         }
         let packing = format
             .packing
             .or(Packing::by_name(&name.to_ascii_lowercase()).map(|(packing, _)| packing));
         format.packing = Some(packing.unwrap_or(Packing::None));
         if format.packing == Some(Packing::Zip) {
-            return Err(invalid("compress", "an archive behind HTTP can't be read")
-                .hint("gzip, zstd, snappy, lz4 and xz can"));
+            return Err(invalid("compress", "an archive behind HTTP can't be read").hint(ELSEWHERE));
         }
         Ok(format)
     }

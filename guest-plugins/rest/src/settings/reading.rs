@@ -1,7 +1,6 @@
 //! Parameters of the reader.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use formats::lenient::Switch;
 use formats::parameters::{FileFormat, HeaderParameter, ReadParameters};
@@ -13,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use ureq::http::{HeaderValue, Method, header};
 
-use super::{Connection, Headers, Parameters, answer_wait, method};
+use super::{Asking, Connection};
 use crate::client::{Request, set_default};
 use crate::paging::{CursorFrom, Paging, ParamIn};
 use crate::records::{Path, Projection};
@@ -26,28 +25,10 @@ pub(super) const STREAM_BYTES: u64 = 64 << 30;
 /// Records a page where offsets are counted and nothing is said.
 const SIZE: u64 = 100;
 
-/// Parameters of the reader.
-#[derive(Deserialize, JsonSchema)]
+/// Parameters of the reader's own.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReaderParameter {
-    /// Name of the data source.
-    #[serde(default)]
-    #[expect(dead_code, reason = "the host has looked it up")]
-    datasource: Option<String>,
-    /// What is asked for: a path below the data source's URL, such as `/orders`, or a whole URL of its
-    /// server.
-    #[serde(default)]
-    pub(super) url: Option<String>,
-    /// `get` (default) or `post`.
-    #[serde(default)]
-    method: Option<String>,
-    /// The query, as an object or as a text such as `a=1&b=2`; with `post` an object is the body.
-    #[serde(default)]
-    parameters: Option<Parameters>,
-    /// Headers of each request, by name.
-    #[serde(default)]
-    #[schemars(extend("writeOnly" = true))]
-    custom_header: Headers,
     /// The body of a `post`: a JSON value, or a text that is sent as it is.
     #[serde(default)]
     body: Option<Value>,
@@ -92,10 +73,6 @@ pub(crate) struct ReaderParameter {
     /// those that are streamed).
     #[serde(default)]
     max_body_bytes: Option<Number>,
-    /// How long an answer may take, in milliseconds; at most 50,000.
-    #[serde(default)]
-    #[schemars(extend("default" = 50_000))]
-    socket_timeout: Option<Number>,
     /// Of CSV: between fields.
     #[serde(default)]
     #[schemars(extend("default" = ","))]
@@ -111,6 +88,15 @@ pub(crate) struct ReaderParameter {
     #[serde(default)]
     #[schemars(extend("default" = true))]
     header: Option<HeaderParameter>,
+}
+
+/// All keys of the reader.
+#[derive(JsonSchema)]
+pub(crate) struct ReaderDocument {
+    #[serde(flatten)]
+    _asking: Asking,
+    #[serde(flatten)]
+    _own: ReaderParameter,
 }
 
 /// What a body is.
@@ -232,27 +218,12 @@ pub(super) fn invalid(key: &str, message: impl Into<String>) -> Fault {
 }
 
 impl ReaderParameter {
-    /// For looking at `url` by itself.
-    pub(crate) fn of_url(url: &str) -> Self {
-        let value = serde_json::json!({ "url": url });
-        // A document of one text is one.
-        serde_json::from_value(value).unwrap_or_else(|_| unreachable!("it has no other key"))
-    }
-
     pub(crate) fn response_type(&self) -> ResponseType {
         self.response_type.unwrap_or_default()
     }
 
-    pub(crate) fn wait(&self) -> Duration {
-        answer_wait(self.socket_timeout)
-    }
-
     pub(crate) fn dirty_is_null(&self) -> bool {
         self.dirty_data == DirtyData::Null
-    }
-
-    pub(crate) fn names_url(&self) -> bool {
-        self.url.as_deref().is_some_and(|url| !url.trim().is_empty())
     }
 
     pub(crate) fn has_one_record(&self) -> bool {
@@ -281,20 +252,17 @@ impl ReaderParameter {
     ///
     /// # Errors
     /// `parameter.invalid`, `connection.invalid`.
-    pub(crate) fn request(&self, connection: &Connection) -> Result<Request> {
-        let method = method(self.method.as_deref(), &[Method::GET, Method::POST])?;
-        let mut request = Request::new(method.clone(), connection.url_of(self.url.as_deref())?);
-        request.headers = connection.headers()?;
-        self.custom_header.add_to(&mut request.headers, "/parameter/customHeader")?;
+    pub(crate) fn request(&self, connection: &Connection, asking: &Asking) -> Result<Request> {
+        let mut request = asking.request(connection, &[Method::GET, Method::POST])?;
         let accept = match self.response_type() {
             ResponseType::Json => "application/json",
             ResponseType::Ndjson => "application/x-ndjson, application/json",
             ResponseType::Csv => "text/csv",
         };
         set_default(&mut request.headers, header::ACCEPT, accept);
-        let is_post = method == Method::POST;
+        let is_post = request.method == Method::POST;
         let mut body = self.body.clone().filter(|body| !body.is_null());
-        if let Some(parameters) = &self.parameters {
+        if let Some(parameters) = &asking.parameters {
             match parameters.object().filter(|_| is_post && body.is_none()) {
                 Some(object) => body = Some(object),
                 None => request.url = parameters.add_to(request.url),

@@ -1,14 +1,12 @@
 //! Parameters of the writer.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use sdk::parameters::Number;
 use sdk::{Fault, Result};
 use serde::Deserialize;
 use ureq::http::{HeaderName, Method, header};
 
-use super::{Connection, Headers, OWN_HEADERS, Parameters, answer_wait, method};
+use super::{Asking, Connection, OWN_HEADERS};
 use crate::client::{Request, set_default};
 use crate::records::Path;
 
@@ -16,29 +14,10 @@ use crate::records::Path;
 const BATCH_SIZE: u32 = 512;
 const BATCH_SIZE_MAX: u64 = 100_000;
 
-/// Parameters of the writer.
+/// Parameters of the writer's own.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-adding" = {}))]
 pub(crate) struct WriterParameter {
-    /// Name of the data source.
-    #[serde(default)]
-    #[expect(dead_code, reason = "the host has looked it up")]
-    datasource: Option<String>,
-    /// Where records are sent: a path below the data source's URL, such as `/orders`, or a whole URL of its
-    /// server.
-    #[serde(default)]
-    url: Option<String>,
-    /// `post` (default), `put` or `patch`.
-    #[serde(default)]
-    method: Option<String>,
-    /// The query, as an object or as a text such as `a=1&b=2`.
-    #[serde(default)]
-    parameters: Option<Parameters>,
-    /// Headers of each request, by name.
-    #[serde(default)]
-    #[schemars(extend("writeOnly" = true))]
-    custom_header: Headers,
     /// `multiData`: a request carries a list of records (default); `oneData`: it carries one record.
     #[serde(default)]
     data_mode: DataMode,
@@ -62,10 +41,16 @@ pub(crate) struct WriterParameter {
     /// servers that take a request only once.
     #[serde(default)]
     idempotency_header: Option<String>,
-    /// How long an answer may take, in milliseconds; at most 50,000.
-    #[serde(default)]
-    #[schemars(extend("default" = 50_000))]
-    socket_timeout: Option<Number>,
+}
+
+/// All keys of the writer.
+#[derive(JsonSchema)]
+#[schemars(extend("x-adding" = {}))]
+pub(crate) struct WriterDocument {
+    #[serde(flatten)]
+    _asking: Asking,
+    #[serde(flatten)]
+    _own: WriterParameter,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -115,20 +100,14 @@ fn invalid(key: &str, message: impl Into<String>) -> Fault {
 }
 
 impl WriterParameter {
-    pub(crate) fn wait(&self) -> Duration {
-        answer_wait(self.socket_timeout)
-    }
-
     /// # Errors
     /// `parameter.invalid`, `connection.invalid`.
-    pub(crate) fn shape(&self, connection: &Connection) -> Result<Shape> {
-        let method = method(self.method.as_deref(), &[Method::POST, Method::PUT, Method::PATCH])?;
-        let mut request = Request::new(method, connection.url_of(self.url.as_deref())?);
-        if let Some(parameters) = &self.parameters {
+    pub(crate) fn shape(&self, connection: &Connection, asking: &Asking) -> Result<Shape> {
+        let known = [Method::POST, Method::PUT, Method::PATCH];
+        let mut request = asking.request(connection, &known)?;
+        if let Some(parameters) = &asking.parameters {
             request.url = parameters.add_to(request.url);
         }
-        request.headers = connection.headers()?;
-        self.custom_header.add_to(&mut request.headers, "/parameter/customHeader")?;
         let body_type = self.body_type.unwrap_or_default();
         let kind = match body_type {
             BodyType::Json => "application/json",
