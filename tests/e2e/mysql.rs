@@ -368,3 +368,64 @@ fn a_key_that_most_rows_have_keeps_all_lanes_busy() {
         assert!(tasks.iter().all(|rows| *rows <= share * 5 / 2), "{table} {key:?}: {tasks:?}");
     }
 }
+
+/// Types of one column in two shards with a value each, and what both become in a new table, by how they
+/// are read back; nothing where the shards are refused.
+const PAIRS: [(&str, &str, &str, &str, Option<&str>); 14] = [
+    ("enum('a','b')", "varchar(9)", "'b'", "'B '", None),
+    ("set('a','b')", "varchar(9)", "'a,b'", "'b,a'", None),
+    ("json", "longtext", "'{\"a\": 1}'", "'no json'", None),
+    ("time", "varchar(20)", "'-838:59:59'", "'12:00'", None),
+    ("uuid", "char(36)", "uuid()", "'x'", None),
+    ("int", "bigint", "1", "2", None),
+    ("decimal(10,2)", "decimal(12,4)", "1.25", "1.2345", None),
+    ("datetime(3)", "timestamp(3)", "now(3)", "now(3)", None),
+    ("point", "blob", "point(1, 2)", "'x'", None),
+    ("enum('a','b')", "enum('b','c')", "'b'", "'c'", Some("b/c")),
+    ("enum('a','b')", "set('b','c')", "'a'", "'b,c'", Some("a/b,c")),
+    ("varchar(3)", "text", "'abc'", "'a longer text '", Some("abc/a longer text ")),
+    (
+        "datetime",
+        "datetime(6)",
+        "'2020-01-02 03:04:05'",
+        "'2020-01-02 03:04:05.000006'",
+        Some("2020-01-02 03:04:05.000000/2020-01-02 03:04:05.000006"),
+    ),
+    (
+        "bit(12)",
+        "bigint unsigned",
+        "b'100000000001'",
+        "18446744073709551615",
+        Some("2049/18446744073709551615"),
+    ),
+];
+
+#[test]
+fn shards_whose_types_differ_are_united_without_a_change_or_refused() {
+    let (env, database) = to_people(MysqlServer::shared());
+    for (a, b, of_a, of_b, wanted) in PAIRS {
+        database.sql(&format!(
+            "create or replace table a (id int primary key, c {a}); insert into a values (1, {of_a});
+             create or replace table b (id int primary key, c {b}); insert into b values (2, {of_b});
+             drop table if exists target"
+        ));
+        let one_source = json!({"datasource": "my", "table": ["a", "b"]});
+        let source = |table: &str| json!({"datasource": "my", "table": [table]});
+        let two_sources = json!({"connection": [source("a"), source("b")]});
+        for reader in [one_source, two_sources] {
+            let writer = json!({"datasource": "my", "table": "target", "createTable": true});
+            let job = Document::new(("mysql", reader), ("mysql", writer));
+            env.write_json("job.json", job.json());
+            let run = env.airlock(&["run", "job.json", "-o", "json"]).run();
+            let Some(wanted) = wanted else {
+                assert_eq!(run.expect(3).error_code(), "sources.column_type", "{a} and {b}");
+                assert_eq!(database.sql("show tables like 'target'"), "", "{a} and {b}");
+                continue;
+            };
+            run.expect(0);
+            let found = "select group_concat(c order by id separator '/') from target";
+            assert_eq!(database.sql(found), format!("{wanted}\n"), "{a} and {b}");
+            database.sql("drop table target");
+        }
+    }
+}

@@ -247,8 +247,7 @@ fn a_disk_of_sqlite_that_is_full() {
     env.admit("shop", json!({"type": "sqlite", "properties": {"path": "small/shop.db"}}));
     referee::sqlite(&file, "create table people (id bigint, name text);");
     many_people(&env, "sqlite", "shop");
-    // What of its disk a file can't take is not told to a plug-in.
-    fills(&env, &disk, "sqlite.write_failed");
+    fills(&env, &disk, "sqlite.disk_full");
     assert_eq!(referee::sqlite(&file, "select count(*) from people;"), "100000\n");
 }
 

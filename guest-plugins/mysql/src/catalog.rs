@@ -224,7 +224,7 @@ pub(crate) fn columns(client: &mut Client, table: &Table) -> Result<Vec<Column>>
             ..Column::new(text(row, 0), text(row, 1), text(row, 2) == "YES")
         })
         .collect();
-    if client.is_mariadb && columns.iter().any(|column| column.sql_type == "longtext") {
+    if client.server.is_mariadb && columns.iter().any(|column| column.sql_type == "longtext") {
         tell_json(client, table, &mut columns)?;
     }
     Ok(columns)

@@ -65,9 +65,30 @@ pub(crate) struct Client {
     /// The statement whose rows are being read.
     statement: u32,
     stage: Stage,
-    pub(crate) is_mariadb: bool,
+    pub(crate) server: Server,
     /// The longest statement that the server takes.
     pub(crate) packet_max: usize,
+}
+
+/// Which server it is, and what not all of them have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) is_mariadb: bool,
+    /// Columns of the type `vector`.
+    pub(crate) has_vectors: bool,
+}
+
+impl Server {
+    /// By the version in its greeting, such as `9.1.0` or `5.5.5-11.7.2-MariaDB`.
+    pub(crate) fn of(version: &str) -> Self {
+        let is_mariadb = version.contains("MariaDB");
+        // MariaDB 10 and 11 begin with a version that old clients understand.
+        let version = version.strip_prefix("5.5.5-").filter(|_| is_mariadb).unwrap_or(version);
+        let mut numbers = version.split(['.', '-']).map(|number| number.parse().unwrap_or(0));
+        let version: (u32, u32) =
+            (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+        Self { is_mariadb, has_vectors: version >= if is_mariadb { (11, 7) } else { (9, 0) } }
+    }
 }
 
 impl Drop for Client {
@@ -87,7 +108,7 @@ impl Client {
             warnings: 0,
             statement: 0,
             stage: Stage::Rows,
-            is_mariadb: false,
+            server: Server::default(),
             packet_max: 1 << 20,
         }
     }

@@ -9,7 +9,7 @@ use database::{ANSWER_WAIT, LOGIN_WAIT, Spoken, Stream};
 use sdk::Fault;
 
 use crate::auth;
-use crate::client::Client;
+use crate::client::{Client, Server};
 use crate::error::{Result, ServerError, VENDOR, broken};
 use crate::settings::Connection;
 use crate::wire::Parts;
@@ -50,7 +50,7 @@ impl Client {
         let is_encrypted = stream.is_encrypted();
         let mut client = Self::new(stream, LOGIN_WAIT);
         client.sequence = if is_encrypted { 2 } else { 1 };
-        client.is_mariadb = greeting.version.contains("MariaDB");
+        client.server = Server::of(&greeting.version);
         let way = Way {
             is_verified: is_encrypted && security.verifies(),
             takes_any_key: connection.takes_any_key(),
@@ -116,7 +116,8 @@ impl Client {
 
     fn settle(&mut self, session: &[String]) -> Result<()> {
         self.execute(SETTINGS)?;
-        let limit = if self.is_mariadb { "max_statement_time" } else { "max_execution_time" };
+        let limit =
+            if self.server.is_mariadb { "max_statement_time" } else { "max_execution_time" };
         self.execute(&format!("SET SESSION {limit} = 0"))?;
         let rows = self.query("SELECT @@max_allowed_packet")?;
         let packet = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());

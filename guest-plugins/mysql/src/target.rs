@@ -7,7 +7,7 @@ use database::writing;
 use sdk::{Dataset, Fault};
 
 use crate::catalog::{self, Column, Table};
-use crate::client::Client;
+use crate::client::{Client, Server};
 use crate::error::{Result, VENDOR};
 use crate::settings::{WriteMode, WriterParameter};
 use crate::sql;
@@ -117,7 +117,7 @@ pub(crate) fn create(
     let names = parameter.columns();
     let is_named = !names.iter().any(|name| name.trim() == "*");
     let (mut columns, mut texts, mut key) = (Vec::new(), Vec::new(), Vec::new());
-    let sql_types = sql_types(incoming, client.is_mariadb)?;
+    let sql_types = sql_types(incoming, client.server)?;
     for ((index, field), sql_type) in incoming.schema.fields().iter().enumerate().zip(sql_types) {
         let written = names.get(index).filter(|_| is_named);
         let column = written
@@ -154,10 +154,10 @@ pub(crate) fn create(
 }
 
 /// The types in SQL of a table for `incoming`.
-fn sql_types(incoming: &Dataset, is_mariadb: bool) -> Result<Vec<String>, Fault> {
+fn sql_types(incoming: &Dataset, server: Server) -> Result<Vec<String>, Fault> {
     let made = |field: &Field| {
         let is_key = incoming.primary_key.contains(field.name());
-        types::sql_type(field, is_key, is_mariadb).ok_or_else(|| {
+        types::sql_type(field, is_key, server).ok_or_else(|| {
             let (name, kind) = (field.name(), field.data_type());
             let message = format!("no type of the server holds the field \"{name}\" ({kind})");
             Fault::user("mysql.type_unmappable", message).hint("create the table yourself")

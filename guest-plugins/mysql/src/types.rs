@@ -6,6 +6,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 use sdk::Result;
 
 use crate::catalog::Column;
+use crate::client::Server;
 use crate::wire::Parts;
 
 const EXTENSION_NAME: &str = "ARROW:extension:name";
@@ -110,7 +111,8 @@ fn kind_of(code: u8, flags: u16, charset: u16, length: u32, decimals: u8) -> Kin
         16 => Kind::Bits,
         // NULL itself, and JSON.
         6 | 245 => Kind::Text,
-        255 => Kind::Bytes,
+        // Vectors, and shapes.
+        242 | 255 => Kind::Bytes,
         _ if charset == BINARY_CHARSET => Kind::Bytes,
         _ => Kind::Text,
     }
@@ -143,6 +145,7 @@ pub(crate) fn kind_of_type(sql_type: &str) -> Kind {
         "datetime" => Kind::DateTime,
         "timestamp" => Kind::Timestamp,
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Kind::Bytes,
+        "vector" => Kind::Bytes,
         _ if is_geometry(word) => Kind::Bytes,
         _ => Kind::Text,
     }
@@ -220,8 +223,8 @@ fn is_opaque(word: &str) -> bool {
 
 /// The type in SQL that holds all values of a field, and no others where it came from a column of this
 /// server; `None` where the server has none. A key needs a bound.
-pub(crate) fn sql_type(field: &Field, is_key: bool, is_mariadb: bool) -> Option<String> {
-    let named = named_type(field).filter(|named| is_kept(named, is_key, is_mariadb));
+pub(crate) fn sql_type(field: &Field, is_key: bool, server: Server) -> Option<String> {
+    let named = named_type(field).filter(|named| is_kept(named, is_key, server));
     named.or_else(|| plain_type(field, is_key))
 }
 
@@ -289,6 +292,7 @@ fn is_word(word: &str) -> bool {
             | "blob"
             | "mediumblob"
             | "longblob"
+            | "vector"
             | "json"
     ) || is_opaque(word)
 }
@@ -316,10 +320,11 @@ fn behind_list(text: &str) -> Option<&str> {
 }
 
 /// Whether a new column can have a type of another one.
-fn is_kept(sql_type: &str, is_key: bool, is_mariadb: bool) -> bool {
+fn is_kept(sql_type: &str, is_key: bool, server: Server) -> bool {
     let (word, _) = split_word(sql_type);
     match word {
-        "uuid" | "inet4" | "inet6" => is_mariadb,
+        "uuid" | "inet4" | "inet6" => server.is_mariadb,
+        "vector" => server.has_vectors && !is_key,
         "char" | "varchar" | "binary" | "varbinary" if is_key => {
             bounds(sql_type).0.is_some_and(|length| length <= KEY_CHARACTERS_MAX)
         }
@@ -427,12 +432,14 @@ mod tests {
 
     #[test]
     fn columns_are_made_as_they_were_declared() {
-        let made = |sql_type: &str, is_key: bool| {
+        let new = Server { is_mariadb: true, has_vectors: true };
+        let made_at = |server: Server, sql_type: &str, is_key: bool| {
             let declared = Some(sql_type.to_owned());
             let kind = kind_of_type(sql_type);
             let from = Definition { name: "c".into(), kind, nullable: true, declared };
-            super::sql_type(&from.field(), is_key, true).unwrap()
+            super::sql_type(&from.field(), is_key, server).unwrap()
         };
+        let made = |sql_type: &str, is_key: bool| made_at(new, sql_type, is_key);
         let kept = [
             "bit(12)",
             "int(10) unsigned zerofill",
@@ -448,10 +455,12 @@ mod tests {
             "point",
             "json",
             "varbinary(7)",
+            "vector(3)",
         ];
         for sql_type in kept {
             assert_eq!(made(sql_type, false), sql_type);
         }
+        assert_eq!(made_at(Server::default(), "vector(3)", false), "longblob");
         // In another character set there may be more bytes; a key needs a bound.
         assert_eq!(made("text", false), "longtext");
         assert_eq!(made("varchar(20)", true), "varchar(20)");
@@ -481,8 +490,25 @@ mod tests {
             let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
             Field::new("c", data_type, true).with_metadata(pairs)
         };
-        assert_eq!(sql_type(&field(DataType::Utf8), false, true).as_deref(), Some("uuid"));
-        assert_eq!(sql_type(&field(DataType::Utf8), false, false).as_deref(), Some("longtext"));
-        assert_eq!(sql_type(&field(DataType::Int32), false, true).as_deref(), Some("int"));
+        let at = |server, kind| sql_type(&field(kind), false, server).unwrap();
+        let mariadb = Server { is_mariadb: true, has_vectors: false };
+        assert_eq!(at(mariadb, DataType::Utf8), "uuid");
+        assert_eq!(at(Server::default(), DataType::Utf8), "longtext");
+        assert_eq!(at(mariadb, DataType::Int32), "int");
+    }
+
+    #[test]
+    fn versions_tell_what_a_server_has() {
+        let cases = [
+            ("5.5.5-10.11.6-MariaDB-0+deb12u1", (true, false)),
+            ("11.7.2-MariaDB", (true, true)),
+            ("12.0.1-MariaDB", (true, true)),
+            ("8.4.3", (false, false)),
+            ("9.1.0-commercial", (false, true)),
+            ("nonsense", (false, false)),
+        ];
+        for (version, (is_mariadb, has_vectors)) in cases {
+            assert_eq!(Server::of(version), Server { is_mariadb, has_vectors }, "{version}");
+        }
     }
 }

@@ -118,7 +118,7 @@ fn kind_of(error: &Error) -> Kind {
         ErrorCode::DiskFull => {
             kind(Server, "sqlite.disk_full", Some("make room, then resume the run"))
         }
-        // What a stream of WASI could not write it calls an error of input or output, whatever it was.
+        // Not only a broken disk: a quota that is used up comes so, too.
         ErrorCode::SystemIoFailure if code.extended_code == IOERR_WRITE => kind(
             Server,
             "sqlite.write_failed",
