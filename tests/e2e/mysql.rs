@@ -429,3 +429,100 @@ fn shards_whose_types_differ_are_united_without_a_change_or_refused() {
         }
     }
 }
+
+/// Rows whose texts mean something in a file that is loaded, and values at the ends of their types.
+const TRICKY: &str = r#"create table source (id int primary key, t text, v varchar(20), f float, d double,
+        n decimal(30,10), u bigint unsigned, day date, at datetime(6), ts timestamp(3) null, h time(2), e enum('a','2'), j json);
+    insert into source values
+        (1, 'a\tb\nc\\d', '\\N', 0.1, 1e308, 12345678901234567890.0123456789, 18446744073709551615,
+            '9999-12-31', '1000-01-01 00:00:00.000001', '2038-01-19 03:14:07.999', '-838:59:59.00', '2', '{"a": "x\\\\ty"}'),
+        (2, '\0', '', -0.0, 5e-324, -0.0000000001, 0, '0001-01-01', null, null, '00:00:00.05', 'a', '[]'),
+        (3, '\r\n', 'NULL', 3.40282e38, -1.5, 0, 1, null, null, null, null, null, null),
+        (4, repeat('\\', 5000), '\'"`', null, null, null, null, null, null, null, null, null, null),
+        (5, unhex('F09F9982E4B8AD'), 'ä ', 1, 2, 3, 4, null, null, null, null, null, null),
+        (6, null, null, null, null, null, null, null, null, null, null, null, null)"#;
+
+#[test]
+fn loaded_rows_are_those_that_inserts_make() {
+    let server = MysqlServer::own();
+    let (env, database) = to_people(server);
+    database.sql(TRICKY);
+    database.sql("create table target like source");
+    let loads = || database.sql("show global status like 'Com_load'");
+    let same = "select (select count(*) from target) = 6 and not exists (select * from source except select * from target)
+        and (select group_concat(hex(t), hex(v), f, d order by id) from source) = (select group_concat(hex(t), hex(v), f, d order by id) from target)";
+    let run = |writer: serde_json::Value| {
+        let reader = json!({"datasource": "my", "table": "source"});
+        env.write_json("job.json", Document::new(("mysql", reader), ("mysql", writer)).json());
+        env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0)
+    };
+    let target = || json!({"datasource": "my", "table": "target"});
+    let plain = "set session sql_mode = 'NO_BACKSLASH_ESCAPES'";
+    let with = |key: &str, value: serde_json::Value| {
+        let mut writer = target();
+        writer[key] = value;
+        writer
+    };
+    let truncated = json!(["truncate table target"]);
+    for writer in [
+        target(),
+        with("writeMode", "replace".into()),
+        with("session", json!([plain])),
+        with("loadMode", "swap".into()),
+    ] {
+        let mut writer = writer;
+        if writer["loadMode"].is_null() && writer["writeMode"].is_null() {
+            writer["preSql"] = truncated.clone();
+        }
+        let before = loads();
+        run(writer.clone());
+        assert_eq!(database.sql(same), "1\n", "{writer}");
+        assert_ne!(loads(), before, "{writer}");
+    }
+    // Where the server takes no loads, and where a value is left at its default, rows are inserted.
+    let before = loads();
+    run(
+        json!({"datasource": "my", "table": "target", "preSql": truncated, "nullMode": "skipNull"}),
+    );
+    database.sql("set global local_infile = 0");
+    run(json!({"datasource": "my", "table": "target", "preSql": truncated}));
+    assert_eq!((database.sql(same), loads()), ("1\n".to_owned(), before));
+}
+
+#[test]
+fn a_load_that_is_not_clean_is_taken_back() {
+    let server = MysqlServer::own();
+    let (env, database) = to_people(server);
+    database.sql(
+        "create table strict (id bigint primary key, name varchar(7) not null check (name <> 'row 5'), must int not null default 1,
+            foreign key (id) references people (id));
+         insert into people select seq, '' from seq_0_to_19999; delete from people where id = 7;
+         insert into strict values (3, 'there', 1)",
+    );
+    let writer = json!({"datasource": "my", "table": "strict", "column": ["id", "name"]});
+    let job = Document::new(document::csv("rows.csv"), ("mysql", writer)).tolerating(20_000);
+    env.write_json("job.json", job.json());
+    let summary = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0).json();
+    let codes: std::collections::BTreeSet<_> = summary["dirty"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|reason| reason["code"].as_str().unwrap().to_owned())
+        .collect();
+    let wanted = [
+        "mysql.check_violation",
+        "mysql.foreign_key_violation",
+        "mysql.unique_violation",
+        "mysql.value_too_long",
+    ];
+    assert_eq!(codes, wanted.map(str::to_owned).into(), "{summary}");
+    // Names of more than seven characters come with the row 1000; three of the others are refused.
+    assert_eq!(summary["records_written"], 997, "{summary}");
+    assert_eq!(database.sql("select count(*), sum(name = 'there') from strict"), "998\t1\n");
+    // A column that must have a value, and is not written, is told as it is by an INSERT.
+    database.sql("create table needy (id bigint primary key, name varchar(20), must int not null)");
+    let writer = json!({"datasource": "my", "table": "needy", "column": ["id", "name"]});
+    env.write_json("job.json", Document::new(document::csv("rows.csv"), ("mysql", writer)).json());
+    let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(2);
+    assert_eq!(output.error_code(), "mysql.column_required");
+}

@@ -20,6 +20,8 @@ use crate::wire::Parts;
 const PACKET_BYTES: usize = 0xff_ffff;
 /// One row at most; a longer one doesn't fit into a guest either.
 const ROW_BYTES_MAX: usize = 256 << 20;
+/// A packet of rows that are loaded; the server takes each as it comes.
+const FILE_PART_BYTES: usize = 1 << 20;
 /// Rows of a catalog query at most, so that no answer fills the memory.
 const QUERY_ROWS_MAX: usize = 100_000;
 
@@ -34,6 +36,8 @@ pub(crate) type TextRow = Vec<Option<String>>;
 pub(crate) struct Done {
     pub(crate) rows: u64,
     pub(crate) warnings: u16,
+    /// Of a LOAD DATA: rows that were read, deleted and skipped, and warnings.
+    pub(crate) loaded: Option<[u64; 4]>,
 }
 
 /// What comes next of a query's rows.
@@ -129,26 +133,32 @@ impl Client {
 
     /// Runs a statement and answers its rows, as text.
     pub(crate) fn query(&mut self, sql: &str) -> Result<Vec<TextRow>> {
-        Ok(self.run(sql.as_bytes())?.0)
+        Ok(self.run(sql.as_bytes(), None)?.0)
     }
 
     /// The same, with how many warnings there are.
     pub(crate) fn query_warned(&mut self, sql: &str) -> Result<(Vec<TextRow>, u16)> {
-        let (rows, done) = self.run(sql.as_bytes())?;
+        let (rows, done) = self.run(sql.as_bytes(), None)?;
         Ok((rows, done.warnings))
     }
 
     /// Runs a statement and answers what it did.
     pub(crate) fn execute(&mut self, sql: &str) -> Result<Done> {
-        Ok(self.run(sql.as_bytes())?.1)
+        Ok(self.run(sql.as_bytes(), None)?.1)
     }
 
     /// The same, for a statement whose values need not be text.
     pub(crate) fn execute_bytes(&mut self, sql: &[u8]) -> Result<Done> {
-        Ok(self.run(sql)?.1)
+        Ok(self.run(sql, None)?.1)
     }
 
-    fn run(&mut self, statement: &[u8]) -> Result<(Vec<TextRow>, Done)> {
+    /// Runs a LOAD DATA LOCAL that reads `rows`.
+    pub(crate) fn load(&mut self, sql: &str, rows: &[u8]) -> Result<Done> {
+        Ok(self.run(sql.as_bytes(), Some(rows))?.1)
+    }
+
+    fn run(&mut self, statement: &[u8], file: Option<&[u8]>) -> Result<(Vec<TextRow>, Done)> {
+        let mut file = file;
         const QUERY: u8 = 3;
         /// Of a statement that carries rows, its beginning tells.
         const SHOWN: usize = 2000;
@@ -161,7 +171,12 @@ impl Client {
             match self.bytes(body.clone()).first() {
                 Some(0) => done = self.done(body)?,
                 Some(0xfb) => {
-                    // The server asks for a file of this side, which it never gets.
+                    // The server asks for a file of this side by a name. There is none, whatever the name:
+                    // it gets the rows of a load, and else nothing.
+                    let part = self.packet_max.clamp(1, FILE_PART_BYTES);
+                    for part in file.take().unwrap_or_default().chunks(part) {
+                        self.send(part)?;
+                    }
                     self.send(&[])?;
                     continue;
                 }
@@ -193,7 +208,10 @@ impl Client {
         parts.length()?;
         let (status, warnings) = (parts.number(2)? as u16, parts.number(2)? as u16);
         self.status = status;
-        Ok(Done { rows, warnings })
+        let rest = parts.rest();
+        // Some servers tell the length of the text, others do not.
+        let text = Parts::new(rest).text().ok().filter(|text| text.len() + 1 == rest.len());
+        Ok(Done { rows, warnings, loaded: numbers(text.unwrap_or(rest)) })
     }
 
     /// The next row of a query in text form; `None` behind the last.
@@ -395,5 +413,33 @@ impl Client {
             end += to - from;
         }
         Ok(Ok(start..end))
+    }
+}
+
+/// The numbers in a text of any language, where there are four.
+fn numbers(text: &[u8]) -> Option<[u64; 4]> {
+    let text = std::str::from_utf8(text).ok()?;
+    let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    parts.map(|part| part.parse().ok()).collect::<Option<Vec<_>>>()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_loaded_is_told_in_any_language() {
+        let cases = [
+            ("Records: 1000  Deleted: 2  Skipped: 0  Warnings: 1", Some([1000, 2, 0, 1])),
+            (
+                "Datens\u{e4}tze: 3  Gel\u{f6}scht: 0  Ausgelassen: 0  Warnungen: 0",
+                Some([3, 0, 0, 0]),
+            ),
+            ("Records: 3  Duplicates: 0  Warnings: 0", None),
+            ("", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(numbers(text.as_bytes()), wanted, "{text}");
+        }
     }
 }

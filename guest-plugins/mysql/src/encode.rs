@@ -32,15 +32,25 @@ pub(crate) struct Refusal {
     pub(crate) misfit: Misfit,
 }
 
-/// A row as `(…)`, and which of the batch it is.
+/// A row in its form, and which of the batch it is.
 pub(crate) struct Line {
     pub(crate) row: u32,
     pub(crate) values: Vec<u8>,
 }
 
+/// What a row is for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Literals, `(…)`.
+    Literals,
+    /// A line of a file: texts between tabs, for columns that [`is_loaded`].
+    Line,
+}
+
 /// How values are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
+    pub(crate) form: Form,
     pub(crate) empty_as_null: bool,
     /// A NULL leaves the column at its default.
     pub(crate) skips_null: bool,
@@ -85,27 +95,44 @@ fn line(
     row: usize,
     style: Style,
 ) -> Result<Vec<u8>, (u32, Misfit)> {
-    let mut out = vec![b'('];
+    let is_line = style.form == Form::Line;
+    let mut out = if is_line { Vec::new() } else { vec![b'('] };
     for (index, (column, array)) in columns.iter().zip(batch.columns()).enumerate() {
         if index > 0 {
-            out.push(b',');
+            out.push(if is_line { b'\t' } else { b',' });
         }
         let is_empty = style.empty_as_null
             && column.kind == Kind::Text
             && array.as_string::<i32>().value(row).is_empty();
         match array.is_null(row) || is_empty {
             true if style.skips_null => out.extend_from_slice(b"DEFAULT"),
-            true => out.extend_from_slice(b"NULL"),
-            false => value(array.as_ref(), column, row, &mut out)
+            true => out.extend_from_slice(if is_line { b"\\N" } else { b"NULL" }),
+            false => value(array.as_ref(), column, row, style.form, &mut out)
                 .map_err(|misfit| (index as u32, misfit))?,
         }
     }
-    out.push(b')');
+    out.push(if is_line { b'\n' } else { b')' });
     Ok(out)
 }
 
-/// Appends the value, which is not null, as a literal.
-fn value(array: &dyn Array, column: &Column, row: usize, out: &mut Vec<u8>) -> Result<(), Misfit> {
+/// Whether a line of a file says the values of a column as exactly as a literal does: one of bits or
+/// bytes does not, and 0 as a text is another year.
+pub(crate) fn is_loaded(kind: Kind) -> bool {
+    !matches!(kind, Kind::Bool | Kind::Bits | Kind::Bytes | Kind::Year)
+}
+
+/// Appends the value, which is not null, as a literal or as what stands between tabs.
+fn value(
+    array: &dyn Array,
+    column: &Column,
+    row: usize,
+    form: Form,
+    out: &mut Vec<u8>,
+) -> Result<(), Misfit> {
+    let moment = |text: String| match form {
+        Form::Literals => format!("'{text}'"),
+        Form::Line => text,
+    };
     let text = match column.kind {
         Kind::Bool => u8::from(array.as_boolean().value(row)).to_string(),
         Kind::Bits => array.as_primitive::<UInt64Type>().value(row).to_string(),
@@ -132,7 +159,10 @@ fn value(array: &dyn Array, column: &Column, row: usize, out: &mut Vec<u8>) -> R
         Kind::Text | Kind::Time => {
             let text = array.as_string::<i32>().value(row);
             fits(text, column)?;
-            sql::quote(text.as_bytes(), out);
+            match form {
+                Form::Literals => sql::quote(text.as_bytes(), out),
+                Form::Line => sql::escape(text.as_bytes(), out),
+            }
             return Ok(());
         }
         Kind::Bytes => {
@@ -151,11 +181,11 @@ fn value(array: &dyn Array, column: &Column, row: usize, out: &mut Vec<u8>) -> R
         }
         Kind::Date => {
             let days = i64::from(array.as_primitive::<Date32Type>().value(row));
-            format!("'{}'", date(days)?)
+            moment(date(days)?)
         }
         Kind::DateTime | Kind::Timestamp => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-            format!("'{}'", instant(micros, column.fraction.unwrap_or(0))?)
+            moment(instant(micros, column.fraction.unwrap_or(0))?)
         }
     };
     out.extend_from_slice(text.as_bytes());

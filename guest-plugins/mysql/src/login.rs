@@ -16,7 +16,8 @@ use crate::wire::Parts;
 
 /// Long flags, found rows as affected, a database, protocol 4.1, transactions, several results, and
 /// a plug-in for the login.
-const CAPABILITIES: u32 = 0x1 | 0x2 | 0x4 | 0x8 | 0x200 | 0x2000 | 0x8000 | 0x2_0000 | 0x8_0000;
+const CAPABILITIES: u32 =
+    0x1 | 0x2 | 0x4 | 0x8 | 0x80 | 0x200 | 0x2000 | 0x8000 | 0x2_0000 | 0x8_0000;
 /// The capability of TLS.
 const TLS: u32 = 0x800;
 

@@ -27,6 +27,19 @@ pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'\'');
 }
 
+/// Appends a text in UTF-8 as a field of a line, where tabs stand between fields.
+pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
+    for byte in text {
+        match byte {
+            0 => out.extend_from_slice(b"\\0"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            _ => out.push(*byte),
+        }
+    }
+}
+
 /// Appends bytes as a literal.
 pub(crate) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

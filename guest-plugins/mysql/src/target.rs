@@ -8,6 +8,7 @@ use sdk::{Dataset, Fault};
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{Client, Server};
+use crate::encode::is_loaded;
 use crate::error::{Result, VENDOR};
 use crate::settings::{WriteMode, WriterParameter};
 use crate::sql;
@@ -101,6 +102,27 @@ impl Target {
         let list: Vec<String> = updated.iter().map(taken).collect();
         Ok((head, format!(" ON DUPLICATE KEY UPDATE {}", list.join(", "))))
     }
+
+    /// The statement that loads rows from lines, where they are then what an INSERT makes of them: rows
+    /// that are updated, values that are left at their defaults, and tables that cannot go back are not.
+    pub(crate) fn load(&self, parameter: &WriterParameter) -> Option<String> {
+        let mode = parameter.write_mode();
+        let fits = self.table.is_transactional
+            && mode != WriteMode::Update
+            && !parameter.skips_null()
+            && self.columns.iter().all(|column| is_loaded(column.kind));
+        let names: Vec<String> = self.columns.iter().map(|c| sql::ident(&c.name)).collect();
+        let word = if mode == WriteMode::Replace { "REPLACE " } else { "" };
+        let table = self.stage.as_ref().unwrap_or(&self.table).sql();
+        // Tab, backslash and line feed; in digits, since the session says what a backslash means.
+        fits.then(|| {
+            format!(
+                "LOAD DATA LOCAL INFILE 'rows' {word}INTO TABLE {table} CHARACTER SET utf8mb4 \
+                 FIELDS TERMINATED BY x'09' ESCAPED BY x'5c' LINES TERMINATED BY x'0a' ({})",
+                names.join(", ")
+            )
+        })
+    }
 }
 
 /// The table that is to be created for `incoming`, and the statement for it.
@@ -190,7 +212,10 @@ mod tests {
             });
             let schema = Arc::new(Schema::new(fields.to_vec()));
             let primary_key = vec!["k".to_owned()];
-            sql_types(&Dataset { path: vec![], schema, primary_key, metadata: vec![] }, true)
+            sql_types(
+                &Dataset { path: vec![], schema, primary_key, metadata: vec![] },
+                Server::default(),
+            )
         };
         assert_eq!(of(100).unwrap(), ["varchar(100)"; 3]);
         assert_eq!(of(10_000).unwrap(), ["longtext", "longtext", "varchar(255)"]);

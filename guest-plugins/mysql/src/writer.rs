@@ -1,4 +1,4 @@
-//! The writer: INSERTs of many rows, in the transaction of their mark; or into a staging table whose rows
+//! The writer: rows that are loaded or inserted, in the transaction of their mark; or into a staging table whose rows
 //! take the place of those that are there (see `swap`).
 //!
 //! Rows and mark are committed together; each batch stands behind a savepoint, so that a refused row
@@ -20,9 +20,9 @@ use sdk::{
 };
 
 use crate::back::{self, Before};
-use crate::catalog;
+use crate::catalog::{self, text};
 use crate::client::Client;
-use crate::error::VENDOR;
+use crate::error::{Error, VENDOR};
 use crate::marks::Marks;
 use crate::settings::{Connection, WriterParameter};
 use crate::sink::MysqlSink;
@@ -90,6 +90,15 @@ impl MysqlWriter {
         target.fit(incoming)?;
         target.insert(&self.parameter)?;
         Ok(target)
+    }
+}
+
+/// Whether the server lets its clients load rows.
+fn takes_loads(client: &mut Client) -> crate::error::Result<bool> {
+    match client.query("SELECT @@local_infile") {
+        Ok(rows) => Ok(rows.first().is_some_and(|row| text(row, 0) == "1")),
+        Err(Error::Server(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -175,6 +184,11 @@ impl Writer for MysqlWriter {
                 target.table.title()
             ));
         }
+        if target.load(&self.parameter).is_some() && !takes_loads(client)? {
+            log::info(
+                "local_infile is off at the server: rows are inserted, which takes it more time",
+            );
+        }
         let is_marked = marks.is_some() && target.table.is_transactional;
         Ok(prepared(target.dataset(), is_marked, mode))
     }
@@ -236,9 +250,9 @@ impl Writer for MysqlWriter {
             Some(marks) => marks.claim(client, &task.run, task.index, task.epoch)?,
             None => None,
         };
-        let packet_max = client.packet_max;
+        let limits = (client.packet_max, takes_loads(client)?);
         let place = (target, marks);
-        MysqlSink::new(self.client.clone(), place, task, committed, &self.parameter, packet_max)
+        MysqlSink::new(self.client.clone(), place, task, committed, &self.parameter, limits)
     }
 
     fn read_back(
