@@ -29,6 +29,8 @@ mod looks;
 mod mysql;
 /// Servers, disks and permissions that fail.
 mod outside;
+/// Texts, packed or not: cut, broken, and larger than memory; and workbooks.
+mod packed;
 /// Plug-ins that are not built in, and those that ask for too much.
 mod plugins;
 /// The tour in README.md.

@@ -133,9 +133,12 @@ impl Tour {
 
     fn shown(&self, output: &Output) -> String {
         // On a terminal progress is a bar, which is gone in the end.
-        let is_progress = |line: &str| line.starts_with("read ") && line.contains(" records/s, ");
+        let is_progress = |line: &&str| line.starts_with("read ") && line.contains(" records/s, ");
+        // How busy the machine is, is chance, and so is what would make the run faster.
+        let is_advice = |line: &&str| line.starts_with("  advice ");
         let notes = output.stderr.split_inclusive('\n').filter(|line| !is_progress(line));
-        let text = notes.collect::<String>() + &output.stdout;
+        let told = output.stdout.split_inclusive('\n').filter(|line| !is_advice(line));
+        let text: String = notes.chain(told).collect();
         let names = self.names();
         // A name is a word of its own: the `t1` in the time of a run's number is none.
         names.iter().fold(text, |text, (toured, here)| {

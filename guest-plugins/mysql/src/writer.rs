@@ -1,5 +1,5 @@
-//! The writer: rows that are loaded or inserted, in the transaction of their mark; or into a staging table whose rows
-//! take the place of those that are there (see `swap`).
+//! The writer: rows that are loaded or inserted, in the transaction of their mark; or into a staging table
+//! whose rows take the place of those that are there (see `swap`).
 //!
 //! Rows and mark are committed together; each batch stands behind a savepoint, so that a refused row
 //! costs its batch and no more. Nothing is cut in silence: sessions are strict, what the server would
