@@ -1,7 +1,7 @@
 //! The MySQL plug-in: reads tables and queries of MariaDB and MySQL, writes tables.
 //!
-//! Rows are read by prepared statements, whose binary form keeps every value, and written by INSERTs of
-//! many rows. The connection is blocking and of this crate, as the host suspends a guest that waits.
+//! Rows are read by prepared statements, whose binary form keeps every value, and written by loads or by
+//! INSERTs of many rows. The connection is blocking and of this crate, as the host suspends a guest that waits.
 //! What it is not: a reader of the binary log, nor a runner of scripts.
 //!
 //! Begin with [`reader`], or with [`writer`] and its `sink`. `splits` cuts tables into shares, `watermark` finds what is new, `decode` and
