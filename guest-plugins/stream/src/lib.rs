@@ -4,8 +4,9 @@
 //! attempt; the writer prints them, or counts and drops them. No system is needed on either side, so
 //! this is the plug-in of first steps, of dry runs against one real side, and of measuring.
 //!
-//! Begin with [`parameters`], then [`reader`] and [`writer`]; [`generate`] makes the columns.
+//! Begin with [`parameters`], then [`reader`] and [`writer`]; [`generate`] makes the columns, [`checksum`] sums them up.
 
+mod checksum;
 mod date;
 mod generate;
 mod kind;

@@ -47,7 +47,7 @@ pub(crate) struct Column {
     #[serde(default)]
     pub(crate) random: Option<String>,
     /// Numbers that count up over all tasks: the first one, or the first one and the step such as
-    /// `100,10`.
+    /// `100,10`. Of type long, int or decimal.
     #[serde(default)]
     pub(crate) sequence: Option<String>,
     /// How dates in `value` and `random` are spelled, of the letters y M d H m s S.
@@ -83,6 +83,10 @@ pub(crate) struct WriterParameters {
     /// Prints each row as a line; else rows are counted and dropped.
     #[serde(default)]
     pub(crate) print: bool,
+    /// Prints a line for each task when it ends: how many rows came, and a sum over all bytes of each
+    /// column. Rows that came before a resumption are not in it.
+    #[serde(default)]
+    pub(crate) checksum: bool,
     /// Stands between the values of a printed row.
     #[serde(default = "tab")]
     pub(crate) field_delimiter: String,

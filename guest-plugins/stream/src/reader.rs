@@ -117,7 +117,9 @@ impl Plain {
         } else if let Some(range) = &column.random {
             random(kind, range, format).map(Values::Made).map_err(|it| wrong("/random", it))
         } else if let Some(text) = &column.sequence {
-            sequence(kind, text, rows).map(Values::Made).map_err(|it| wrong("/sequence", it))
+            sequence(kind, text, format, rows)
+                .map(Values::Made)
+                .map_err(|it| wrong("/sequence", it))
         } else {
             let fault =
                 wrong("", "it has neither \"value\" nor \"random\" nor \"sequence\"".into());
@@ -182,13 +184,14 @@ fn random(kind: Kind, range: &str, format: &str) -> Result<Generator, String> {
     }
 }
 
-fn sequence(kind: Kind, text: &str, rows: u64) -> Result<Generator, String> {
-    if !matches!(kind, Kind::Int | Kind::Long) {
-        return Err("a sequence is of type int or long".into());
+fn sequence(kind: Kind, text: &str, format: &str, rows: u64) -> Result<Generator, String> {
+    if !matches!(kind, Kind::Int | Kind::Long | Kind::Decimal { .. }) {
+        return Err("a sequence is of type int, long or decimal".into());
     }
     let (first, step) = text.split_once(',').unwrap_or((text, "1"));
-    let number = |text: &str| {
-        text.trim().parse::<i64>().map_err(|_| format!("\"{text}\" is not a whole number"))
+    let number = |text: &str| match kind.read(text.trim(), format)? {
+        Scalar::Integer(number) => Ok(number),
+        _ => Err(format!("\"{text}\" is not a whole number")),
     };
     let (first, step) = (number(first)?, number(step)?);
     match fits(kind, first, step, u128::from(rows)) {
@@ -202,12 +205,17 @@ fn fits(kind: Kind, first: i64, step: i64, rows: u128) -> bool {
     let last = i128::try_from(rows.saturating_sub(1))
         .ok()
         .and_then(|rows| i128::from(step).checked_mul(rows)?.checked_add(first.into()));
-    let ends = [Some(i128::from(first)), last];
-    ends.into_iter().all(|end| match (end, kind) {
-        (Some(end), Kind::Int) => i32::try_from(end).is_ok(),
-        (Some(end), _) => i64::try_from(end).is_ok(),
-        (None, _) => false,
-    })
+    let range = match kind {
+        Kind::Int => i128::from(i32::MIN)..=i128::from(i32::MAX),
+        Kind::Decimal { precision, .. } => {
+            let end = 10_i128.pow(precision.into());
+            1 - end..=end - 1
+        }
+        _ => i128::from(i64::MIN)..=i128::from(i64::MAX),
+    };
+    [Some(i128::from(first)), last]
+        .into_iter()
+        .all(|end| end.is_some_and(|end| range.contains(&end)))
 }
 
 /// A session holds nothing but the recipe.

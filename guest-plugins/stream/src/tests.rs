@@ -5,6 +5,7 @@ use arrow_select::concat::concat_batches;
 use sdk::{Budget, Configuration, Cursor, Reader, Side, Step};
 use serde_json::{Value, json};
 
+use crate::checksum::Checksum;
 use crate::reader::{Recipe, StreamReader};
 use crate::writer::{lines, output, printable};
 
@@ -191,7 +192,8 @@ fn schemas_name_exactly_what_the_code_reads() {
     assert_eq!(keys(&reader), "column seed sliceRecordCount");
     let column = reader["$defs"].as_object().unwrap().values().next().unwrap();
     assert_eq!(keys(column), "dateFormat name random sequence type value");
-    let writes = "encoding fieldDelimiter fileName path print recordNumBeforeSleep sleepTime";
+    let writes =
+        "checksum encoding fieldDelimiter fileName path print recordNumBeforeSleep sleepTime";
     assert_eq!(keys(&writer), writes);
 }
 
@@ -225,4 +227,61 @@ fn instants_are_printed_in_utc() {
     let values: ArrayRef = std::sync::Arc::new(values.with_timezone("+00:00"));
     let rows = RecordBatch::try_from_iter([("a", values)]).unwrap();
     assert_eq!(lines(&rows, "|").unwrap(), "2025-01-02 12:00:00.500+00:00\n");
+}
+
+/// What a writer prints at the end of a task that gets `batches`.
+fn checksum_of(batches: &[RecordBatch]) -> String {
+    let mut checksum = Checksum::default();
+    for batch in batches {
+        checksum.add(batch).unwrap();
+    }
+    checksum.line(" ")
+}
+
+#[test]
+fn checksums_see_every_value_and_the_order_of_rows_but_no_batches() {
+    let rows = read(&every_kind(), 0, None, u32::MAX);
+    let whole = checksum_of(std::slice::from_ref(&rows));
+    assert!(whole.starts_with("1000 "), "{whole}");
+    assert_eq!(checksum_of(&[rows.slice(0, 1), rows.slice(1, 600), rows.slice(601, 399)]), whole);
+    let moved = checksum_of(&[rows.slice(1, 999), rows.slice(0, 1)]);
+    let sums = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for (index, (sum, moved)) in sums(&whole).iter().zip(sums(&moved)).enumerate() {
+        // The number of rows, and columns of one value.
+        let constant = [0, 1, 2, 9, 12].contains(&index);
+        assert_eq!(*sum == moved, constant, "column {index}");
+    }
+}
+
+#[test]
+fn checksums_are_those_that_the_recipe_foretells() {
+    let parameter = json!({"sliceRecordCount": 3, "column": [
+        {"type": "long", "sequence": "-1,5"}, {"type": "decimal(9,2)", "sequence": "0.10,-0.25"}
+    ]});
+    let rows = read(&parameter, 0, None, u32::MAX);
+    let long = [-1_i64, 4, 9].into_iter().zip([1, 3, 5]).map(|(word, weight)| word * weight);
+    // The upper half of a negative decimal is -1.
+    let decimal = [10_i64, 0, -15, -1, -40, -1].into_iter().zip([1, 3, 5, 7, 9, 11]);
+    let decimal = decimal.map(|(word, weight)| word * weight);
+    let (long, decimal) = (long.sum::<i64>() as u64, decimal.sum::<i64>() as u64);
+    assert_eq!(checksum_of(&[rows]), format!("3 {long:016x} {decimal:016x}\n"));
+}
+
+#[test]
+fn what_cannot_be_summed_up_is_told_before_the_first_row() {
+    use arrow_schema::{DataType, Field, Schema};
+    use sdk::Writer as _;
+    let list = Field::new("a", DataType::new_list(DataType::Int64, true), true);
+    let dataset = sdk::Dataset {
+        path: Vec::new(),
+        schema: Schema::new(vec![list]).into(),
+        primary_key: Vec::new(),
+        metadata: Vec::new(),
+    };
+    let told = |checksum: bool| {
+        let writer = configuration(Side::Writer, &json!({"checksum": checksum}));
+        let mut writer = crate::writer::StreamWriter::connect(&writer).unwrap();
+        writer.preview(vec![dataset.clone()]).err().map(|fault| fault.code)
+    };
+    assert_eq!((told(false), told(true).as_deref()), (None, Some("stream.checksum")));
 }

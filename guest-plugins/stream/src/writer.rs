@@ -12,6 +12,7 @@ use sdk::{
     Result, Run, Sink, Task, Wishes, Writer, log,
 };
 
+use crate::checksum::{self, Checksum};
 use crate::parameters::{Encoding, WriterParameters};
 
 /// A call of the host must not take longer than this.
@@ -20,8 +21,10 @@ const SLEEP_SECONDS_MAX: u64 = 30;
 /// What becomes of rows.
 #[derive(Clone)]
 pub(crate) struct Output {
-    /// The delimiter, where rows are printed.
-    print: Option<String>,
+    print: bool,
+    checksum: bool,
+    /// Stands between what is printed.
+    delimiter: String,
     /// After so many rows of a task the writer sleeps once, for so long.
     sleep: Option<(u64, Duration)>,
 }
@@ -46,7 +49,9 @@ pub(crate) fn output(configuration: &Configuration) -> Result<Output> {
     // The only encoding so far; the schema and the reader of the document refuse others.
     let Encoding::Utf8 = parameters.encoding;
     Ok(Output {
-        print: parameters.print.then_some(parameters.field_delimiter),
+        print: parameters.print,
+        checksum: parameters.checksum,
+        delimiter: parameters.field_delimiter,
         sleep: sleeps.then(|| (rows, Duration::from_secs(seconds))),
     })
 }
@@ -93,15 +98,27 @@ impl Writer for StreamWriter {
 
     fn preview(&mut self, datasets: Vec<Dataset>) -> Result<Prepared> {
         let commit_mode = CommitMode::AtLeastOnce;
-        let datasets = match self.0.print {
-            Some(_) => datasets.into_iter().map(printable).collect(),
-            None => datasets,
+        let datasets: Vec<_> = match self.0.print {
+            true => datasets.into_iter().map(printable).collect(),
+            false => datasets,
         };
+        let fields = datasets.iter().flat_map(|dataset| dataset.schema.fields().iter());
+        let mut kinds = fields.map(|field| field.data_type());
+        if self.0.checksum
+            && let Some(kind) = kinds.find(|kind| !checksum::takes(kind))
+        {
+            return Err(checksum::unsummed(kind));
+        }
         Ok(Prepared { datasets, commit_mode, wishes: Wishes::default() })
     }
 
     fn open(&mut self, _task: Task, _datasets: Vec<Dataset>) -> Result<StreamSink> {
-        Ok(StreamSink { output: self.0.clone(), batches: 0, rows: 0 })
+        Ok(StreamSink {
+            output: self.0.clone(),
+            batches: 0,
+            rows: 0,
+            checksum: Checksum::default(),
+        })
     }
 
     fn finish(&mut self, _run: &Run, _outcome: Outcome, receipts: Vec<Vec<u8>>) -> Result<()> {
@@ -117,6 +134,7 @@ pub(crate) struct StreamSink {
     output: Output,
     batches: u64,
     rows: u64,
+    checksum: Checksum,
 }
 
 impl StreamSink {
@@ -132,11 +150,11 @@ impl Sink for StreamSink {
     }
 
     fn write(&mut self, batch: Batch) -> Result<Answer> {
-        if let Some(delimiter) = &self.output.print {
-            let text = lines(&batch.rows, delimiter)?;
-            std::io::stdout()
-                .write_all(text.as_bytes())
-                .map_err(|error| Fault::external("stream.print", error.to_string()))?;
+        if self.output.print {
+            print(&lines(&batch.rows, &self.output.delimiter)?)?;
+        }
+        if self.output.checksum {
+            self.checksum.add(&batch.rows)?;
         }
         let before = self.rows;
         self.rows += batch.rows.num_rows() as u64;
@@ -154,8 +172,17 @@ impl Sink for StreamSink {
     }
 
     fn close(&mut self, mark: Mark) -> Result<Closed> {
+        if self.output.checksum {
+            print(&self.checksum.line(&self.output.delimiter))?;
+        }
         Ok(Closed { answer: self.durable(mark), receipt: self.rows.to_le_bytes().to_vec() })
     }
+}
+
+fn print(text: &str) -> Result<()> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Fault::external("stream.print", error.to_string()))
 }
 
 /// Each row as a line; NULL is `null`, bytes are hexadecimal.
