@@ -2,13 +2,15 @@
 
 `cargo xtask bench [CASE ...]` installs what it needs and calls this with the folders to use. Each case has
 contenders; a round runs each once, so that all meet the same state of the machine, and every output is looked at
-before its figures count. What is quoted are medians, and ratios of ours to another's round by round.
+before its figures count: its sums, its types, and of Parquet how it is packed. What is quoted are medians, and ratios
+of ours to another's round by round.
 
-Begin with `cases.py`, what is compared; `measure.py` runs and counts, `servers.py` are private servers, `report.py`
-writes the table.
+Begin with `cases.py`, what is compared; `contest.py` has the words, `ours.py` and `peers.py` how each program is
+called, `measure.py` runs and counts, `servers.py` are private servers, `report.py`, `plot.py` and `readme.py` show it.
 """
 
 import argparse
+import datetime
 import json
 import os
 import platform
@@ -17,18 +19,28 @@ import sys
 
 import cases
 import measure
+import plot
+import readme
 import report
-import servers
+import versions
+from contest import Bench, Case, Contender, Found
+
+# A program that takes longer, in seconds, is run once and no more.
+SLOW = 30
 
 
-def arguments():
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="cargo xtask bench", description=__doc__.split("\n")[0])
     parser.add_argument("case", nargs="*", help=f"of {', '.join(cases.NAMES)}; all without one")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--large", type=int, default=6_000_000,
+                        help="rows of one more round, of us and the best other program alone; 0: none")
+    parser.add_argument("--readme", action="store_true", help="runs nothing, and writes the last results into README.md")
     parser.add_argument("--airlock", required=True, help="the binary")
     parser.add_argument("--tools", required=True, help="a folder with a Python environment for each other program")
-    parser.add_argument("--data", required=True, help="a folder for data and results")
+    parser.add_argument("--data", required=True, help="a folder for data")
+    parser.add_argument("--results", required=True, help="a folder for results")
     found = parser.parse_args()
     for name in found.case:
         if name not in cases.NAMES:
@@ -36,82 +48,104 @@ def arguments():
     return found
 
 
-def machine():
+def machine() -> str:
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
     return f"{os.cpu_count()} x {model}, Linux {platform.release()}"
 
 
-def run_case(case, bench, rounds):
-    """The figures of each contender: one of each round."""
-    figures = {contender.name: [] for contender in case.contenders}
-    missing = {}
+def run_once(case: Case, contender: Contender, bench: Bench) -> tuple[measure.Figure, Found]:
+    case.clean()
+    figure = measure.run(contender.command, bench.folder, contender.environment, bench.server_pids())
+    if figure.failure:
+        return figure, Found(figure.failure)
+    try:
+        return figure, case.check()
+    except Exception as error:  # What others write may break the check itself.
+        return figure, Found(f"it cannot be checked: {error}")
+
+
+def run_case(case: Case, bench: Bench, rounds: int) -> report.Results:
+    """The figures of each contender: one of each round, but the warm-up of a slow one alone."""
+    results = report.Results()
+    ready = []
     for contender in case.contenders:
-        reason = contender.lacks()
-        if reason:
-            missing[contender.name] = reason
-    ready = [contender for contender in case.contenders if contender.name not in missing]
+        if contender.lacks():
+            results.missing[contender.name] = contender.lacks()
+        else:
+            ready.append(contender)
     for number in range(rounds + 1):
-        for contender in ready:
-            case.clean(bench)
-            figure = measure.run(contender.command, bench.folder, contender.environment, bench.server_pids())
-            wrong = figure.failure or case.check(bench)
-            if wrong:
-                missing[contender.name] = wrong
-                figures[contender.name] = []
-                print(f"  {contender.name}: {wrong}", file=sys.stderr)
-            elif number > 0:
-                figures[contender.name].append(figure)
-        ready = [contender for contender in ready if contender.name not in missing]
+        for contender in list(ready):
+            figure, found = run_once(case, contender, bench)
+            if contender.name == report.OURS:
+                found.wrong = found.wrong or found.types
+            if found.wrong:
+                results.missing[contender.name] = found.wrong
+                results.figures.pop(contender.name, None)
+                ready.remove(contender)
+                print(f"  {contender.name}: {found.wrong}", file=sys.stderr)
+                continue
+            results.notes[contender.name] = [note for note in (found.types, found.note) if note]
+            results.sizes[contender.name] = found.size
+            slow = number == 0 and figure.wall > SLOW and contender.name != report.OURS
+            if slow:
+                ready.remove(contender)
+            if slow or number > 0 or rounds == 0:
+                results.figures.setdefault(contender.name, []).append(figure)
         word = "warm-up" if number == 0 else f"round {number} of {rounds}"
         print(f"  {case.name}: {word}", file=sys.stderr)
-    return figures, missing
+    return results
 
 
-class Bench:
-    """What the cases share: a folder, the data in it, and servers that are started when first asked for."""
-
-    def __init__(self, options):
-        self.airlock = os.path.abspath(options.airlock)
-        self.tools = os.path.abspath(options.tools)
-        self.rows = options.rows
-        self.folder = os.path.join(os.path.abspath(options.data), f"bench-{options.rows}")
-        os.makedirs(self.folder, exist_ok=True)
-        self.state = os.path.join(self.folder, "state")
-        self._postgresql = None
-
-    @property
-    def postgresql(self):
-        if self._postgresql is None:
-            self._postgresql = servers.PostgreSql(os.path.join(self.folder, "postgresql"))
-        return self._postgresql
-
-    def server_pids(self):
-        return [self._postgresql.pid] if self._postgresql else []
-
-    def close(self):
-        if self._postgresql:
-            self._postgresql.stop()
+def run_large(names: list[str], results: dict, options: argparse.Namespace) -> list[dict]:
+    """One round on the large table, without a warm-up: ours, and the one that used the least processor time."""
+    bench = Bench(options.airlock, options.tools, options.data, options.large)
+    answers = []
+    try:
+        for name in names:
+            case = cases.make(name, bench)
+            best = report.best(next(each for each in results["cases"] if each["name"] == name))
+            case.contenders = [contender for contender in case.contenders if contender.name in (report.OURS, best)]
+            print(f"{name}: {options.large:,} rows", file=sys.stderr)
+            answers.append(report.case(case, run_case(case, bench, 0)))
+    finally:
+        bench.close()
+    return answers
 
 
-def main():
+def main() -> None:
     options = arguments()
-    bench = Bench(options)
+    os.makedirs(options.results, exist_ok=True)
+    kept = os.path.join(options.results, "results.json")
+    if options.readme:
+        readme.write(kept)
+        return
+    bench = Bench(options.airlock, options.tools, options.data, options.rows)
     shutil.rmtree(bench.state, ignore_errors=True)
-    results = {"machine": machine(), "rows": options.rows, "rounds": options.rounds, "cases": []}
+    results = {
+        "date": datetime.date.today().isoformat(), "machine": machine(), "rows": options.rows, "rounds": options.rounds,
+        "versions": versions.all_of(bench), "cases": [], "large_rows": options.large, "large": [],
+    }
+    grown = []
     try:
         for name in options.case or cases.NAMES:
             case = cases.make(name, bench)
             print(f"{case.name}: {case.what}", file=sys.stderr)
-            figures, missing = run_case(case, bench, options.rounds)
-            results["cases"].append(report.case(case, figures, missing))
+            results["cases"].append(report.case(case, run_case(case, bench, options.rounds)))
+            grown += [name] if case.grows else []
     finally:
         bench.close()
-    with open(os.path.join(bench.folder, "results.json"), "w", encoding="utf-8") as file:
+    if options.large and grown:
+        results["large"] = run_large(grown, results, options)
+    with open(kept, "w", encoding="utf-8") as file:
         json.dump(results, file, indent=2)
+    with open(os.path.join(options.results, "results.svg"), "w", encoding="utf-8") as file:
+        file.write(plot.draw(results))
     print(report.table(results))
-    ours_failed = any("airlock" in case["missing"] for case in results["cases"])
+    print(f"\nkept in {options.results}: results.json, results.svg")
+    ours_failed = any(report.OURS in case["missing"] for case in results["cases"] + results["large"])
     sys.exit(1 if ours_failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

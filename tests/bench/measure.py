@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 
 TICKS = os.sysconf("SC_CLK_TCK")
+# Who takes longer is stopped, seconds.
+LONGEST = 300
 
 # A process begins with the peak of the one that started it, so a small one starts those that are measured.
 STARTER = """
@@ -33,38 +36,55 @@ class Figure:
     server_cpu: float
     failure: str = ""
 
+    @property
+    def total(self) -> float:
+        """All processor time: work that was pushed into the server counts too."""
+        return self.cpu + self.server_cpu
 
-def server_cpu(pids):
+
+def server_cpu(pids: list[int]) -> float:
     """Seconds that servers used, with their children's, also those that ended."""
     return sum(_family(pid) for pid in pids)
 
 
-def _family(pid):
+def _family(pid: int) -> float:
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             children = file.read().split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0.0
     own = sum(int(field) for field in fields[11:15]) / TICKS
-    return own + sum(_family(child) for child in children)
+    return own + sum(_family(int(child)) for child in children)
 
 
-def run(command, folder, environment, server_pids):
-    """Runs `command` in `folder`; its output is thrown away, but for the end of its errors where it fails."""
+def run(command: list[str], folder: str, environment: dict[str, str], server_pids: list[int]) -> Figure:
+    """Runs `command` in `folder`; what it prints goes to `stdout.txt` and `stderr.txt`."""
     before = server_cpu(server_pids)
-    answer = os.path.join(folder, "usage.json")
-    with open(os.path.join(folder, "stderr.txt"), "wb") as errors:
-        subprocess.run(
-            [sys.executable, "-I", "-S", "-c", STARTER, answer, *command], cwd=folder,
-            env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=errors, check=True,
+    answer, errors = os.path.join(folder, "usage.json"), os.path.join(folder, "stderr.txt")
+    with open(os.path.join(folder, "stdout.txt"), "wb") as stdout, open(errors, "wb") as stderr:
+        starter = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", STARTER, answer, *command], cwd=folder, env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
         )
+        try:
+            starter.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            os.killpg(starter.pid, signal.SIGKILL)
+            starter.wait()
+            return Figure(0, LONGEST, 0, 0, f"stopped after {LONGEST} s")
+        except BaseException:
+            os.killpg(starter.pid, signal.SIGKILL)
+            raise
+    if starter.returncode != 0:
+        return Figure(0, 0, 0, 0, f"it does not start: {last_words(errors)}")
     with open(answer, encoding="ascii") as file:
         code, cpu, wall, memory = json.load(file)
-    figure = Figure(cpu, wall, memory, server_cpu(server_pids) - before)
-    if code != 0:
-        with open(os.path.join(folder, "stderr.txt"), encoding="utf-8", errors="replace") as file:
-            words = file.read().strip()[-500:]
-        figure.failure = f"exit code {code}: {words}"
-    return figure
+    failure = f"exit code {code}: {last_words(errors)}" if code != 0 else ""
+    return Figure(cpu, wall, memory, server_cpu(server_pids) - before, failure)
+
+
+def last_words(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().strip()[-500:]

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+/// The bench of whole programs: what it shows of them.
+mod bench;
 /// The compile cache: cold, warm, tampered with.
 mod cache;
 /// Every command but `run`.

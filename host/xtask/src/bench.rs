@@ -13,15 +13,41 @@ struct Peer {
     wheels: &'static [&'static str],
 }
 
-const PEERS: [Peer; 4] = [
+const PEERS: [Peer; 13] = [
     Peer { name: "polars", wheels: &["polars==2.1.0"] },
     Peer { name: "duckdb", wheels: &["duckdb==2.0.0"] },
     Peer { name: "pyarrow", wheels: &["pyarrow==26.0.1"] },
-    // The newest version that has a scanner of PostgreSQL.
+    // The newest version that has scanners of PostgreSQL and MySQL.
     Peer {
-        name: "duckdb-postgres",
-        wheels: &["duckdb==1.5.5", "duckdb-extension-postgres-scanner==1.5.5"],
+        name: "duckdb-scanners",
+        wheels: &[
+            "duckdb==1.5.5",
+            "duckdb-extension-postgres-scanner==1.5.5",
+            "duckdb-extension-mysql-scanner==1.5.5",
+        ],
     },
+    // The newest versions of these two that bring their program along.
+    Peer { name: "sling", wheels: &["sling==1.4.11", "sling-linux-amd64==1.4.11"] },
+    Peer { name: "ingestr", wheels: &["ingestr==0.15.9"] },
+    Peer {
+        name: "dlt",
+        wheels: &[
+            "dlt[postgres,parquet,filesystem]==1.31.0",
+            "sqlalchemy==2.1.9",
+            "pymysql==1.2.4",
+            "connectorx==0.4.6",
+            "pyarrow==26.0.1",
+        ],
+    },
+    Peer { name: "mq-bridge", wheels: &["mq-bridge==1.2.0"] },
+    Peer { name: "connectorx", wheels: &["connectorx==0.4.6", "pyarrow==26.0.1"] },
+    Peer {
+        name: "adbc",
+        wheels: &["adbc-driver-postgresql==1.13.0", "pyarrow==26.0.1", "polars==2.1.0"],
+    },
+    Peer { name: "fastavro", wheels: &["fastavro==1.13.1", "pyarrow==26.0.1"] },
+    Peer { name: "openpyxl", wheels: &["openpyxl==3.1.5"] },
+    Peer { name: "lxml", wheels: &["lxml==6.1.3"] },
 ];
 
 /// Runs the cases that `arguments` name, or all.
@@ -37,6 +63,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             println!("note: {} is not there: {error:#}", peer.name);
         }
     }
+    if let Err(error) = tools::for_bench() {
+        println!("note: pgloader is not there: {error:#}");
+    }
     Command::new("cargo").args(["build", "--release"]).run()?;
     let place = |path: &str| root().join(path).display().to_string();
     Command::new(tools::python().join("bin/python").display().to_string())
@@ -45,5 +74,6 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         .args(["--airlock".to_owned(), place("target/release/airlock")])
         .args(["--tools".to_owned(), folder.display().to_string()])
         .args(["--data".to_owned(), place("target/test-data")])
+        .args(["--results".to_owned(), place("target/bench")])
         .run()
 }

@@ -32,8 +32,9 @@ usage: cargo xtask COMMAND
   sim [--seed N]   plays many simulated runs, and shows which fault met which call and which planted
                    bugs were found; with a seed plays that one alone, and shows it
   types            writes TYPES.md anew: what each type becomes, as the plug-ins do it
-  bench [CASE ...] [--rounds N] [--rows N]
+  bench [CASE ...] [--rounds N] [--rows N] [--large N]
                    compares Airlock with other programs: time, memory, ratios; all cases without one
+  bench --readme   writes the last results of the bench into README.md
   soak             the long tests: full matrices, many simulations, many kills";
 
 /// Where the simulation reads which seed to replay, or how many to play.

@@ -71,6 +71,12 @@ const FOR_TESTS: [Package; 3] = [
     },
 ];
 
+const FOR_BENCH: [Package; 1] = [Package {
+    name: "pgloader",
+    why: "a program that Airlock is compared with",
+    sign: Sign::Program(&["pgloader", "--version"]),
+}];
+
 /// Referees of the tests, and the checker of licences. Wheels hold whole programs.
 const WHEELS: [&str; 6] = [
     "pyarrow==26.0.1",
@@ -97,6 +103,11 @@ pub(crate) fn for_tests() -> Result<()> {
     }
     packages(&FOR_TESTS)?;
     wheels()
+}
+
+/// Installs what the bench needs beside what the tests do, and lacks.
+pub(crate) fn for_bench() -> Result<()> {
+    packages(&FOR_BENCH)
 }
 
 fn rust_target() -> Result<()> {
