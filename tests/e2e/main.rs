@@ -13,6 +13,8 @@ mod cache;
 mod commands;
 /// DataX documents as documents of script mode.
 mod convert;
+/// What plug-ins compute for a row, in instructions.
+mod cost;
 /// Content that cannot be read or written.
 mod data;
 /// Documents that are wrong.

@@ -137,7 +137,14 @@ fn sandbox(host: &Host, limits: Limits) -> Result<Sandbox> {
     let output = Arc::clone(&host.guest_output) as Arc<dyn Output>;
     let on_host_call = host.on_host_call.clone();
     let (cache_dir, own_folders) = (Some(folders.cache), vec![folders.state]);
-    Sandbox::new(sandbox::Settings { cache_dir, own_folders, limits, output, on_host_call })
+    Sandbox::new(sandbox::Settings {
+        cache_dir,
+        own_folders,
+        limits,
+        output,
+        on_host_call,
+        meter: None,
+    })
 }
 
 /// # Errors

@@ -182,6 +182,14 @@ impl Mapping {
         self.datasets.iter().map(|dataset| dataset.columns.clone()).collect()
     }
 
+    /// The batch in the destination's types, and how many rows could not be brought there.
+    ///
+    /// # Errors
+    /// A batch that is not of these datasets.
+    pub fn cast(&self, batch: Batch) -> Result<(Batch, usize)> {
+        self.apply(batch).map(|mapped| (mapped.batch, mapped.dirty.len()))
+    }
+
     /// Casts a batch to the destination's types.
     pub(crate) fn apply(&self, batch: Batch) -> Result<Mapped> {
         let mapping = self.datasets.get(batch.dataset as usize).ok_or_else(|| {

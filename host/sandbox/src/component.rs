@@ -98,6 +98,7 @@ impl Component {
             output: Arc::clone(&shared.output),
             slots: Arc::clone(&shared.slots),
             host_calls: shared.host_calls.clone(),
+            meter: shared.meter.clone(),
             own_folders: Arc::clone(&shared.own_folders),
         });
         let (shared, description) = (Arc::clone(shared), OnceCell::new());

@@ -33,14 +33,15 @@ const STACK_BYTES: usize = 512 << 10;
 /// Host functions run on what wasm leaves of it: at least 1 MiB.
 const ASYNC_STACK_BYTES: usize = 2 << 20;
 
-/// Makes the engine: pooled where the address space allows it, else on demand, with a warning.
-pub(crate) fn engine(limits: &Limits) -> Result<Engine> {
-    let pooled = config(InstanceAllocationStrategy::Pooling(pool(limits)));
+/// Makes the engine: pooled where the address space allows it, else on demand, with a warning. `metered`: its
+/// code counts instructions.
+pub(crate) fn engine(limits: &Limits, metered: bool) -> Result<Engine> {
+    let pooled = config(InstanceAllocationStrategy::Pooling(pool(limits)), metered);
     let engine = match pooled.and_then(|config| Engine::new(&config)) {
         Ok(engine) => engine,
         Err(error) => {
             tracing::warn!("no pool of instances, memory is mapped on demand: {error:#}");
-            config(InstanceAllocationStrategy::OnDemand)
+            config(InstanceAllocationStrategy::OnDemand, metered)
                 .and_then(|config| Engine::new(&config))
                 .map_err(|error| {
                     Fault::internal("sandbox.engine", format!("cannot start the engine: {error:#}"))
@@ -51,11 +52,12 @@ pub(crate) fn engine(limits: &Limits) -> Result<Engine> {
     Ok(engine)
 }
 
-fn config(strategy: InstanceAllocationStrategy) -> wasmtime::Result<Config> {
+fn config(strategy: InstanceAllocationStrategy, metered: bool) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
         .allocation_strategy(strategy)
         .epoch_interruption(true)
+        .consume_fuel(metered)
         .concurrency_support(false)
         .max_wasm_stack(STACK_BYTES)
         .async_stack_size(ASYNC_STACK_BYTES)

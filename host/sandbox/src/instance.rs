@@ -16,6 +16,7 @@ use crate::call::Call;
 use crate::convert;
 use crate::hook::HostCalls;
 use crate::limits::{self, Limits};
+use crate::meter::Meter;
 use crate::reach::Reach;
 use crate::secrets::Secrets;
 use crate::state::State;
@@ -36,6 +37,7 @@ pub(crate) struct Factory {
     /// One permit for each slot of the pool.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) host_calls: Option<HostCalls>,
+    pub(crate) meter: Option<Meter>,
     /// The host's own, links followed.
     pub(crate) own_folders: Arc<[PathBuf]>,
 }
@@ -113,6 +115,9 @@ impl Instance {
         if let Some(calls) = &factory.host_calls {
             calls.watch(&mut store, &factory.title, side);
         }
+        if let Some(meter) = &factory.meter {
+            meter.begin(&mut store);
+        }
         store.data_mut().new_call(limits);
         let turn = Turn::new(Call::Instantiate, limits);
         match turn.wait(factory.pre.instantiate_async(&mut store)).await {
@@ -138,6 +143,9 @@ impl Instance {
             )
         })?;
         live.store.data_mut().new_call(&self.factory.limits);
+        if let Some(meter) = &self.factory.meter {
+            meter.begin(&mut live.store);
+        }
         Ok((live, Turn::new(call, &self.factory.limits)))
     }
 
@@ -148,6 +156,9 @@ impl Instance {
         turn: Turn,
         outcome: Outcome<T>,
     ) -> Result<T> {
+        if let Some(meter) = &self.factory.meter {
+            meter.end(&live.store);
+        }
         match outcome {
             Some(Ok(answer)) => {
                 self.live = Some(live);

@@ -35,6 +35,7 @@ mod instance;
 mod ledger;
 mod limits;
 mod linker;
+mod meter;
 mod network;
 mod reach;
 mod secrets;
@@ -60,6 +61,7 @@ pub use destination::{GuestDestination, GuestWriter};
 pub use hook::{HostCall, OnHostCall};
 pub use inspect::Faces;
 pub use limits::{LimitRow, Limits, Unit};
+pub use meter::Meter;
 pub use reach::Reach;
 pub use source::{GuestReader, GuestSource};
 pub use statements::Statement;
@@ -83,6 +85,8 @@ pub struct Settings {
     /// Called before every host call of every guest, such as to stop there for a test; `None` costs
     /// nothing.
     pub on_host_call: Option<OnHostCall>,
+    /// Counts the instructions of all guests; `None` costs nothing.
+    pub meter: Option<Meter>,
 }
 
 impl Default for Settings {
@@ -93,6 +97,7 @@ impl Default for Settings {
             limits: Limits::default(),
             output: Arc::new(Discard),
             on_host_call: None,
+            meter: None,
         }
     }
 }
@@ -111,6 +116,7 @@ struct Shared {
     output: Arc<dyn Output>,
     slots: Arc<Semaphore>,
     host_calls: Option<HostCalls>,
+    meter: Option<Meter>,
     own_folders: Arc<[PathBuf]>,
 }
 
@@ -122,7 +128,7 @@ impl Sandbox {
     pub fn new(settings: Settings) -> Result<Self> {
         descriptors::raise_limit();
         let limits = Arc::new(settings.limits);
-        let engine = engine::engine(&limits)?;
+        let engine = engine::engine(&limits, settings.meter.is_some())?;
         let linker = linker::linker(&engine)?;
         let cache = settings.cache_dir.as_deref().and_then(|folder| {
             Cache::open(folder)
@@ -134,10 +140,11 @@ impl Sandbox {
         let slots = Arc::new(Semaphore::new(limits.instances as usize));
         let output = settings.output;
         let host_calls = settings.on_host_call.map(HostCalls::new);
+        let meter = settings.meter;
         let own_folders = settings.own_folders.into_iter().chain(settings.cache_dir);
         let own_folders = own_folders.map(|path| path.canonicalize().unwrap_or(path)).collect();
         let shared =
-            Shared { engine, linker, cache, limits, output, slots, host_calls, own_folders };
+            Shared { engine, linker, cache, limits, output, slots, host_calls, meter, own_folders };
         Ok(Self { shared: Arc::new(shared) })
     }
 
