@@ -51,10 +51,10 @@ points! {
     Refused {
         before_prepare: "writer.prepare:1:before", 0;
         between_prepare_and_the_store: "writer.prepare:1:after", 0;
-        before_dirty_records_are_stored: "store.add_dirty:2:before", 1;
-        between_dirty_records_and_their_mark: "store.add_dirty:2:after", 1;
-        between_the_last_commit_and_close: "writer.close:2:before", 1;
-        between_close_and_the_store: "writer.close:2:after", 1;
+        before_dirty_records_are_stored: "store.add_dirty:2:before", 0;
+        between_dirty_records_and_their_mark: "store.add_dirty:2:after", 0;
+        before_what_was_undone_is_closed_again: "writer.close:2:before", 0;
+        between_close_and_the_store: "store.checkpoint:2:before", 1;
         between_the_last_checkpoint_and_complete: "store.complete:2:before", 1;
         before_finish: "writer.finish:1:before", 4;
         between_finish_and_the_store: "writer.finish:1:after", 4;
@@ -62,7 +62,7 @@ points! {
     Swap {
         between_prepare_and_the_store: "writer.prepare:1:after", 0;
         in_the_middle_of_a_task: "writer.write:2:after", 0;
-        between_close_and_the_store: "writer.close:2:after", 1;
+        between_close_and_the_store: "store.checkpoint:2:before", 1;
         before_finish: "writer.finish:1:before", 4;
         between_finish_and_the_store: "writer.finish:1:after", 4;
     }
@@ -89,7 +89,7 @@ points! {
     }
     Upsert {
         in_the_middle_of_a_task: "writer.write:2:after", 0;
-        between_close_and_the_store: "writer.close:2:after", 1;
+        between_close_and_the_store: "store.checkpoint:2:before", 1;
         before_finish: "writer.finish:1:before", 4;
     }
     Long {
