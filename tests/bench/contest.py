@@ -77,17 +77,17 @@ class Bench:
     @property
     def postgresql(self) -> servers.PostgreSql:
         if self._postgresql is None:
-            self._postgresql = servers.PostgreSql(self.path("postgresql"))
+            self._postgresql = servers.PostgreSql(self.path("postgresql")).start()
         return self._postgresql
 
     @property
     def mariadb(self) -> servers.MariaDb:
         if self._mariadb is None:
-            self._mariadb = servers.MariaDb(self.path("mariadb"))
+            self._mariadb = servers.MariaDb(self.path("mariadb")).start()
         return self._mariadb
 
     def server_pids(self) -> list[int]:
-        return [server.pid for server in (self._postgresql, self._mariadb) if server]
+        return [server.pid for server in (self._postgresql, self._mariadb) if server and server.pid]
 
     def clean_files(self) -> None:
         for name in ("out", "dlt"):

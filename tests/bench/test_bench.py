@@ -1,6 +1,8 @@
 """What the bench itself must hold: `python -m unittest` in this folder; the tests of the repository call it."""
 
 import os
+import socket
+import subprocess
 import tempfile
 import unittest
 import xml.etree.ElementTree
@@ -10,6 +12,7 @@ import cases
 import plot
 import readme
 import report
+import servers
 from contest import Bench, Case, Contender, Found
 from measure import Figure
 
@@ -88,6 +91,58 @@ class BenchTest(unittest.TestCase):
             if name.endswith(".py"):
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
                     self.assertLess(len(file.readlines()), 600, name)
+
+
+class Stuck(servers.MariaDb):
+    """One whose program runs and never answers."""
+
+    START_SECONDS = 0
+    ended: subprocess.Popen[bytes] | None = None
+
+    def _stop(self) -> None:
+        self.ended = self.process
+        super()._stop()
+
+
+class ServersTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        # The servers' own users pass through it.
+        os.chmod(folder.name, 0o755)
+        self.folder = os.path.join(folder.name, "server")
+
+    def test_a_server_is_there_for_a_block(self) -> None:
+        for kind in (servers.PostgreSql, servers.MariaDb):
+            with kind(self.folder) as server:
+                self.assertEqual(server.sql("select 1"), "1")
+                pid = server.pid
+                os.kill(pid, 0)
+            with self.assertRaises(ProcessLookupError):
+                os.kill(pid, 0)
+            self.assertFalse(os.path.exists(self.folder))
+
+    def test_a_server_that_cannot_start_leaves_nothing(self) -> None:
+        for kind in (servers.PostgreSql, servers.MariaDb):
+            server = kind(self.folder)
+            with socket.socket() as other:
+                other.bind(("127.0.0.1", server.port))
+                other.listen()
+                with self.assertRaisesRegex(RuntimeError, "(?s)does not start: .*[Aa]ddress already in use"):
+                    server.start()
+            self.assertFalse(os.path.exists(self.folder))
+            self.assertIsNone(server.pid)
+
+    def test_a_server_that_does_not_answer_is_ended(self) -> None:
+        server = Stuck(self.folder)
+        server.PROGRAM = os.path.join(os.path.dirname(self.folder), "stuck")
+        with open(server.PROGRAM, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexec sleep 600\n")
+        os.chmod(server.PROGRAM, 0o755)
+        with self.assertRaisesRegex(RuntimeError, "does not start"):
+            server.start()
+        self.assertIsNotNone(server.ended.returncode)
+        self.assertFalse(os.path.exists(self.folder))
 
 
 if __name__ == "__main__":
