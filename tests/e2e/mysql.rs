@@ -526,3 +526,66 @@ fn a_load_that_is_not_clean_is_taken_back() {
     let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(2);
     assert_eq!(output.error_code(), "mysql.column_required");
 }
+
+/// How often the server ran statements of a kind.
+fn count(database: &MysqlDatabase, status: &str) -> u64 {
+    let row = database.sql(&format!("show global status like '{status}'"));
+    row.trim().rsplit('\t').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_refused_load_leaves_nothing_to_the_inserts_behind_it() {
+    let server = MysqlServer::own();
+    let (env, database) = to_people(server);
+    env.write("one.csv", "id,name\n1,a name that is longer than its column\n");
+    let writer = ("mysql", json!({"datasource": "my", "table": "people"}));
+    let job = Document::new(document::csv("one.csv"), writer).tolerating(1);
+    env.write_json("job.json", job.json());
+    database.sql("alter table people add check (char_length(name) < 30), modify name text");
+    for (local_infile, taken_back) in [(1, 2), (0, 1)] {
+        database.sql(&format!("set global local_infile = {local_infile}"));
+        let before = count(&database, "Com_rollback_to_savepoint");
+        let output = env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0);
+        assert_eq!(output.json()["dirty"][0]["code"], "mysql.check_violation", "{output}");
+        // Once for the load, and once for the INSERT that told the row.
+        assert_eq!(count(&database, "Com_rollback_to_savepoint") - before, taken_back);
+    }
+}
+
+#[test]
+fn a_load_has_no_more_rows_than_a_statement_may() {
+    let server = MysqlServer::own();
+    let (env, database) = to_people(server);
+    let writer = json!({"datasource": "my", "table": "people", "batchSize": 1000});
+    env.write_json("job.json", Document::new(document::csv("rows.csv"), ("mysql", writer)).json());
+    env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0);
+    assert!(count(&database, "Com_load") >= 20);
+    assert_eq!(database.sql("select count(*) from people"), "20000\n");
+}
+
+#[test]
+fn numbers_are_no_places_in_lists_and_no_null_becomes_now() {
+    let server = MysqlServer::own();
+    let (env, database) = to_people(server);
+    database.sql(
+        "create table source (id int primary key, number int, bits varchar(9), at timestamp null);
+         insert into source values (1, 2, 'x', 20200102030405), (2, 3, 'x', now()), (3, 5, '2', now()),
+            (4, 5, 'y,x', now()), (5, null, 'x', now()), (6, 5, 'x', null), (7, 0, '', now()), (8, 5, '0', now())",
+    );
+    for (local_infile, loads) in [(1, 1), (0, 0)] {
+        database.sql(&format!(
+            "set global local_infile = {local_infile};
+             create or replace table target (id int primary key, place enum('5','b','2'), bits set('x','y'),
+                at timestamp not null default current_timestamp)"
+        ));
+        let before = count(&database, "Com_load");
+        let reader = json!({"datasource": "my", "table": "source"});
+        let writer = json!({"datasource": "my", "table": "target"});
+        let job = Document::new(("mysql", reader), ("mysql", writer)).tolerating(8);
+        env.write_json("job.json", job.json());
+        env.airlock(&["run", "job.json", "-o", "json"]).run().expect(0);
+        let rows = database.sql("select id, place, bits from target order by id");
+        assert_eq!(rows, "1\t2\tx\n4\t5\tx,y\n5\tNULL\tx\n", "{local_infile}");
+        assert_eq!(count(&database, "Com_load") - before, loads);
+    }
+}

@@ -10,7 +10,7 @@ use sdk::Fault;
 use crate::client::{Client, TextRow};
 use crate::error::{Error, Result, VENDOR};
 use crate::sql;
-use crate::types::{Kind, bounds, kind_of_type};
+use crate::types::{Kind, bounds, kind_of_type, numerals};
 
 /// The server's number for a column that is not there.
 const UNKNOWN_COLUMN: u16 = 1054;
@@ -42,6 +42,8 @@ pub(crate) struct Column {
     pub(crate) length: Option<u64>,
     /// Digits of the seconds' fraction.
     pub(crate) fraction: Option<u32>,
+    /// Of an enum or a set, the members that read as numbers.
+    pub(crate) numerals: Option<Vec<String>>,
 }
 
 impl Column {
@@ -52,7 +54,8 @@ impl Column {
         let kind = kind_of_type(&sql_type);
         let (name, generated, is_numbered) = (name.to_owned(), false, false);
         let (length, fraction) = bounds(&sql_type);
-        Self { name, sql_type, kind, nullable, generated, is_numbered, length, fraction }
+        let numerals = numerals(&sql_type);
+        Self { name, sql_type, kind, nullable, generated, is_numbered, length, fraction, numerals }
     }
 
     /// Whether its values can be borders between splits: those whose order a comparison with their text

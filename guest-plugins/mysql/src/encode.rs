@@ -11,7 +11,7 @@ use sdk::{Fault, Result};
 use crate::catalog::Column;
 use crate::decode::{Misfit, civil};
 use crate::sql;
-use crate::types::{Kind, data_type};
+use crate::types::{Kind, data_type, is_numeral};
 
 const TOO_LONG: Misfit = ("mysql.value_too_long", "the value is longer than the column");
 const ROUNDED: Misfit =
@@ -21,6 +21,14 @@ const PADDED: Misfit =
 const OUT_OF_RANGE: Misfit =
     ("mysql.value_out_of_range", "the value lies outside the column's type");
 const NOT_FINITE: Misfit = ("mysql.value_out_of_range", "the server has no infinity and no NaN");
+const NO_MEMBER: Misfit = (
+    "mysql.value_would_change",
+    "the number is no member of the column's list, and the server would take it for the place of one",
+);
+const NO_NULL: Misfit = (
+    "mysql.not_null_violation",
+    "the column takes no NULL, and the server would put the current time there",
+);
 const TOO_LARGE: Misfit =
     ("mysql.row_too_large", "the row is larger than the server's max_allowed_packet");
 
@@ -106,6 +114,9 @@ fn line(
             && array.as_string::<i32>().value(row).is_empty();
         match array.is_null(row) || is_empty {
             true if style.skips_null => out.extend_from_slice(b"DEFAULT"),
+            true if column.kind == Kind::Timestamp && !column.nullable => {
+                return Err((index as u32, NO_NULL));
+            }
             true => out.extend_from_slice(if is_line { b"\\N" } else { b"NULL" }),
             false => value(array.as_ref(), column, row, style.form, &mut out)
                 .map_err(|misfit| (index as u32, misfit))?,
@@ -196,9 +207,14 @@ fn float(value: f64) -> Result<String, Misfit> {
     if value.is_finite() { Ok(format!("{value:e}")) } else { Err(NOT_FINITE) }
 }
 
-/// Whether the server keeps a text as it is. It cuts blanks at the end, and decimals of a time, without
-/// a word.
+/// Whether the server keeps a text as it is. It cuts blanks at the end, and decimals of a time, and takes
+/// a number for the place of a member or for the bits of several, without a word.
 fn fits(text: &str, column: &Column) -> Result<(), Misfit> {
+    if let Some(numerals) = &column.numerals {
+        let kept = text.trim_end_matches(' ');
+        let is_place = is_numeral(text) && !numerals.iter().any(|member| member == kept);
+        return if is_place { Err(NO_MEMBER) } else { Ok(()) };
+    }
     if column.kind == Kind::Time {
         let digits = text.split_once('.').map_or("", |(_, fraction)| fraction);
         let most = column.fraction.unwrap_or(0) as usize;
@@ -256,5 +272,39 @@ mod tests {
         assert_eq!(fits("ab ", &column("char(2)", Some(2), None)), Err(TOO_LONG));
         assert_eq!(fits("-01:00:00.50", &column("time(1)", None, Some(1))), Ok(()));
         assert_eq!(fits("01:00:00.5", &column("time", None, Some(0))), Err(ROUNDED));
+    }
+
+    #[test]
+    fn a_number_is_no_place_in_a_list() {
+        let list = Column::new("c", "enum('a','2','b')", true);
+        for text in ["a", "2", "2 ", "other", ""] {
+            assert_eq!(fits(text, &list), Ok(()), "{text}");
+        }
+        for text in ["1", "3", "0", "02", "+2", " 2", "9999999"] {
+            assert_eq!(fits(text, &list), Err(NO_MEMBER), "{text}");
+        }
+        assert_eq!(fits("3", &Column::new("c", "set('a','b')", true)), Err(NO_MEMBER));
+        assert_eq!(fits("a,b", &Column::new("c", "set('a','b')", true)), Ok(()));
+    }
+
+    #[test]
+    fn no_null_becomes_the_current_time() {
+        let schema = arrow_schema::Schema::new(vec![arrow_schema::Field::new(
+            "at",
+            data_type(Kind::Timestamp),
+            true,
+        )]);
+        let column = arrow_array::new_null_array(schema.field(0).data_type(), 1);
+        let batch = RecordBatch::try_new(std::sync::Arc::new(schema), vec![column]).unwrap();
+        for form in [Form::Literals, Form::Line] {
+            let style =
+                |skips_null| Style { form, empty_as_null: false, skips_null, row_bytes: 99 };
+            let refused = |nullable, skips_null| {
+                let columns = [Column::new("at", "timestamp", nullable)];
+                encode(&batch, &columns, style(skips_null)).unwrap().1
+            };
+            assert_eq!(refused(false, false)[0].misfit, NO_NULL);
+            assert_eq!((refused(true, false), refused(false, true)), (vec![], vec![]));
+        }
     }
 }

@@ -171,7 +171,7 @@ impl MysqlSink {
     fn load(&mut self, lines: &[Line]) -> Result<bool> {
         let Some(statement) = &self.load else { return Ok(false) };
         let client = &mut self.client.borrow_mut();
-        for lines in lines.chunks(LOAD_ROWS) {
+        for lines in lines.chunks(self.statement_rows.min(LOAD_ROWS)) {
             let rows: Vec<u8> = lines.iter().flat_map(|line| &line.values).copied().collect();
             let count = lines.len() as u64;
             let is_clean = match client.load(statement, &rows) {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use arrow_schema::{DataType, Field, TimeUnit};
+use database::names::quoted;
 use sdk::Result;
 
 use crate::catalog::Column;
@@ -249,7 +250,7 @@ fn named_type(field: &Field) -> Option<String> {
 fn is_type(text: &str) -> bool {
     let (word, rest) = split_word(text);
     let rest = match word {
-        "enum" | "set" => return behind_list(rest) == Some(""),
+        "enum" | "set" => return list(rest).is_some_and(|(_, behind)| behind.is_empty()),
         _ => rest.trim_start(),
     };
     let rest = match rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
@@ -297,26 +298,32 @@ fn is_word(word: &str) -> bool {
     ) || is_opaque(word)
 }
 
-/// What stands behind a list of quoted texts in parentheses.
-fn behind_list(text: &str) -> Option<&str> {
+/// The texts of a list in parentheses, and what stands behind it.
+fn list(text: &str) -> Option<(Vec<String>, &str)> {
     let mut rest = text.strip_prefix('(')?;
+    let mut texts = Vec::new();
     loop {
-        rest = rest.strip_prefix('\'')?;
-        loop {
-            let (_, behind) = rest.split_once('\'')?;
-            match behind.strip_prefix('\'') {
-                Some(more) => rest = more,
-                None => {
-                    rest = behind;
-                    break;
-                }
-            }
-        }
-        match rest.strip_prefix(',') {
+        let (text, behind) = quoted(rest.strip_prefix('\'')?, '\'')?;
+        texts.push(text);
+        match behind.strip_prefix(',') {
             Some(more) => rest = more,
-            None => return rest.strip_prefix(')'),
+            None => return Some((texts, behind.strip_prefix(')')?)),
         }
     }
+}
+
+/// Whether the server reads a text as a number where it looks for the members of an enum or a set.
+pub(crate) fn is_numeral(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The members of an enum or a set that are numerals; `None` for other types.
+pub(crate) fn numerals(sql_type: &str) -> Option<Vec<String>> {
+    let (word, rest) = split_word(sql_type);
+    let members = matches!(word, "enum" | "set").then(|| list(rest).unwrap_or_default().0)?;
+    Some(members.into_iter().filter(|member| is_numeral(member)).collect())
 }
 
 /// Whether a new column can have a type of another one.
@@ -495,6 +502,20 @@ mod tests {
         assert_eq!(at(mariadb, DataType::Utf8), "uuid");
         assert_eq!(at(Server::default(), DataType::Utf8), "longtext");
         assert_eq!(at(mariadb, DataType::Int32), "int");
+    }
+
+    #[test]
+    fn members_that_read_as_numbers_are_known() {
+        let of = |sql_type: &str| numerals(sql_type).map(|members| members.join("|"));
+        assert_eq!(of("enum('a','2','it''s','-7',' 3')").as_deref(), Some("2|-7| 3"));
+        assert_eq!(of("set('1,','x')").as_deref(), Some(""));
+        assert_eq!(of("varchar(3)"), None);
+        for text in ["2", "+2", " 02", "-0", "2 "] {
+            assert!(is_numeral(text), "{text}");
+        }
+        for text in ["", "+", "2a", "1,2", "1.0", "a"] {
+            assert!(!is_numeral(text), "{text}");
+        }
     }
 
     #[test]
