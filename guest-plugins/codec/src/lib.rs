@@ -15,6 +15,7 @@ mod fault;
 pub mod fixed;
 pub mod json;
 pub mod kind;
+pub mod mysql;
 mod named;
 #[cfg(feature = "parquet")]
 mod parquet;

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::decode::TextDecoder;
 use crate::fault::{Fault, Result};
+use crate::mysql::RowDecoder;
 use crate::postgresql::decode::CopyDecoder;
 use crate::postgresql::encode::CopyEncoder;
 use crate::rows::TextRows;
@@ -16,6 +17,8 @@ const TEXT: &str = "text";
 /// ([`crate::postgresql::CopyDecoding`]), and columns into the rows of one
 /// ([`crate::postgresql::CopyEncoding`]), without what stands before and behind them.
 const COPY: &str = "postgresql-copy";
+/// Packets of rows in binary form from a MySQL server into columns ([`crate::mysql::RowDecoding`]).
+const MYSQL: &str = "mysql-rows";
 /// Columns into records of delimited text ([`crate::rows::CsvStyle`]).
 const CSV: &str = "csv";
 /// Columns into JSON lines; without options.
@@ -32,6 +35,7 @@ pub fn decoder(name: &str, options: &str, schema: SchemaRef) -> Result<Box<dyn D
     Ok(match name {
         TEXT => Box::new(TextDecoder::new(read(name, options)?, schema)?),
         COPY => Box::new(CopyDecoder::new(&read(name, options)?, schema)?),
+        MYSQL => Box::new(RowDecoder::new(read(name, options)?, schema)?),
         _ => return Err(unknown("decoder", name)),
     })
 }

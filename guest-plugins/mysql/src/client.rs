@@ -1,6 +1,6 @@
 //! A connection to the server: MySQL's protocol, version 10, over a blocking stream.
 //!
-//! Rows are read in place, straight from the buffer of the socket. How a session begins is in
+//! Rows go to the host's codec straight from the buffer of the socket. How a session begins is in
 //! [`crate::login`].
 //!
 //! After an [`Error::Fault`] the connection is of no more use; after an [`Error::Server`] it is.
@@ -18,6 +18,8 @@ use crate::wire::Parts;
 
 /// A packet at most; what is longer comes in several.
 const PACKET_BYTES: usize = 0xff_ffff;
+/// Length and number of a packet.
+const HEAD: usize = 4;
 /// One row at most; a longer one doesn't fit into a guest either.
 const ROW_BYTES_MAX: usize = 256 << 20;
 /// A packet of rows that are loaded; the server takes each as it comes.
@@ -42,8 +44,8 @@ pub(crate) struct Done {
 
 /// What comes next of a query's rows.
 pub(crate) enum RowStep {
-    /// Bytes of the inbox; see [`Client::bytes`].
-    Row(Range<usize>),
+    /// The unread bytes begin with a whole row.
+    Rows,
     Done,
     /// Nothing came within the wait.
     Idle,
@@ -290,7 +292,7 @@ impl Client {
         self.command(CLOSE, &statement)
     }
 
-    /// Begins a query whose rows come in binary form; [`Self::next_row`] answers them. Those of one
+    /// Begins a query whose rows come in binary form; [`Self::next_rows`] waits for them. Those of one
     /// `series` are explained once.
     pub(crate) fn stream(&mut self, sql: &str, series: &str) -> Result<()> {
         const EXECUTE: u8 = 0x17;
@@ -303,9 +305,29 @@ impl Client {
         self.command(EXECUTE, &body)
     }
 
-    /// The next row of [`Self::stream`], until `deadline`.
-    pub(crate) fn next_row(&mut self, deadline: Instant) -> Result<RowStep> {
+    /// What came and is not read yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.wire.unread()
+    }
+
+    /// Leaves so many of the unread bytes behind, which were rows.
+    pub(crate) fn pass(&mut self, count: usize) {
+        self.wire.take(count);
+    }
+
+    /// Waits for the next rows of [`Self::stream`], until `deadline`.
+    pub(crate) fn next_rows(&mut self, deadline: Instant) -> Result<RowStep> {
         loop {
+            if self.stage == Stage::Rows {
+                match self.whole()? {
+                    Ok(parts) if self.unread()[parts[0].clone()].first() == Some(&0) => {
+                        return Ok(RowStep::Rows);
+                    }
+                    Ok(_) => {}
+                    Err(needed) if self.wire.fill(needed, deadline)? => continue,
+                    Err(_) => return Ok(RowStep::Idle),
+                }
+            }
             let Some(body) = self.packet(deadline)? else { return Ok(RowStep::Idle) };
             self.refused(&body)?;
             let is_end = self.stage != Stage::Count && self.is_end(&body)?;
@@ -317,7 +339,7 @@ impl Client {
                     self.close_statement()?;
                     return Ok(RowStep::Done);
                 }
-                Stage::Rows => return Ok(RowStep::Row(body)),
+                Stage::Rows => return Err(broken("a packet that is no row").into()),
             }
         }
     }
@@ -377,12 +399,11 @@ impl Client {
         }
     }
 
-    /// The next packet, where all of it is in the inbox; else how many bytes are needed for it.
-    fn buffered(&mut self) -> Result<std::result::Result<Range<usize>, usize>> {
-        const HEAD: usize = 4;
+    /// Where the parts of the next packet lie in the unread bytes, where all of it is there; else how many
+    /// bytes are needed for it.
+    fn whole(&self) -> Result<std::result::Result<Vec<Range<usize>>, usize>> {
         let unread = self.wire.unread();
-        let (mut at, mut parts) = (0, Vec::new());
-        let mut sequence;
+        let (mut at, mut parts) = (0, Vec::with_capacity(1));
         loop {
             let Some(head) = unread.get(at..at + HEAD) else { return Ok(Err(at + HEAD)) };
             let length = Parts::new(head).number(3)? as usize;
@@ -393,15 +414,24 @@ impl Client {
             if unread.len() < end {
                 return Ok(Err(end));
             }
-            sequence = head[3].wrapping_add(1);
             parts.push(at + HEAD..end);
             at = end;
             if length < PACKET_BYTES {
-                break;
+                return Ok(Ok(parts));
             }
         }
-        self.sequence = sequence;
-        let base = self.wire.take(at).start;
+    }
+
+    /// The next packet, where all of it is in the inbox; else how many bytes are needed for it.
+    fn buffered(&mut self) -> Result<std::result::Result<Range<usize>, usize>> {
+        let parts = match self.whole()? {
+            Ok(parts) => parts,
+            Err(needed) => return Ok(Err(needed)),
+        };
+        let last = &parts[parts.len() - 1];
+        // The number of a packet stands before its body.
+        self.sequence = self.unread()[last.start - 1].wrapping_add(1);
+        let base = self.wire.take(last.end).start;
         let start = base + HEAD;
         let mut end = start;
         for part in parts {

@@ -6,12 +6,15 @@ use arrow_array::types::{
     Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, RecordBatch};
+use codec::temporal::civil;
 use sdk::{Fault, Result};
 
 use crate::catalog::Column;
-use crate::decode::{Misfit, civil};
 use crate::sql;
 use crate::types::{Kind, data_type, is_numeral};
+
+/// Why a value cannot be written.
+pub(crate) type Misfit = (&'static str, &'static str);
 
 const TOO_LONG: Misfit = ("mysql.value_too_long", "the value is longer than the column");
 const ROUNDED: Misfit =

@@ -4,8 +4,8 @@
 //! INSERTs of many rows. The connection is blocking and of this crate, as the host suspends a guest that waits.
 //! What it is not: a reader of the binary log, nor a runner of scripts.
 //!
-//! Begin with [`reader`], or with [`writer`] and its `sink`. `splits` cuts tables into shares, `watermark` finds what is new, `decode` and
-//! `encode` turn rows into Arrow and back, `target` and `marks` are what the writer knows about its table,
+//! Begin with [`reader`], or with [`writer`] and its `sink`. `splits` cuts tables into shares, `watermark` finds what is new, `decode` has
+//! the host's codec make columns of rows, `encode` writes rows, `target` and `marks` are what the writer knows about its table,
 //! `swap` puts rows in the place of others, `catalog` asks the server, `settings` is what users may write.
 
 mod auth;

@@ -23,8 +23,8 @@ use sdk::{
 
 use crate::catalog::{self, Column, Table};
 use crate::client::{Client, RowStep};
-use crate::decode::Decoder;
-use crate::error::VENDOR;
+use crate::decode::{Gathered, RowReader};
+use crate::error::{VENDOR, broken};
 use crate::settings::{Connection, ReaderParameter};
 use crate::splits::{Key, Keys, Share, Shares};
 use crate::types::{Definition, Kind};
@@ -32,8 +32,6 @@ use crate::{sql, watermark};
 
 /// A batch at most: large blocks are slow to allocate in a guest.
 const BATCH_BYTES: u64 = 512 << 10;
-/// Undecodable records of one answer at most.
-const UNDECODABLE_MAX: usize = 1000;
 /// A query that is waited for so long is lost: sorting a large one takes hours.
 const SILENCE_MAX: Duration = Duration::from_secs(12 * 3600);
 const SPLIT_PLACE: &str = "/parameter/splitPk";
@@ -388,15 +386,15 @@ impl Reader for MysqlReader {
         if !planned.is_some_and(|planned| are_same(&planned, &source.dataset().schema)) {
             return Err(VENDOR.table_changed());
         }
+        let kinds = source.columns.iter().map(|column| column.kind).collect();
+        let more = (share.order().is_some(), self.parameter.zero_is_null());
+        let rows = RowReader::new(source.schema(), kinds, more, split.label)?;
         self.client.borrow_mut().stream(&source.select(&share)?, &source.inner)?;
         *self.streaming.borrow_mut() = true;
-        let kinds = source.columns.iter().map(|column| column.kind).collect();
-        let has_key = share.order().is_some();
-        let zero_is_null = self.parameter.zero_is_null();
         Ok(MysqlCursor {
             client: self.client.clone(),
             streaming: self.streaming.clone(),
-            decoder: Decoder::new(source.schema(), kinds, has_key, zero_is_null, split.label),
+            rows,
             source,
             dataset,
             bookmark: share.window.and_then(|window| window.bookmark).map(String::into_bytes),
@@ -414,7 +412,7 @@ pub struct MysqlCursor {
     bookmark: Option<Position>,
     client: Rc<RefCell<Client>>,
     streaming: Rc<RefCell<bool>>,
-    decoder: Decoder,
+    rows: RowReader,
     /// Waited for since the last row; the time between calls is the host's.
     silent: Duration,
     ended: bool,
@@ -424,19 +422,42 @@ impl Cursor for MysqlCursor {
     fn next(&mut self, budget: Budget) -> Result<Step> {
         let wait = Duration::from_millis(u64::from(budget.wait_ms)).min(ANSWER_WAIT);
         let begun = Instant::now();
-        let deadline = begun + wait;
-        let rows_max = budget.rows.max(1) as usize;
-        let bytes_max = budget.bytes.clamp(1, BATCH_BYTES);
         let client = self.client.clone();
         let client = &mut client.borrow_mut();
         client.allow(ANSWER_WAIT);
-        while !self.ended
-            && self.decoder.rows() < rows_max
-            && self.decoder.bytes() < bytes_max
-            && self.decoder.undecodable() < UNDECODABLE_MAX
-        {
-            match client.next_row(deadline)? {
-                RowStep::Row(range) => self.decoder.feed(client.bytes(range))?,
+        if let Some(gathered) = self.gather(client, budget, begun + wait)? {
+            self.silent = Duration::ZERO;
+            return self.rows(gathered).map(Step::Rows);
+        }
+        self.silent += begun.elapsed();
+        if !self.ended && self.silent > SILENCE_MAX {
+            return Err(VENDOR.lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
+        }
+        Ok(if self.ended { Step::Ended(self.bookmark.clone()) } else { Step::Idle })
+    }
+}
+
+impl MysqlCursor {
+    /// The next rows within the budget, as many as come until `deadline`; `None` where there are none.
+    fn gather(
+        &mut self,
+        client: &mut Client,
+        budget: Budget,
+        deadline: Instant,
+    ) -> Result<Option<Gathered>> {
+        let (rows, size) = (budget.rows.max(1), budget.bytes.clamp(1, BATCH_BYTES));
+        while !self.ended {
+            match client.next_rows(deadline)? {
+                RowStep::Rows => {
+                    let (taken, gathered) = self.rows.read(client.unread(), rows, size)?;
+                    client.pass(taken);
+                    if gathered.is_some() {
+                        return Ok(gathered);
+                    }
+                    if taken == 0 {
+                        return Err(broken("a packet that is no row"));
+                    }
+                }
                 RowStep::Done => {
                     self.ended = true;
                     *self.streaming.borrow_mut() = false;
@@ -444,27 +465,16 @@ impl Cursor for MysqlCursor {
                 RowStep::Idle => break,
             }
         }
-        if self.decoder.rows() > 0 || self.decoder.undecodable() > 0 {
-            self.silent = Duration::ZERO;
-            let nulled = self.decoder.nulled();
-            let (batch, mut undecodable) = self.decoder.batch()?;
-            undecodable.iter_mut().for_each(|record| record.dataset = Some(self.dataset));
-            let batch = self.source.gaps.fill(VENDOR, batch)?;
-            let batch = Batch { dataset: self.dataset, ..Batch::inserts(batch) };
-            let batches = if batch.rows.num_rows() > 0 { vec![batch] } else { vec![] };
-            let position = self.decoder.last_key().map(|key| key.as_bytes().to_vec());
-            return Ok(Step::Rows(Rows {
-                batches,
-                undecodable,
-                nulled,
-                position,
-                ..Rows::default()
-            }));
-        }
-        self.silent += begun.elapsed();
-        if !self.ended && self.silent > SILENCE_MAX {
-            return Err(VENDOR.lost(format!("silent for {} s", SILENCE_MAX.as_secs())));
-        }
-        Ok(if self.ended { Step::Ended(self.bookmark.clone()) } else { Step::Idle })
+        Ok(self.rows.read(&[], rows, size)?.1)
+    }
+
+    fn rows(&mut self, gathered: Gathered) -> Result<Rows> {
+        let Gathered { rows, mut undecodable, nulled } = gathered;
+        undecodable.iter_mut().for_each(|record| record.dataset = Some(self.dataset));
+        let batch = self.source.gaps.fill(VENDOR, rows)?;
+        let batch = Batch { dataset: self.dataset, ..Batch::inserts(batch) };
+        let batches = if batch.rows.num_rows() > 0 { vec![batch] } else { vec![] };
+        let position = self.rows.last_key().map(|key| key.as_bytes().to_vec());
+        Ok(Rows { batches, undecodable, nulled, position, ..Rows::default() })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_schema::{DataType, Field};
+pub(crate) use codec::mysql::{Kind, data_type};
 use database::names::quoted;
 use sdk::Result;
 
@@ -18,8 +19,6 @@ const VENDOR_NAME: &str = "MySQL";
 /// Of a field, the type in SQL that its column is declared with.
 const MYSQL_TYPE: &str = "mysql:type";
 
-/// Digits of a decimal that 128 bits hold.
-const DECIMAL128_DIGITS: u8 = 38;
 /// Digits, and those behind the point, of a decimal of the server at most.
 const DIGITS_MAX: u8 = 65;
 const SCALE_MAX: i8 = 30;
@@ -35,30 +34,6 @@ pub(crate) struct Definition {
     pub(crate) nullable: bool,
     /// The type in SQL, of a column of a table.
     pub(crate) declared: Option<String>,
-}
-
-/// How values of a column travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `bit(1)`.
-    Bool,
-    /// `bit(n)`.
-    Bits,
-    /// Bytes of an integer, and whether it is unsigned.
-    Int(u8, bool),
-    Year,
-    Float,
-    Double,
-    Decimal(u8, i8),
-    Text,
-    Bytes,
-    Date,
-    /// A text: it may be negative, or longer than a day.
-    Time,
-    /// Without a zone.
-    DateTime,
-    /// An instant.
-    Timestamp,
 }
 
 impl Definition {
@@ -164,32 +139,6 @@ fn is_geometry(word: &str) -> bool {
         shape,
         "geometry" | "point" | "linestring" | "polygon" | "geometrycollection" | "geomcollection"
     )
-}
-
-pub(crate) fn data_type(kind: Kind) -> DataType {
-    match kind {
-        Kind::Bool => DataType::Boolean,
-        Kind::Bits => DataType::UInt64,
-        Kind::Int(1, false) => DataType::Int8,
-        Kind::Int(1, true) => DataType::UInt8,
-        Kind::Int(2, false) => DataType::Int16,
-        Kind::Int(2, true) | Kind::Year => DataType::UInt16,
-        Kind::Int(4, false) => DataType::Int32,
-        Kind::Int(4, true) => DataType::UInt32,
-        Kind::Int(_, false) => DataType::Int64,
-        Kind::Int(_, true) => DataType::UInt64,
-        Kind::Float => DataType::Float32,
-        Kind::Double => DataType::Float64,
-        Kind::Decimal(digits, scale) if digits <= DECIMAL128_DIGITS => {
-            DataType::Decimal128(digits, scale)
-        }
-        Kind::Decimal(digits, scale) => DataType::Decimal256(digits, scale),
-        Kind::Text | Kind::Time => DataType::Utf8,
-        Kind::Bytes => DataType::Binary,
-        Kind::Date => DataType::Date32,
-        Kind::DateTime => DataType::Timestamp(TimeUnit::Microsecond, None),
-        Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-    }
 }
 
 /// The Arrow field of a table's column.

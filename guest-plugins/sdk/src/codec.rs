@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `text` (decoder) | CSV, other delimited text, fixed width, JSON lines into columns | [`codec::TextDecoding`] |
 //! | `postgresql-copy` (decoder) | messages of a binary COPY from PostgreSQL into columns | [`codec::postgresql::CopyDecoding`] |
+//! | `mysql-rows` (decoder) | packets of rows in binary form from MySQL into columns | [`codec::mysql::RowDecoding`] |
 //! | `csv` (encoder) | rows as delimited text, without a header | [`codec::rows::CsvStyle`] |
 //! | `jsonl` (encoder) | rows as JSON lines | none |
 //! | `parquet` (encoder) | a Parquet file | [`codec::ParquetStyle`] |
