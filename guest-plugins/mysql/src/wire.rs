@@ -31,10 +31,6 @@ impl<'a> Parts<'a> {
         Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        self.bytes(N)?.try_into().map_err(|_| short())
-    }
-
     /// A number that says by its first byte how long it is.
     pub(crate) fn length(&mut self) -> Result<u64> {
         match self.number(1)? {
