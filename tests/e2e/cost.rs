@@ -16,8 +16,7 @@ use domain::port::{
 use domain::{Batch, Configuration, Dataset, Mark, RunId, Secret, Side};
 use sandbox::{Meter, Reach, Sandbox, Settings};
 use serde_json::{Value, json};
-use tests::postgres::{PASSWORD, PgServer, USER};
-use tests::{lineitem, tree};
+use tests::{MysqlServer, PgServer, lineitem, mysql, postgres, tree};
 
 const ROWS: u64 = 20_000;
 const BUDGET: Budget = Budget { rows: 8192, bytes: 1 << 20, wait: Duration::from_secs(60) };
@@ -25,7 +24,7 @@ const BUDGET: Budget = Budget { rows: 8192, bytes: 1 << 20, wait: Duration::from
 const TOLERANCE: f64 = 0.03;
 /// The same for what a server sends: it comes in pieces of any size, and each costs by itself.
 const SERVER_TOLERANCE: f64 = 0.5;
-const SERVER_READ: &str = "PostgreSQL read";
+const SERVER_READ: [&str; 2] = ["PostgreSQL read", "MariaDB read"];
 const EXPECTED: &str = "e2e/cost.txt";
 
 /// One plug-in in one role.
@@ -174,15 +173,30 @@ async fn postgresql(stage: &mut Stage, base: &Path) {
     let database = PgServer::shared().database();
     database.setup(&lineitem::create_table("lineitem"));
     database.import("lineitem", &lineitem::file(ROWS, "csv"));
-    let (host, port) = ("127.0.0.1".to_owned(), PgServer::shared().port());
+    let mut connection = database.properties();
+    connection["username"] = json!(postgres::USER);
+    connection["password"] = json!(postgres::PASSWORD);
+    let reader = of_server("postgresql", base, PgServer::shared().port(), connection);
+    stage.read(SERVER_READ[0], reader).await;
+}
+
+async fn mariadb(stage: &mut Stage, base: &Path) {
+    let database = MysqlServer::shared().database();
+    database.sql(&lineitem::create_table("lineitem"));
+    database.import("lineitem", &lineitem::file(ROWS, "csv"));
+    let mut connection = database.properties();
+    connection["password"] = json!(mysql::PASSWORD);
+    let reader = of_server("mysql", base, database.port(), connection);
+    stage.read(SERVER_READ[1], reader).await;
+}
+
+/// A reader of `lineitem` in a server of this machine.
+fn of_server<'a>(plugin: &'static str, base: &'a Path, port: u16, connection: Value) -> Role<'a> {
+    let host = "127.0.0.1".to_owned();
     let requirement = Requirement::Tcp { host: host.clone(), first_port: port, last_port: port };
     let place = Some((requirement, Place::Tcp { host, port }));
-    let parameter = json!({"table": "public.lineitem", "column": ["*"]});
-    let mut connection = database.properties();
-    connection["username"] = json!(USER);
-    connection["password"] = json!(PASSWORD);
-    let reader = Role { connection, ..Role::new("postgresql", base, parameter, place) };
-    stage.read(SERVER_READ, reader).await;
+    let parameter = json!({"table": "lineitem", "column": ["*"]});
+    Role { connection, ..Role::new(plugin, base, parameter, place) }
 }
 
 async fn streams(stage: &mut Stage, base: &Path) {
@@ -204,7 +218,8 @@ fn grown(found: &[(String, f64)], expected: &str) -> Vec<String> {
             return Some(format!("{name}: {now:.1} instructions a row, and none are recorded"));
         };
         let change = now / before - 1.0;
-        let allowed = if name == SERVER_READ { SERVER_TOLERANCE } else { TOLERANCE };
+        let allowed =
+            if SERVER_READ.contains(&name.as_str()) { SERVER_TOLERANCE } else { TOLERANCE };
         (change > allowed).then(|| {
             let percent = change * 100.0;
             format!(
@@ -223,6 +238,7 @@ fn plugins_run_no_more_instructions_for_a_row_than_recorded() {
     runtime.block_on(async {
         files(&mut stage, folder.path()).await;
         postgresql(&mut stage, folder.path()).await;
+        mariadb(&mut stage, folder.path()).await;
         streams(&mut stage, folder.path()).await;
     });
     let file = tree::tests().join(EXPECTED);
@@ -250,8 +266,8 @@ fn what_grew_is_named_with_how_much() {
     let grew = "CSV read: grew by 3.5 %, from 100.0 to 103.5 instructions a row";
     assert_eq!(grown(&found(103.5), expected), [grew]);
     assert!(grown(&found(50.0), expected).is_empty());
-    let server = |each: f64| [(SERVER_READ.to_owned(), each)];
-    let expected_server = format!("{SERVER_READ}: 100.0\n");
+    let server = |each: f64| [(SERVER_READ[1].to_owned(), each)];
+    let expected_server = format!("{}: 100.0\n", SERVER_READ[1]);
     assert!(grown(&server(149.0), &expected_server).is_empty());
     assert_eq!(grown(&server(151.0), &expected_server).len(), 1);
     assert_eq!(grown(&found(1.0), ""), ["CSV read: 1.0 instructions a row, and none are recorded"]);

@@ -19,7 +19,7 @@ use crate::env::Env;
 
 const SERVER: &str = "/usr/sbin/mariadbd";
 /// The password of [`USER`], and a marker: it must stand in no output and no file of the program.
-const PASSWORD: &str = "marker-3Kx-never-shown";
+pub const PASSWORD: &str = "marker-3Kx-never-shown";
 /// Whom jobs log in as; the tests themselves log in as `root`.
 const USER: &str = "mover";
 /// Another program may take the port between our look and the server's start.
