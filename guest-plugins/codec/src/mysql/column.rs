@@ -62,31 +62,32 @@ macro_rules! each {
 }
 
 impl Column {
+    /// Without room at first: a guest may ask for many columns and hand over nothing.
     pub(super) fn new(kind: &DataType) -> Self {
         match kind {
-            DataType::Boolean => Self::Bool(BooleanBuilder::new()),
-            DataType::Int8 => Self::I8(PrimitiveBuilder::new()),
-            DataType::Int16 => Self::I16(PrimitiveBuilder::new()),
-            DataType::Int32 => Self::I32(PrimitiveBuilder::new()),
-            DataType::Int64 => Self::I64(PrimitiveBuilder::new()),
-            DataType::UInt8 => Self::U8(PrimitiveBuilder::new()),
-            DataType::UInt16 => Self::U16(PrimitiveBuilder::new()),
-            DataType::UInt32 => Self::U32(PrimitiveBuilder::new()),
-            DataType::UInt64 => Self::U64(PrimitiveBuilder::new()),
-            DataType::Float32 => Self::F32(PrimitiveBuilder::new()),
-            DataType::Float64 => Self::F64(PrimitiveBuilder::new()),
+            DataType::Boolean => Self::Bool(BooleanBuilder::with_capacity(0)),
+            DataType::Int8 => Self::I8(PrimitiveBuilder::with_capacity(0)),
+            DataType::Int16 => Self::I16(PrimitiveBuilder::with_capacity(0)),
+            DataType::Int32 => Self::I32(PrimitiveBuilder::with_capacity(0)),
+            DataType::Int64 => Self::I64(PrimitiveBuilder::with_capacity(0)),
+            DataType::UInt8 => Self::U8(PrimitiveBuilder::with_capacity(0)),
+            DataType::UInt16 => Self::U16(PrimitiveBuilder::with_capacity(0)),
+            DataType::UInt32 => Self::U32(PrimitiveBuilder::with_capacity(0)),
+            DataType::UInt64 => Self::U64(PrimitiveBuilder::with_capacity(0)),
+            DataType::Float32 => Self::F32(PrimitiveBuilder::with_capacity(0)),
+            DataType::Float64 => Self::F64(PrimitiveBuilder::with_capacity(0)),
             DataType::Decimal128(..) => {
-                Self::I128(Decimal128Builder::new().with_data_type(kind.clone()))
+                Self::I128(Decimal128Builder::with_capacity(0).with_data_type(kind.clone()))
             }
             DataType::Decimal256(..) => {
-                Self::I256(Decimal256Builder::new().with_data_type(kind.clone()))
+                Self::I256(Decimal256Builder::with_capacity(0).with_data_type(kind.clone()))
             }
-            DataType::Date32 => Self::Date(PrimitiveBuilder::new()),
+            DataType::Date32 => Self::Date(PrimitiveBuilder::with_capacity(0)),
             DataType::Timestamp(..) => {
-                Self::Instant(PrimitiveBuilder::new().with_data_type(kind.clone()))
+                Self::Instant(PrimitiveBuilder::with_capacity(0).with_data_type(kind.clone()))
             }
-            DataType::Binary => Self::Bytes(BinaryBuilder::new()),
-            _ => Self::Text(StringBuilder::new(), Vec::new()),
+            DataType::Binary => Self::Bytes(BinaryBuilder::with_capacity(0, 0)),
+            _ => Self::Text(StringBuilder::with_capacity(0, 0), Vec::new()),
         }
     }
 
