@@ -54,9 +54,33 @@ pub(crate) fn is_missing(error: &io::Error) -> bool {
 /// A file that is read.
 pub(crate) struct DiskInput {
     path: String,
-    file: Mutex<File>,
+    open: Mutex<Open>,
     /// As it was when the file was opened.
     pub(crate) state: State,
+}
+
+struct Open {
+    file: File,
+    /// Where the next read begins, if that is known. To seek would end the host's stream, which reads ahead.
+    at: Option<u64>,
+}
+
+impl Open {
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at.take() != Some(offset) {
+            self.file.seek(SeekFrom::Start(offset))?;
+        }
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => {
+                    let read = read?;
+                    self.at = Some(offset + read as u64);
+                    return Ok(read);
+                }
+            }
+        }
+    }
 }
 
 /// What shows that a file was changed.
@@ -86,14 +110,15 @@ impl DiskInput {
             return Err(Fault::external("file.is_folder", message));
         }
         let state = State::of(&metadata);
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), state })
+        let open = Mutex::new(Open { file, at: None });
+        Ok(Self { path: path.to_owned(), open, state })
     }
 
     /// # Errors
     /// `file.changed`, where the file is not as it was at `state`.
     pub(crate) fn check(&self, state: State) -> Result<()> {
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let metadata = file.metadata().map_err(|error| fault("open", &self.path, &error))?;
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let metadata = open.file.metadata().map_err(|error| fault("open", &self.path, &error))?;
         if State::of(&metadata) == state { Ok(()) } else { Err(formats::changed(&self.path)) }
     }
 }
@@ -109,15 +134,8 @@ impl Input for DiskInput {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         // Nothing that holds the lock can leave the file in a state of its own.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let wrong = |error: io::Error| fault("read", &self.path, &error);
-        file.seek(SeekFrom::Start(offset)).map_err(wrong)?;
-        loop {
-            match file.read(buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => return read.map_err(wrong),
-            }
-        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.read_at(offset, buffer).map_err(|error| fault("read", &self.path, &error))
     }
 }
 

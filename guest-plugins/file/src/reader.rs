@@ -42,10 +42,32 @@ struct Token {
 struct Next {
     /// The files of the plan.
     listing: Listing,
-    /// No split is larger by much.
-    split_bytes_max: u64,
+    sizes: Sizes,
     /// `None` at the beginning.
     behind: Option<Behind>,
+}
+
+/// How large splits are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Sizes {
+    /// As the job says.
+    Written,
+    /// Not beyond this by much, so that all lanes are busy.
+    AtMost(u64),
+    /// For one lane: text is not cut, since to find a place to cut it may cost a pass over it.
+    OneLane,
+}
+
+impl Sizes {
+    /// Of a file that is read as `format`.
+    fn bytes(self, format: &ReadFormat) -> u64 {
+        match self {
+            Self::OneLane if format.is_text() => u64::MAX,
+            Self::Written | Self::OneLane => format.split_bytes,
+            Self::AtMost(bytes) => format.split_bytes.min(bytes),
+        }
+    }
 }
 
 /// Behind this share of this file, or with the file behind it.
@@ -177,15 +199,18 @@ impl FileSession {
         self.files().map(<[String]>::to_vec)
     }
 
-    /// The size of splits that keeps `parallelism` lanes busy.
-    fn split_bytes_max(&mut self, parallelism: u32) -> Result<u64> {
+    /// The sizes of splits that keep `parallelism` lanes busy.
+    fn sizes(&mut self, parallelism: u32) -> Result<Sizes> {
         if self.parameters.split_bytes.is_some() {
-            return Ok(u64::MAX);
+            return Ok(Sizes::Written);
+        }
+        if parallelism <= 1 {
+            return Ok(Sizes::OneLane);
         }
         // A file that is gone is told where it is opened.
         let sizes = self.files()?.iter().filter_map(|file| std::fs::metadata(file).ok());
         let total: u64 = sizes.map(|found| found.len()).sum();
-        Ok((total / u64::from(parallelism.max(1))).max(SPLIT_BYTES_MIN))
+        Ok(Sizes::AtMost((total / u64::from(parallelism)).max(SPLIT_BYTES_MIN)))
     }
 
     fn check_done_file(&self) -> Result<()> {
@@ -256,13 +281,13 @@ impl Reader for FileSession {
         self.check_done_file()?;
         let dataset = self.whole()?;
         crate::note_idle(&self.idle_keys());
-        let split_bytes_max = self.split_bytes_max(parallelism)?;
-        let next = Next { listing: Listing::of(self.files()?), split_bytes_max, behind: None };
+        let sizes = self.sizes(parallelism)?;
+        let next = Next { listing: Listing::of(self.files()?), sizes, behind: None };
         Ok(Plan { datasets: vec![dataset], bounded: true, start: encoded(&next)? })
     }
 
     fn splits(&mut self, at: &[u8], limit: u32) -> Result<Splits> {
-        let Next { listing, split_bytes_max, mut behind } =
+        let Next { listing, sizes, mut behind } =
             serde_json::from_slice(at).map_err(|_| broken("place of splits"))?;
         let files = self.files()?.to_vec();
         if Listing::of(&files) != listing {
@@ -281,7 +306,7 @@ impl Reader for FileSession {
                 continue;
             }
             let mut opened = self.open_file(file)?;
-            opened.format.split_bytes = opened.format.split_bytes.min(split_bytes_max);
+            opened.format.split_bytes = sizes.bytes(&opened.format);
             let state = opened.disk.state;
             if begun.is_some_and(|begun| begun.state != state) {
                 return Err(formats::changed(file));
@@ -295,17 +320,13 @@ impl Reader for FileSession {
                 }
                 behind = Some(Behind { file: file.clone(), state, share: Some(share) });
                 if splits.len() >= limit.max(1) as usize || scanned >= SCAN_BYTES_MAX {
-                    let next = encoded(&Next { listing, split_bytes_max, behind })?;
+                    let next = encoded(&Next { listing, sizes, behind })?;
                     return Ok(Splits { splits, last: false, next });
                 }
             }
             behind = Some(Behind { file: file.clone(), state, share: None });
         }
-        Ok(Splits {
-            splits,
-            last: true,
-            next: encoded(&Next { listing, split_bytes_max, behind })?,
-        })
+        Ok(Splits { splits, last: true, next: encoded(&Next { listing, sizes, behind })? })
     }
 
     fn open(

@@ -217,7 +217,8 @@ pub struct ReadParameters {
     /// text. False for DataX jobs, whose columns are text unless they say otherwise.
     #[schemars(extend("default" = true))]
     pub infer_types: Option<Switch>,
-    /// Larger files are read in splits of about this many bytes.
+    /// Larger files are read in splits of about this many bytes. Where it is not set, one lane alone reads
+    /// text without splits, and many lanes get smaller ones.
     #[schemars(extend("default" = SPLIT_BYTES))]
     pub split_bytes: Option<Number>,
     /// True: folders on the way to a file that are named `name=value` are columns, too, behind those of the

@@ -155,6 +155,11 @@ impl ReadFormat {
         Ok(Wrapping { packing, entry, charset: self.charset, rows })
     }
 
+    /// Whether records are text.
+    pub fn is_text(&self) -> bool {
+        self.format.is_text()
+    }
+
     /// The shares of a file behind `after`, or all of them, found one by one.
     pub fn shares<'a>(
         &'a self,
