@@ -91,10 +91,14 @@ impl Cells {
         self.records.len()
     }
 
-    /// Takes the last record back.
-    pub fn pop(&mut self) {
-        self.records.pop();
-        let left = self.records.len();
+    /// How often something was noted as wrong.
+    pub fn flaws(&self) -> usize {
+        self.flaws.len()
+    }
+
+    /// Keeps the first `left` records alone.
+    pub fn truncate(&mut self, left: usize) {
+        self.records.truncate(left);
         self.cells.truncate(left * self.width);
         self.flaws.retain(|(record, _)| (*record as usize) < left);
     }

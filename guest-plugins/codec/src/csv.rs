@@ -6,6 +6,7 @@
 
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
+use wide::u8x16;
 
 use crate::cells::{Cell, Cells, Form, Record};
 use crate::fixed::{self, Slice};
@@ -138,7 +139,24 @@ impl Tokenizer {
     }
 
     /// Reads the record at `at` into `cells`. `ended`: nothing comes behind the window.
-    pub fn record(&self, window: &[u8], at: usize, ended: bool, cells: &mut Cells) -> Scan {
+    pub fn record(&mut self, window: &[u8], at: usize, ended: bool, cells: &mut Cells) -> Scan {
+        self.begin();
+        self.next_record(window, at, ended, cells)
+    }
+
+    /// Another window comes, for [`Self::next_record`].
+    pub(crate) fn begin(&mut self) {
+        self.stops.begin();
+    }
+
+    /// As [`Self::record`], of the window that has been the same since [`Self::begin`].
+    pub(crate) fn next_record(
+        &mut self,
+        window: &[u8],
+        at: usize,
+        ended: bool,
+        cells: &mut Cells,
+    ) -> Scan {
         if at >= window.len() {
             return Scan::Incomplete;
         }
@@ -271,11 +289,11 @@ impl Tokenizer {
 
     /// The field at `start` and where the next one starts; `None` for a quoted one and the last of its record.
     #[inline]
-    fn plain_field(&self, window: &[u8], start: usize) -> Option<(Cell, usize)> {
+    fn plain_field(&mut self, window: &[u8], start: usize) -> Option<(Cell, usize)> {
         if window.get(start).copied() == self.dialect.quote {
             return None;
         }
-        let end = start + self.stops.find(&window[start..])?;
+        let end = self.stops.find(window, start)?;
         if window[end] != self.dialect.delimiter {
             return None;
         }
@@ -285,14 +303,20 @@ impl Tokenizer {
     }
 
     /// The field at `start`; `None` where it does not end in the window.
-    fn field(&self, window: &[u8], start: usize, ended: bool, cells: &mut Cells) -> Option<Field> {
+    fn field(
+        &mut self,
+        window: &[u8],
+        start: usize,
+        ended: bool,
+        cells: &mut Cells,
+    ) -> Option<Field> {
         if let Some(quote) = self.dialect.quote
             && window.get(start) == Some(&quote)
         {
             return self.quoted(window, start, quote, ended, cells);
         }
-        let end = match self.stops.find(&window[start..]) {
-            Some(length) => start + length,
+        let end = match self.stops.find(window, start) {
+            Some(end) => end,
             None if ended => window.len(),
             None => return None,
         };
@@ -442,47 +466,77 @@ impl Tokenizer {
     }
 }
 
-/// Finds one of three bytes. Fields are short, so that a call of `memchr` would cost more than the
-/// search: eight bytes at once by the arithmetic of words.
-pub struct Stops {
+/// Finds one of three bytes, block by block: fields are short, and one look at a block finds where all of
+/// its fields end.
+struct Stops {
     bytes: [u8; 3],
-    /// Each byte eight times.
-    first: u64,
-    second: u64,
-    third: u64,
+    /// Where the block begins that was looked at last; at no multiple of its size if there is none.
+    block: usize,
+    /// Its stops, a bit a byte, the lowest first.
+    found: u64,
 }
+
+/// Bytes of a block.
+const BLOCK: usize = 64;
 
 impl Stops {
-    pub fn new(bytes: [u8; 3]) -> Self {
-        let [first, second, third] = bytes;
-        let pattern = |byte| u64::from_le_bytes([byte; 8]);
-        Self { bytes, first: pattern(first), second: pattern(second), third: pattern(third) }
+    fn new(bytes: [u8; 3]) -> Self {
+        Self { bytes, block: usize::MAX, found: 0 }
     }
 
-    #[inline]
-    pub fn find(&self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        while let Some(word) = bytes.get(at..at + 8) {
-            // Eight bytes are always there.
-            let word = word.try_into().map_or(0, u64::from_le_bytes);
-            let found =
-                zeros(word ^ self.first) | zeros(word ^ self.second) | zeros(word ^ self.third);
-            if found != 0 {
-                return Some(at + (found.trailing_zeros() / 8) as usize);
-            }
-            at += 8;
+    /// The first stop at `from` or behind it. All calls since the last [`Self::begin`] are about one window.
+    #[inline(always)]
+    fn find(&mut self, window: &[u8], from: usize) -> Option<usize> {
+        let block = from / BLOCK * BLOCK;
+        let behind = u64::MAX << (from % BLOCK);
+        if self.block == block && self.found & behind != 0 {
+            return Some(block + (self.found & behind).trailing_zeros() as usize);
         }
-        let rest = bytes[at..].iter().position(|byte| self.bytes.contains(byte))?;
-        Some(at + rest)
+        self.find_further(window, block, behind)
     }
-}
 
-/// The lowest bit that is set marks the first byte that is zero; those above it may be wrong.
-#[inline]
-fn zeros(word: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
-    word.wrapping_sub(ONES) & !word & HIGHS
+    /// The same, from the bits `behind` of the block on.
+    #[inline(never)]
+    fn find_further(&mut self, window: &[u8], mut block: usize, mut behind: u64) -> Option<usize> {
+        while block < window.len() {
+            self.found = self.look(&window[block..]);
+            self.block = block;
+            if self.found & behind != 0 {
+                return Some(block + (self.found & behind).trailing_zeros() as usize);
+            }
+            (block, behind) = (block + BLOCK, u64::MAX);
+        }
+        None
+    }
+
+    /// Another window comes.
+    fn begin(&mut self) {
+        self.block = usize::MAX;
+    }
+
+    /// The stops of the first block of `bytes`.
+    fn look(&self, bytes: &[u8]) -> u64 {
+        match bytes.first_chunk::<BLOCK>() {
+            Some(block) => self.look_at(block),
+            None => {
+                let mut block = [0; BLOCK];
+                block[..bytes.len()].copy_from_slice(bytes);
+                self.look_at(&block) & !(u64::MAX << bytes.len())
+            }
+        }
+    }
+
+    fn look_at(&self, block: &[u8; BLOCK]) -> u64 {
+        const LANES: usize = 16;
+        let [first, second, third] = self.bytes.map(u8x16::splat);
+        let mut found = 0;
+        for (index, lanes) in block.as_chunks::<LANES>().0.iter().enumerate() {
+            let lanes = u8x16::new(*lanes);
+            let is_stop = lanes.simd_eq(first) | lanes.simd_eq(second) | lanes.simd_eq(third);
+            found |= u64::from(is_stop.to_bitmask()) << (index * LANES);
+        }
+        found
+    }
 }
 
 fn trimmed(window: &[u8], mut from: usize, mut to: usize) -> (usize, usize) {

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{FLAWED_MAX, MARK_BYTES_MAX, check_answer, check_option};
 use crate::cells::{Cells, Column, Misfits};
 use crate::csv::{self, Dialect, Fields, Scan};
 use crate::fault::{Fault, Result};
@@ -54,13 +55,13 @@ pub struct CellColumn {
     clippy::large_enum_variant,
     reason = "one stands in each decoder, and it is called for every record"
 )]
-pub enum Tokenizer {
+enum Tokenizer {
     Csv(csv::Tokenizer),
     Json(json::Tokenizer),
 }
 
 impl Tokenizer {
-    pub fn new(records: &Records) -> Self {
+    fn new(records: &Records) -> Self {
         match records {
             Records::Csv { dialect, fields } => {
                 Self::Csv(csv::Tokenizer::new(dialect.clone(), *fields))
@@ -69,9 +70,18 @@ impl Tokenizer {
         }
     }
 
-    pub fn record(&mut self, window: &[u8], at: usize, ended: bool, cells: &mut Cells) -> Scan {
+    /// Another window comes.
+    fn begin(&mut self) {
         match self {
-            Self::Csv(csv) => csv.record(window, at, ended, cells),
+            Self::Csv(csv) => csv.begin(),
+            Self::Json(_) => {}
+        }
+    }
+
+    /// Reads the record at `at` of the window that has been the same since [`Self::begin`].
+    fn record(&mut self, window: &[u8], at: usize, ended: bool, cells: &mut Cells) -> Scan {
+        match self {
+            Self::Csv(csv) => csv.next_record(window, at, ended, cells),
             Self::Json(json) => json.record(window, at, ended, cells),
         }
     }
@@ -86,12 +96,31 @@ pub struct TextDecoder {
     empty_is_null: bool,
     /// Bytes of a row in its columns, without its own text.
     row_bytes: usize,
+    /// How often the text of a row may come in its columns.
+    copies: usize,
+    /// Records of one call, so that the cells stay small.
+    rows_max: usize,
 }
+
+/// Cells of one call; one record may have more.
+const CELLS_MAX: usize = 4 << 20;
 
 /// Where the tokenizer came to.
 struct Passed {
     bytes: usize,
     lines_before: u32,
+    /// About the bytes of the records' columns.
+    column_bytes: usize,
+}
+
+/// The row and the column of a value that does not fit.
+type Found = (usize, usize, Misfit);
+
+/// How often the cell is read that most columns read.
+fn copies(columns: &[CellColumn]) -> usize {
+    let mut cells: Vec<_> = columns.iter().map(|column| column.cell).collect();
+    cells.sort_unstable();
+    cells.chunk_by(|one, other| one == other).map(<[usize]>::len).max().unwrap_or(1)
 }
 
 impl TextDecoder {
@@ -108,15 +137,21 @@ impl TextDecoder {
             return Err(Fault::plugin("codec.options", message));
         }
         let used = how.columns.iter().map(|column| column.cell + 1).max().unwrap_or(0);
-        let width = match &how.records {
-            Records::Csv { .. } => used,
-            Records::Json { names, .. } => used.max(names.len()),
+        let (width, looked_at) = match &how.records {
+            Records::Csv { dialect, .. } => {
+                check_option("bytes of the text for NULL", dialect.null.len(), MARK_BYTES_MAX)?;
+                (used, dialect.slices.as_ref().map_or(used, Vec::len))
+            }
+            Records::Json { names, .. } => (used.max(names.len()), names.len()),
         };
+        check_option("cells of a record", looked_at, csv::CELLS_MAX)?;
         let empty_is_null =
             matches!(&how.records, Records::Csv { dialect, .. } if dialect.empty_is_null);
         Ok(Self {
             tokenizer: Tokenizer::new(&how.records),
             row_bytes: how.columns.iter().map(|column| column.kind.width() + 1).sum(),
+            copies: copies(&how.columns),
+            rows_max: CELLS_MAX / looked_at.max(width).max(1),
             columns: how.columns,
             schema,
             cells: Cells::new(width),
@@ -133,18 +168,21 @@ impl TextDecoder {
     /// Fills the cells with records, within the budget.
     fn tokenize(&mut self, window: &[u8], last: bool, budget: Budget) -> Passed {
         self.cells.clear();
-        let rows_max = budget.rows.max(1) as usize;
-        let (mut at, mut bytes, mut lines_before) = (0, 0, 0);
-        while self.cells.rows() < rows_max {
+        self.tokenizer.begin();
+        let rows_max = (budget.rows as usize).min(self.rows_max).max(1);
+        let (mut at, mut bytes, mut lines_before) = (0, 0_usize, 0);
+        while self.cells.rows() < rows_max && self.cells.flaws() < FLAWED_MAX {
             match self.tokenizer.record(window, at, last, &mut self.cells) {
                 Scan::Record => {
                     let record = &self.cells.records[self.cells.records.len() - 1];
-                    bytes += self.row_bytes + (record.end - record.start) as usize;
-                    if bytes > budget.bytes && self.cells.rows() > 1 {
-                        self.cells.pop();
+                    let text = (record.end - record.start) as usize;
+                    let of_row = text.saturating_mul(self.copies).saturating_add(self.row_bytes);
+                    if bytes.saturating_add(of_row) > budget.bytes && self.cells.rows() > 1 {
+                        self.cells.truncate(self.cells.rows() - 1);
                         break;
                     }
                     at = record.next as usize;
+                    bytes = bytes.saturating_add(of_row);
                 }
                 Scan::Skipped { next, lines } => {
                     match self.cells.rows() {
@@ -157,7 +195,7 @@ impl TextDecoder {
                 Scan::Incomplete => break,
             }
         }
-        Passed { bytes: at, lines_before }
+        Passed { bytes: at, lines_before, column_bytes: bytes }
     }
 
     fn array(&self, window: &[u8], column: &CellColumn, misfits: &mut Misfits) -> ArrayRef {
@@ -169,6 +207,15 @@ impl TextDecoder {
             exact: column.inferred,
         };
         cells.read(&column.kind, misfits)
+    }
+
+    /// Leaves the records for the next call that would bring more flawed ones than an answer has; where
+    /// that is so, answers what is taken of the bytes.
+    fn cut(&mut self, found: &[Found], arrays: &mut [ArrayRef]) -> Option<usize> {
+        let (rows, ..) = *found.get(FLAWED_MAX)?;
+        self.cells.truncate(rows);
+        arrays.iter_mut().for_each(|array| *array = array.slice(0, rows));
+        self.cells.records.last().map(|record| record.next as usize)
     }
 
     /// The records that are no good, with their row.
@@ -198,23 +245,24 @@ impl TextDecoder {
 impl Decoder for TextDecoder {
     fn decode(&mut self, bytes: &[u8], last: bool, budget: Budget) -> Result<Decoded> {
         let passed = self.tokenize(bytes, last, budget);
+        check_answer(passed.column_bytes)?;
         let mut arrays = Vec::with_capacity(self.columns.len());
-        let mut found: Vec<(usize, &'static str, String)> = Vec::new();
-        for (column, field) in self.columns.iter().zip(self.schema.fields()) {
+        let mut found = Vec::new();
+        for (index, column) in self.columns.iter().enumerate() {
             let mut misfits = Misfits::new();
             arrays.push(self.array(bytes, column, &mut misfits));
-            let said =
-                |(row, misfit)| (row, Misfit::code(misfit), reason(column, field.name(), misfit));
-            found.extend(misfits.into_iter().map(said));
+            note(&mut found, index, misfits);
         }
-        for (row, code, message) in found {
-            self.cells.flaw(row, code, message);
+        let taken = self.cut(&found, &mut arrays).unwrap_or(passed.bytes);
+        for (row, index, misfit) in found.into_iter().take(FLAWED_MAX) {
+            let (column, field) = (&self.columns[index], self.schema.field(index));
+            self.cells.flaw(row, misfit.code(), reason(column, field.name(), misfit));
         }
         let flawed = self.flawed(bytes);
         let rows = self.cells.rows();
         let lines = self.cells.records.iter().map(|record| record.lines).sum();
         Ok(Decoded {
-            taken: passed.bytes,
+            taken,
             records: rows as u32,
             lines_before: passed.lines_before,
             lines,
@@ -222,6 +270,16 @@ impl Decoder for TextDecoder {
             flawed: flawed.into_iter().map(|(_, flawed)| flawed).collect(),
         })
     }
+}
+
+/// Keeps the first misfit of each row.
+fn note(found: &mut Vec<Found>, column: usize, misfits: Misfits) {
+    if misfits.is_empty() {
+        return;
+    }
+    found.extend(misfits.into_iter().map(|(row, misfit)| (row, column, misfit)));
+    found.sort_by_key(|(row, _, _)| *row);
+    found.dedup_by_key(|(row, _, _)| *row);
 }
 
 /// Why a value does not fit its column, for people.

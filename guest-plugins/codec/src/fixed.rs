@@ -30,7 +30,8 @@ pub fn cells(
         None => character.min(text.len()),
     };
     for slice in &slices[..slices.len().min(cells.width)] {
-        let (mut from, mut to) = (place(slice.start), place(slice.start + slice.width));
+        let (mut from, mut to) =
+            (place(slice.start), place(slice.start.saturating_add(slice.width)));
         while from < to && text[from] == b' ' {
             from += 1;
         }

@@ -8,9 +8,12 @@
 //! Text goes through `csv` or `json` (where fields begin and end) into `cells` (columns of values), and out
 //! through `print` (values) and `rows` (records); `kind` names the types that a text is read as.
 
+pub mod bounds;
 pub mod cells;
 pub mod csv;
 mod decode;
+#[cfg(feature = "parquet")]
+mod distinct;
 mod fault;
 pub mod fixed;
 pub mod json;
@@ -20,6 +23,8 @@ mod named;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod parquet_style;
+#[cfg(feature = "parquet")]
+mod parts;
 pub mod postgresql;
 pub mod print;
 pub mod rows;
@@ -30,7 +35,7 @@ mod written;
 
 use arrow_array::RecordBatch;
 
-pub use decode::{CellColumn, Records, TextDecoder, TextDecoding, Tokenizer};
+pub use decode::{CellColumn, Records, TextDecoder, TextDecoding};
 pub use fault::{Domain, Fault, Result};
 pub use named::{decoder, encoder};
 pub use parquet_style::{PageCodec, ParquetStyle};
@@ -106,7 +111,7 @@ pub trait Encoder: Send {
     /// Where the format can't go on.
     fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<Vec<Refused>>;
 
-    /// Appends what is left.
+    /// Appends what is left, or the next part of it: it is called until it appends nothing.
     ///
     /// # Errors
     /// As [`Self::encode`].

@@ -20,6 +20,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::ANSWER_BYTES_MAX;
 use crate::fault::{Fault, Result};
 use crate::kind;
 use crate::temporal::{self, Pattern};
@@ -434,6 +435,9 @@ fn nested<'a>(array: &'a ArrayRef) -> Result<Print<'a>> {
                 let offsets = map.value_offsets();
                 out.push(b'{');
                 for entry in offsets[row] as usize..offsets[row + 1] as usize {
+                    if is_beyond_bounds(out) {
+                        break;
+                    }
                     if entry > offsets[row] as usize {
                         out.push(b',');
                     }
@@ -453,10 +457,18 @@ fn nested<'a>(array: &'a ArrayRef) -> Result<Print<'a>> {
     })
 }
 
+/// The answer will be refused, and need not go on: elements of type null cost nothing, but their texts do.
+fn is_beyond_bounds(out: &[u8]) -> bool {
+    out.len() > ANSWER_BYTES_MAX
+}
+
 fn push_list(items: &Printer<'_>, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
     out.push(b'[');
     let first = range.start;
     for item in range {
+        if is_beyond_bounds(out) {
+            break;
+        }
         if item > first {
             out.push(b',');
         }

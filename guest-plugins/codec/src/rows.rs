@@ -6,6 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{self, MARK_BYTES_MAX, RECORD_WIDTH_MAX};
 use crate::fault::Result;
 use crate::fixed;
 use crate::print::{Printer, Shape, Style, json_name};
@@ -56,8 +57,9 @@ pub type Unwritable = (usize, &'static str);
 
 impl TextRows {
     /// # Errors
-    /// `format.type`, for a column without a text.
+    /// `format.type`, for a column without a text; `codec.options` for texts and widths beyond all use.
     pub fn csv(style: CsvStyle, schema: &SchemaRef) -> Result<Self> {
+        style.check()?;
         Self::new(Frame::Csv(style), schema)
     }
 
@@ -93,7 +95,7 @@ impl TextRows {
     /// Appends the records of `batch`. `framed` sees each one from where it begins, and may change it.
     ///
     /// # Errors
-    /// As [`Self::csv`].
+    /// `codec.answer`; as [`Self::csv`].
     pub fn write(
         &self,
         batch: &RecordBatch,
@@ -110,6 +112,7 @@ impl TextRows {
             let from = out.len();
             let record = self.frame.record(&printers, &safe, row, out);
             let record = record.and_then(|()| framed(&printers, row, from, out));
+            bounds::check_answer(out.len())?;
             if let Err((column, reason)) = record {
                 out.truncate(from);
                 refused.push(Refused {
@@ -153,6 +156,15 @@ impl Frame {
 }
 
 impl CsvStyle {
+    /// Texts that are written with each record are short.
+    fn check(&self) -> Result<()> {
+        bounds::check_option("bytes of the text for NULL", self.null.len(), MARK_BYTES_MAX)?;
+        bounds::check_option("bytes of a line's end", self.line_end.len(), MARK_BYTES_MAX)?;
+        let widths = self.widths.iter().flatten();
+        let width = widths.fold(0_usize, |sum, width| sum.saturating_add(*width));
+        bounds::check_option("characters of a record", width, RECORD_WIDTH_MAX)
+    }
+
     /// Appends one record, or answers the column that can't be written.
     fn record(
         &self,

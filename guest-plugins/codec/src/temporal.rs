@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::MARK_BYTES_MAX;
 use crate::value::{Misfit, push_padded};
 
 pub const SECOND_US: i64 = 1_000_000;
@@ -337,8 +338,11 @@ impl Pattern {
     }
 
     /// # Errors
-    /// Says which letters are not known.
+    /// Says which letters are not known, or that there are too many.
     pub fn parse(pattern: &str) -> Result<Self, String> {
+        if pattern.len() > MARK_BYTES_MAX {
+            return Err(format!("a pattern has at most {MARK_BYTES_MAX} bytes"));
+        }
         let mut parts = Vec::new();
         let mut rest = pattern;
         while let Some(letter) = rest.chars().next() {

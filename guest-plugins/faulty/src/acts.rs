@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sdk::{Configuration, Fault, Result, log};
 
-use crate::reader;
 use crate::script::Script;
+use crate::{codecs, reader};
 
 const HOUR_MS: u64 = 3_600_000;
 const MIB: u64 = 1 << 20;
@@ -59,6 +59,9 @@ pub(crate) fn run(act: &str, script: &Script, config: Option<&Configuration>) ->
         "files" => return Err(files(&script.target, amount(100_000))),
         "memory" => return Err(memory_until_refused()),
         "memory-abort" => memory_until_abort(),
+        "codec-hold" => return Err(codecs::hold(amount(4096))?),
+        "codec-lie" => return Err(codecs::lie()?),
+        "codec-amplify" => return Err(codecs::amplify()?),
         "log-flood" => (0..amount(100_000)).for_each(|line| log::info(&line_text(line))),
         "log-huge" => log::info(&"x".repeat(amount(16 * MIB) as usize)),
         "log-escapes" => log::info(ESCAPES),

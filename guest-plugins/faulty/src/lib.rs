@@ -33,6 +33,8 @@
 //! * reaching out, to `target`: `connect` (address and port), `resolve` (a name), `read` and `write`
 //!   (a path), `link` (a symbolic link to `/etc`, at the path), `listen`, `udp`. The call then answers
 //!   the fault `faulty.refused` with the reason, or `faulty.reached`. So does `memory`.
+//! * the host's codecs: `codec-hold` (`amount` MiB), `codec-lie`, `codec-amplify`; answered in the same
+//!   way, with the codes of the refusals.
 //!
 //! `requirements`: `ask-tcp`, `ask-members`, `ask-http`, `ask-directory` for `target`, `ask-write`,
 //! `ask-many` (`amount`).
@@ -64,6 +66,7 @@
 
 mod acts;
 mod batches;
+mod codecs;
 mod connector;
 mod datasets;
 mod reader;

@@ -51,7 +51,7 @@ impl Head {
             _ => return Ok(head),
         };
         // An empty line is no header, and says nothing of the number of fields.
-        let tokenizer = Tokenizer::new(dialect.clone(), Fields::AtLeast(2));
+        let mut tokenizer = Tokenizer::new(dialect.clone(), Fields::AtLeast(2));
         let mut cells = Cells::new(COLUMNS_MAX);
         let mut line = 1;
         loop {

@@ -35,8 +35,12 @@ impl ParquetEncoder {
     }
 
     pub(crate) fn finish(mut self) -> Result<()> {
-        let rest = self.encoder.finish()?;
-        self.output.write(&rest)?;
-        self.output.sync()
+        loop {
+            let rest = self.encoder.finish()?;
+            if rest.is_empty() {
+                return self.output.sync();
+            }
+            self.output.write(&rest)?;
+        }
     }
 }

@@ -181,7 +181,7 @@ fn look_at_csv(
     }
     let width = names.len();
     let order = order(head, header, names)?;
-    let tokenizer = csv::Tokenizer::new(dialect.clone(), Fields::Exactly(width));
+    let mut tokenizer = csv::Tokenizer::new(dialect.clone(), Fields::Exactly(width));
     let mut cells = Cells::new(width);
     let mut seen = columns.clone();
     let (mut good, mut bad) = (0_u64, 0_u64);
@@ -242,7 +242,7 @@ fn order(head: &Head, header: &Header, names: &[String]) -> Result<Vec<usize>> {
 
 fn first_width(bytes: &[u8], mut at: usize, dialect: &Dialect) -> usize {
     // Empty lines say nothing about the number of fields.
-    let tokenizer = csv::Tokenizer::new(dialect.clone(), Fields::AtLeast(2));
+    let mut tokenizer = csv::Tokenizer::new(dialect.clone(), Fields::AtLeast(2));
     let mut cells = Cells::new(0);
     loop {
         match tokenizer.record(bytes, at, true, &mut cells) {

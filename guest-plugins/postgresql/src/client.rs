@@ -178,8 +178,9 @@ impl Client {
 
     /// Sends bytes of a COPY, without waiting for what the server says of them.
     pub(crate) fn copy_send(&mut self, data: &[u8]) -> Result<()> {
-        /// A COPY needs no alignment of its messages; large ones are buffered whole by the server.
-        const CHUNK_BYTES: usize = 64 << 10;
+        /// A COPY needs no alignment of its messages; large ones are buffered whole by the server. With
+        /// its head a message is what one call of WASI's sends.
+        const CHUNK_BYTES: usize = (64 << 10) - 5;
         for chunk in data.chunks(CHUNK_BYTES) {
             self.outbox.clear();
             put_copy_data(chunk, &mut self.outbox);

@@ -193,7 +193,8 @@ impl PostgresSink {
         }
         let rows = sent.iter().map(|sent| sent.rows).sum();
         match self.end(rows) {
-            Ok(()) => {
+            Ok(dropped) => {
+                self.dropped += dropped;
                 let next = (self.sent_bytes_max * 2).clamp(COPY_BYTES_MIN, COPY_BYTES_MAX);
                 self.sent_bytes_max = next;
                 Ok(None)
@@ -226,22 +227,21 @@ impl PostgresSink {
         Ok(())
     }
 
-    /// Ends a COPY of so many rows.
-    fn end(&mut self, rows: usize) -> crate::error::Result<()> {
+    /// Ends a COPY of so many rows, and answers how many of them were dropped.
+    fn end(&mut self, rows: usize) -> crate::error::Result<u64> {
         let client = &mut self.client.borrow_mut();
         let trailer = match self.form {
             Form::Binary => &(-1_i16).to_be_bytes()[..],
             Form::Text => &[],
         };
         let added = client.copy_end(trailer)?;
-        self.dropped += (rows as u64).saturating_sub(added);
         if let Some(upsert) = &self.target.upsert {
             client.execute(&self.target.merge(upsert))?;
         }
         if let Some(xids) = &mut self.xids {
             note_xids(client, xids)?;
         }
-        Ok(())
+        Ok((rows as u64).saturating_sub(added))
     }
 
     /// Goes back to the savepoint, and finds the row of `sent` that is to blame.
@@ -303,7 +303,7 @@ impl PostgresSink {
             self.client.borrow_mut().copy_send(bytes)?;
             first += sent.rows;
         }
-        self.end(rows.len())
+        self.end(rows.len()).map(drop)
     }
 
     fn refusal(&self, error: &ServerError, (batch, row): (u64, u32), taken: u64) -> Undone {

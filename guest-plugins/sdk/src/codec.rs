@@ -81,12 +81,12 @@ impl Encoder {
         own::encode(&mut self.inner, rows)
     }
 
-    /// What is left of the bytes.
+    /// The next part of what is left of the bytes; empty behind the last one.
     ///
     /// # Errors
     /// As [`Self::encode`].
-    pub fn finish(self) -> Result<Vec<u8>> {
-        own::finish(self.inner)
+    pub fn finish(&mut self) -> Result<Vec<u8>> {
+        own::finish(&mut self.inner)
     }
 }
 
@@ -166,7 +166,7 @@ mod hosted {
         })
     }
 
-    pub(super) fn finish(encoder: Encoder) -> Result<Vec<u8>> {
+    pub(super) fn finish(encoder: &mut Encoder) -> Result<Vec<u8>> {
         encoder.finish()
     }
 }
@@ -204,7 +204,7 @@ mod linked {
         Ok(Encoded { bytes, refused, pending: encoder.pending() as u64 })
     }
 
-    pub(super) fn finish(mut encoder: Encoder) -> Result<Vec<u8>> {
+    pub(super) fn finish(encoder: &mut Encoder) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         encoder.finish(&mut bytes)?;
         Ok(bytes)

@@ -17,8 +17,4 @@ wasmtime::component::bindgen!({
     world: "whole-plugin",
     imports: { default: trappable },
     exports: { default: async },
-    with: {
-        "airlock:connector/codec.decoder": crate::codecs::Decoder,
-        "airlock:connector/codec.encoder": crate::codecs::Encoder,
-    },
 });

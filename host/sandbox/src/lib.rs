@@ -18,6 +18,7 @@
 mod address;
 mod batch;
 mod bindings;
+mod blocks;
 mod cache;
 mod call;
 mod clocks;

@@ -5,6 +5,7 @@
 //! the interface what was not granted.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::vec;
 
 use domain::{Fault, Result};
@@ -20,12 +21,14 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
-use wasmtime_wasi::p2::{DynPollable, FsResult, Network, Pollable, subscribe};
+use wasmtime_wasi::p2::{DynInputStream, DynPollable, FsResult, Network, Pollable, subscribe};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::bindings::airlock::connector;
+use crate::blocks::Blocks;
+use crate::codecs;
 use crate::descriptors;
 use crate::limits;
 use crate::network::NoAddress;
@@ -48,7 +51,7 @@ fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     connector::types::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
-    connector::codec::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
+    codecs::link(l)?;
     connector::log::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
     io::error::add_to_linker::<State, HasIo>(l, |state| &mut state.table)?;
     io::poll::add_to_linker::<State, HasIo>(l, |state| &mut state.table)?;
@@ -105,7 +108,7 @@ fn on_files<T>(answer: FsResult<T>) -> wasmtime::Result<OnFiles<T>> {
     }
 }
 
-/// In place of the engine's: the functions that reach files by their names.
+/// In place of the engine's: the functions that reach files by their names, and the one that reads them.
 fn link_files(l: &mut Linker<State>) -> wasmtime::Result<()> {
     type Dir = Resource<Descriptor>;
     let mut preopens = l.instance("wasi:filesystem/preopens@0.2.12")?;
@@ -128,6 +131,20 @@ fn link_files(l: &mut Linker<State>) -> wasmtime::Result<()> {
                 let mut files = state.filesystem();
                 on_files(files.open_at(dir, follow, path, how, flags).await)
             })
+        },
+    )?;
+    files.func_wrap(
+        "[method]descriptor.read-via-stream",
+        |mut cx: StoreContextMut<'_, State>, (file, offset): (Dir, u64)| {
+            let state = cx.data_mut();
+            let file = match state.table.get(&file)? {
+                Descriptor::File(file) => Arc::clone(&file.file),
+                Descriptor::Dir(_) => {
+                    return Ok((Err(filesystem::types::ErrorCode::IsDirectory),));
+                }
+            };
+            let blocks: DynInputStream = Box::new(Blocks::new(file, offset, state.room.clone()));
+            Ok((Ok(state.table.push(blocks)?),))
         },
     )?;
     files.func_wrap_async(
@@ -234,7 +251,7 @@ async fn resolve(
     cx: StoreContextMut<'_, State>,
     name: &str,
 ) -> std::result::Result<Vec<IpAddr>, ErrorCode> {
-    let network = std::sync::Arc::clone(&cx.data().network);
+    let network = Arc::clone(&cx.data().network);
     network.resolve(name).await.map_err(|why| {
         let shown = crate::text::harmless(name, 256);
         tracing::debug!(name = %shown, ?why, "a plug-in's lookup of a name failed");

@@ -11,6 +11,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::airlock::connector::{log, types};
+use crate::blocks::Room;
 use crate::clocks::{Monotonic, Wall};
 use crate::files::{self, Files};
 use crate::ledger::Ledger;
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(crate) processor: Processor,
     pub(crate) network: Arc<Network>,
     pub(crate) files: Files,
+    pub(crate) room: Room,
     pub(crate) limits: Arc<Limits>,
     log: Arc<Mutex<Log>>,
     stderr: Arc<Mutex<Stderr>>,
@@ -113,6 +115,7 @@ impl State {
             processor: Processor { call_left: 0, session_left: ticks(limits.cpu_session) },
             network,
             files: Files::new(opened.files),
+            room: Room::default(),
             limits: Arc::clone(limits),
             log,
             stderr,

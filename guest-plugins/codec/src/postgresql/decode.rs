@@ -7,6 +7,7 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::FLAWED_MAX;
 use crate::fault::{Fault, Result};
 use crate::postgresql::column::{Column, Misfit, int4};
 use crate::postgresql::kind::{Kind, data_type};
@@ -14,8 +15,6 @@ use crate::{Budget, Decoded, Flawed};
 
 /// What every binary COPY begins with.
 pub const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
-/// Undecodable records of one answer at most.
-const FLAWED_MAX: usize = 1000;
 
 /// What the columns of a COPY hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::SchemaRef;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
 use crate::fault::{Fault, Result};
 use crate::postgresql::column::{EPOCH_DAYS, EPOCH_MICROS};
 use crate::postgresql::kind::{Kind, Limit, data_type};
@@ -110,6 +111,7 @@ impl Encoder for CopyEncoder {
                 Form::Binary => binary_row(&columns, row, out),
                 Form::Text => text_row(&columns, row, out),
             };
+            bounds::check_answer(out.len())?;
             if let Err((column, (code, message))) = written {
                 out.truncate(start);
                 refused.push(Refused {

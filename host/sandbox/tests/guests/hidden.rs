@@ -99,3 +99,26 @@ async fn t22_t24_all_memories_and_tables_have_one_limit() {
     }
     beside.go_on().await;
 }
+
+#[tokio::test]
+async fn t22_t31_t40_codecs_neither_hold_nor_believe_nor_multiply_what_they_are_handed() {
+    let (sandbox, _) = sandbox(Limits { memory_bytes: 64 << 20, ..Limits::default() });
+    let component = sandbox.load(testkit::guest::component("faulty"), "faulty").await.unwrap();
+    let mut beside = Beside::start(&component).await;
+    for (act, expected) in [
+        ("codec-hold", "codec.memory codec.gone"),
+        (
+            "codec-lie",
+            "codec.unknown codec.unknown codec.options codec.options codec.options codec.fields \
+             codec.batch codec.batch codec.batch none",
+        ),
+        ("codec-amplify", "codec.answer codec.options codec.options codec.answer"),
+    ] {
+        for (side, call) in [(Side::Reader, "next"), (Side::Writer, "write")] {
+            let parameter = format!(r#"{{"call": "{call}", "act": "{act}"}}"#);
+            let fault = play(&component, side, &parameter).await.unwrap_err();
+            assert_eq!((fault.code.as_str(), fault.message.as_str()), ("faulty.refused", expected));
+            beside.go_on().await;
+        }
+    }
+}
