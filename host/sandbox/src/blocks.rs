@@ -1,5 +1,5 @@
-//! Files, read in blocks that grow: each block is a way to a thread that may wait for a disk, and back, and
-//! the engine's own are of 64 KiB.
+//! Files, read and written in large blocks: each block is a way to a thread that may wait for a disk, and
+//! back, and the engine's own are of 64 KiB.
 //!
 //! A stream reads no more at first than it is asked for, since whoever looks into many places of a file
 //! opens a stream for each; one that goes on reads twice as much with each block.
@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::{JoinHandle, spawn_blocking};
-use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::p2::{
+    DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
+};
 use wasmtime_wasi_io::bytes::Bytes;
 
 /// A block at most, bytes.
@@ -24,6 +26,17 @@ const ROOM_BYTES: usize = 16 << 20;
 /// Bytes of the blocks of one instance.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Room(Arc<AtomicUsize>);
+
+impl Room {
+    /// Takes as much of `wanted` as there is room for, in place of what was taken `before`.
+    fn take(&self, before: usize, wanted: usize) -> usize {
+        let others = self.0.fetch_sub(before, Ordering::Relaxed) - before;
+        let fits = others + wanted <= ROOM_BYTES;
+        let taken = if fits { wanted } else { wanted.min(SMALL_BYTES_MAX) };
+        self.0.fetch_add(taken, Ordering::Relaxed);
+        taken
+    }
+}
 
 /// A file from some place on.
 pub(crate) struct Blocks {
@@ -59,19 +72,11 @@ impl Blocks {
             return;
         }
         let mut buffer = std::mem::take(buffer);
-        self.last = self.fitting(size.max(self.last * 2).min(BLOCK_BYTES_MAX));
+        self.last = self.room.take(self.taken, size.max(self.last * 2).min(BLOCK_BYTES_MAX));
+        self.taken = self.last;
         buffer.resize(self.last, 0);
         let (file, position) = (Arc::clone(&self.file), self.position);
         self.block = Block::Coming(spawn_blocking(move || read(&file, buffer, position)));
-    }
-
-    /// As much of `wanted` as there is room for, taken.
-    fn fitting(&mut self, wanted: usize) -> usize {
-        let others = self.room.0.fetch_sub(self.taken, Ordering::Relaxed) - self.taken;
-        let fits = others + wanted <= ROOM_BYTES;
-        self.taken = if fits { wanted } else { wanted.min(SMALL_BYTES_MAX) };
-        self.room.0.fetch_add(self.taken, Ordering::Relaxed);
-        self.taken
     }
 
     /// Waits for the block that is being read.
@@ -91,7 +96,7 @@ impl Blocks {
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        self.room.0.fetch_sub(self.taken, Ordering::Relaxed);
+        self.room.take(self.taken, 0);
     }
 }
 
@@ -144,6 +149,56 @@ impl Pollable for Blocks {
     async fn ready(&mut self) {
         self.begin(SMALL_BYTES_MAX);
         self.wait().await;
+    }
+}
+
+/// The engine's stream to a file, which takes a block of any size, and asks for small ones.
+pub(crate) struct Writes {
+    inner: DynOutputStream,
+    room: Room,
+    /// Bytes of the room that the next block, or the one that is being written, takes.
+    taken: usize,
+}
+
+impl Writes {
+    pub(crate) fn new(inner: DynOutputStream, room: Room) -> Self {
+        Self { inner, room, taken: 0 }
+    }
+}
+
+impl Drop for Writes {
+    fn drop(&mut self) {
+        self.room.take(self.taken, 0);
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl OutputStream for Writes {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.inner.flush()
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        if self.inner.check_write()? == 0 {
+            return Ok(0);
+        }
+        self.taken = self.room.take(self.taken, BLOCK_BYTES_MAX);
+        Ok(self.taken)
+    }
+
+    async fn cancel(&mut self) {
+        self.inner.cancel().await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Writes {
+    async fn ready(&mut self) {
+        self.inner.ready().await;
     }
 }
 
@@ -214,5 +269,43 @@ mod tests {
         let first = blocks.blocking_read(10).await;
         assert!(matches!(first, Err(StreamError::LastOperationFailed(_))), "{first:?}");
         assert!(matches!(blocks.blocking_read(10).await, Err(StreamError::Closed)));
+    }
+
+    /// Takes so many bytes at a time.
+    struct Taking(usize);
+
+    #[wasmtime_wasi::async_trait]
+    impl OutputStream for Taking {
+        fn write(&mut self, _: Bytes) -> StreamResult<()> {
+            Ok(())
+        }
+
+        fn flush(&mut self) -> StreamResult<()> {
+            Ok(())
+        }
+
+        fn check_write(&mut self) -> StreamResult<usize> {
+            Ok(self.0)
+        }
+    }
+
+    #[wasmtime_wasi::async_trait]
+    impl Pollable for Taking {
+        async fn ready(&mut self) {}
+    }
+
+    #[test]
+    fn writes_are_as_large_as_there_is_room_for() {
+        let room = Room::default();
+        let stream = |size| Writes::new(Box::new(Taking(size)), room.clone());
+        assert_eq!(stream(0).check_write().unwrap(), 0);
+        let mut streams: Vec<_> = std::iter::repeat_with(|| stream(9)).take(20).collect();
+        let sizes = streams.iter_mut().map(|stream| stream.check_write().unwrap());
+        let large = sizes.filter(|size| *size == BLOCK_BYTES_MAX).count();
+        assert_eq!(large, ROOM_BYTES / BLOCK_BYTES_MAX);
+        assert_eq!(streams[19].check_write().unwrap(), SMALL_BYTES_MAX);
+        assert_eq!(streams[0].check_write().unwrap(), BLOCK_BYTES_MAX);
+        drop(streams);
+        assert_eq!(room.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -21,13 +21,15 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
-use wasmtime_wasi::p2::{DynInputStream, DynPollable, FsResult, Network, Pollable, subscribe};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, DynPollable, FsResult, Network, Pollable, subscribe,
+};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::bindings::airlock::connector;
-use crate::blocks::Blocks;
+use crate::blocks::{Blocks, Writes};
 use crate::codecs;
 use crate::descriptors;
 use crate::limits;
@@ -108,7 +110,17 @@ fn on_files<T>(answer: FsResult<T>) -> wasmtime::Result<OnFiles<T>> {
     }
 }
 
-/// In place of the engine's: the functions that reach files by their names, and the one that reads them.
+/// A stream to a file that takes large blocks.
+fn in_blocks(
+    state: &mut State,
+    stream: Resource<DynOutputStream>,
+) -> FsResult<Resource<DynOutputStream>> {
+    let inner = state.table.delete(stream)?;
+    let writes: DynOutputStream = Box::new(Writes::new(inner, state.room.clone()));
+    Ok(state.table.push(writes)?)
+}
+
+/// In place of the engine's: the functions that reach files by their names, and those that read and write them.
 fn link_files(l: &mut Linker<State>) -> wasmtime::Result<()> {
     type Dir = Resource<Descriptor>;
     let mut preopens = l.instance("wasi:filesystem/preopens@0.2.12")?;
@@ -145,6 +157,20 @@ fn link_files(l: &mut Linker<State>) -> wasmtime::Result<()> {
             };
             let blocks: DynInputStream = Box::new(Blocks::new(file, offset, state.room.clone()));
             Ok((Ok(state.table.push(blocks)?),))
+        },
+    )?;
+    files.func_wrap(
+        "[method]descriptor.write-via-stream",
+        |mut cx: StoreContextMut<'_, State>, (file, offset): (Dir, u64)| {
+            let opened = cx.data_mut().filesystem().write_via_stream(file, offset);
+            on_files(opened.and_then(|stream| in_blocks(cx.data_mut(), stream)))
+        },
+    )?;
+    files.func_wrap(
+        "[method]descriptor.append-via-stream",
+        |mut cx: StoreContextMut<'_, State>, (file,): (Dir,)| {
+            let opened = cx.data_mut().filesystem().append_via_stream(file);
+            on_files(opened.and_then(|stream| in_blocks(cx.data_mut(), stream)))
         },
     )?;
     files.func_wrap_async(

@@ -237,7 +237,7 @@ fn last_offset(field: &Field, offsets: &Buffer) -> Checked<usize> {
 fn check_digits(field: &Field, data: &ArrayData) -> Checked<()> {
     let digits_fit = match field.data_type() {
         DataType::Decimal128(digits, _) => {
-            all_fit::<Decimal128Type>(field, data, *digits, i128::MIN)
+            all_within(data, *digits) || all_fit::<Decimal128Type>(field, data, *digits, i128::MIN)
         }
         DataType::Decimal256(digits, _) => {
             all_fit::<Decimal256Type>(field, data, *digits, i256::MIN)
@@ -250,6 +250,16 @@ fn check_digits(field: &Field, data: &ArrayData) -> Checked<()> {
             lie(format!("field \"{}\": a decimal with more digits than its type", field.name()))
         }
     }
+}
+
+/// Whether all values have so many digits, those behind NULL too: told for all of them at once.
+fn all_within(data: &ArrayData, digits: u8) -> bool {
+    let most = 10_i128.pow(digits.into()) - 1;
+    let values = make_array(data.clone());
+    let values = values.as_primitive::<Decimal128Type>().values();
+    // Below the range the sum is negative, which is beyond it too.
+    let within = |value: &i128| value.wrapping_add(most).cast_unsigned() <= most.unsigned_abs() * 2;
+    values.iter().fold(true, |all, value| all & within(value))
 }
 
 /// The smallest integer stands for NaN where the field says so.
@@ -266,4 +276,31 @@ fn all_fit<T: DecimalType>(field: &Field, data: &ArrayData, digits: u8, nan: T::
     let fits =
         |value: T::Native| value == nan || T::validate_decimal_precision(value, digits, 0).is_ok();
     has_nan && values.iter().flatten().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Array as _, Decimal128Array};
+
+    use super::*;
+
+    #[test]
+    fn decimals_are_as_long_as_their_type_and_no_longer() {
+        for digits in [1, 5, 38] {
+            let most = 10_i128.pow(digits) - 1;
+            let digits = digits as u8;
+            for (value, fits) in [
+                (most, true),
+                (-most, true),
+                (most + 1, false),
+                (-most - 1, false),
+                (i128::MAX, false),
+                (i128::MIN, false),
+            ] {
+                let array = Decimal128Array::from(vec![0, value, 1]);
+                let array = array.with_precision_and_scale(digits, 0).unwrap();
+                assert_eq!(all_within(&array.to_data(), digits), fits, "{value} of {digits}");
+            }
+        }
+    }
 }
