@@ -113,12 +113,19 @@ def run_large(names: list[str], results: dict, options: argparse.Namespace) -> l
     return answers
 
 
+def keep(results: dict, folder: str) -> None:
+    """Writes the results down, after each case, so that a bench that is ended has those that it ran."""
+    with open(os.path.join(folder, "results.json"), "w", encoding="utf-8") as file:
+        json.dump(results, file, indent=2)
+    with open(os.path.join(folder, "results.svg"), "w", encoding="utf-8") as file:
+        file.write(plot.draw(results))
+
+
 def main() -> None:
     options = arguments()
     os.makedirs(options.results, exist_ok=True)
-    kept = os.path.join(options.results, "results.json")
     if options.readme:
-        readme.write(kept)
+        readme.write(os.path.join(options.results, "results.json"))
         return
     bench = Bench(options.airlock, options.tools, options.data, options.rows)
     shutil.rmtree(bench.state, ignore_errors=True)
@@ -133,14 +140,12 @@ def main() -> None:
             print(f"{case.name}: {case.what}", file=sys.stderr)
             results["cases"].append(report.case(case, run_case(case, bench, options.rounds)))
             grown += [name] if case.grows else []
+            keep(results, options.results)
     finally:
         bench.close()
     if options.large and grown:
         results["large"] = run_large(grown, results, options)
-    with open(kept, "w", encoding="utf-8") as file:
-        json.dump(results, file, indent=2)
-    with open(os.path.join(options.results, "results.svg"), "w", encoding="utf-8") as file:
-        file.write(plot.draw(results))
+    keep(results, options.results)
     print(report.table(results))
     print(f"\nkept in {options.results}: results.json, results.svg")
     ours_failed = any(report.OURS in case["missing"] for case in results["cases"] + results["large"])
