@@ -153,9 +153,25 @@ fn other_encodings_larger_than_a_plugins_memory_are_moved() {
     moves(&env, json!({"path": ["rows.parquet"]}), "parquet");
 }
 
-/// A sheet is held whole: one that does not fit says so, read and written.
+/// A sheet is read in blocks of rows: it may be larger than the memory.
 #[test]
-fn a_workbook_larger_than_a_plugins_memory_is_told() {
+fn a_sheet_larger_than_a_plugins_memory_is_moved() {
+    const MEMORY: &str = "memory=48MiB";
+    let env = Env::new();
+    let query = "select range as id, range * 1024 + 1.0 / 1024 as far, (0.5 - range)::double as near from range(500000)";
+    referee::make(&env.path("rows.parquet"), query);
+    referee::make(&env.path("rows.numbers.xlsx"), query);
+    let job = Document::new(("file", json!({"path": ["rows.numbers.xlsx"]})), document::out("csv"));
+    env.write_json("job.json", job.json());
+    env.airlock(&["run", "job.json", "--limit", MEMORY]).run().expect(0);
+    let written = env.files("out").pop().unwrap();
+    assert_eq!(referee::sums(&written), referee::sums(&env.path("rows.parquet")));
+}
+
+/// The texts that sheets share are held whole, and so is a sheet that is written: where that does not fit,
+/// it is told.
+#[test]
+fn a_workbook_whose_texts_do_not_fit_is_told() {
     const SMALL: &str = "memory=12MiB";
     let env = Env::new();
     let query = "select range as id, md5(range::text) as name from range(40000)";

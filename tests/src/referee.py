@@ -346,7 +346,8 @@ def write(path, batches):
     if kind(path) == ".avro":
         return referee_avro.write(path, batches)
     if kind(path) == ".xlsx":
-        return referee_excel.write(path, batches)
+        numbers = path.endswith(".numbers.xlsx")
+        return referee_excel.write_numbers(path, batches) if numbers else referee_excel.write(path, batches)
     begin = pyarrow.ipc.new_stream if kind(path) == ".arrows" else pyarrow.ipc.new_file
     with begin(path, batches.schema) as writer:
         for batch in batches:
