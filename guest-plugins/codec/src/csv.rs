@@ -562,3 +562,22 @@ fn unescaped(byte: u8) -> u8 {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stops_are_found_wherever_they_stand() {
+        let bytes: Vec<u8> = (0..1000_usize).map(|at| (at * at % 41) as u8 + b'0').collect();
+        let mut stops = Stops::new(*b"17U");
+        for length in (0..200).chain([960, 1000]) {
+            let window = &bytes[..length];
+            stops.begin();
+            for from in 0..=length {
+                let behind = window[from..].iter().position(|byte| b"17U".contains(byte));
+                assert_eq!(stops.find(window, from), behind.map(|place| from + place));
+            }
+        }
+    }
+}
