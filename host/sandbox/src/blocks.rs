@@ -304,6 +304,7 @@ mod tests {
         let large = sizes.filter(|size| *size == BLOCK_BYTES_MAX).count();
         assert_eq!(large, ROOM_BYTES / BLOCK_BYTES_MAX);
         assert_eq!(streams[19].check_write().unwrap(), SMALL_BYTES_MAX);
+        streams.truncate(10);
         assert_eq!(streams[0].check_write().unwrap(), BLOCK_BYTES_MAX);
         drop(streams);
         assert_eq!(room.0.load(Ordering::Relaxed), 0);

@@ -9,6 +9,7 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::FLAWED_MAX;
 use crate::fault::{Fault, Result};
 use crate::mysql::column::Column;
 use crate::mysql::kind::{Kind, data_type};
@@ -19,8 +20,6 @@ use crate::{Budget, Decoded, Flawed};
 const PACKET_BYTES: usize = 0xff_ffff;
 /// Bytes of a row, and of what is gathered, at most: two of them still have their places in a column.
 const BYTES_MAX: usize = 1 << 30;
-/// Undecodable records of one answer at most.
-const FLAWED_MAX: usize = 1000;
 
 /// What the columns of a result set hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

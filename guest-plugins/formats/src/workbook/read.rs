@@ -143,7 +143,7 @@ struct Cell {
     shape: Shape,
 }
 
-/// Some rows of a sheet.
+/// Some rows of a sheet. One is used for all blocks, since its vectors are large.
 #[derive(Default)]
 struct Block {
     /// Rows before it were read.
@@ -155,6 +155,13 @@ struct Block {
 }
 
 impl Block {
+    /// Empties it, for the rows from `from` on.
+    fn begin(&mut self, from: u32) {
+        (self.from, self.next) = (from, None);
+        self.text.clear();
+        self.cells.clear();
+    }
+
     /// Keeps a cell; false where the block is full.
     fn take(&mut self, (row, column): (u32, u32), value: &impl DataType) -> bool {
         if row < self.from || value.is_empty() {
@@ -176,8 +183,9 @@ impl Block {
     }
 
     /// As records of CSV with `width` fields, or more where a row is longer.
-    fn print(mut self, width: usize, out: &mut Vec<u8>) {
-        self.cells.sort_by_key(|cell| (cell.row, cell.column));
+    fn print(&mut self, width: usize, out: &mut Vec<u8>) {
+        // In place: the cells take much of the memory.
+        self.cells.sort_unstable_by_key(|cell| (cell.row, cell.column));
         let mut moments = vec![false; width];
         for cell in self.cells.iter().filter(|cell| cell.shape == Shape::Moment) {
             if let Some(has) = moments.get_mut(cell.column as usize) {
@@ -292,6 +300,7 @@ pub(crate) struct SheetText {
     width: usize,
     /// The row that comes next; `None` at the end.
     next: Option<u32>,
+    block: Block,
     text: Vec<u8>,
     at: usize,
 }
@@ -303,20 +312,21 @@ impl SheetText {
         let label = input.label().to_owned();
         let sheet = book.sheets().into_iter().nth(index);
         let sheet = sheet.ok_or_else(|| crate::changed(&label))?;
-        Ok(Self { book, sheet, label, width: 0, next: Some(0), text: Vec::new(), at: 0 })
+        let (block, text) = (Block::default(), Vec::new());
+        Ok(Self { book, sheet, label, width: 0, next: Some(0), block, text, at: 0 })
     }
 
     fn fill(&mut self, from: u32) -> Result<()> {
-        let mut block = Block { from, ..Block::default() };
-        self.book.cells(&self.sheet, &self.label, &mut block)?;
-        self.next = block.next;
+        self.block.begin(from);
+        self.book.cells(&self.sheet, &self.label, &mut self.block)?;
+        self.next = self.block.next;
         // What is wider than the first rows is told, as any record that is too long.
         if self.width == 0 {
-            self.width = block.width();
+            self.width = self.block.width();
         }
         self.text.clear();
         self.at = 0;
-        block.print(self.width, &mut self.text);
+        self.block.print(self.width, &mut self.text);
         Ok(())
     }
 }
