@@ -158,7 +158,7 @@ fn other_encodings_larger_than_a_plugins_memory_are_moved() {
 fn a_sheet_larger_than_a_plugins_memory_is_moved() {
     const MEMORY: &str = "memory=64MiB";
     let env = Env::new();
-    let query = "select range as id, range * 1024 + 1.0 / 1024 as far, (0.5 - range)::double as near from range(700000)";
+    let query = "select range as id, range * 1000003 as far, -range as near from range(700000)";
     referee::make(&env.path("rows.parquet"), query);
     referee::make(&env.path("rows.numbers.xlsx"), query);
     let job = Document::new(("file", json!({"path": ["rows.numbers.xlsx"]})), document::out("csv"));

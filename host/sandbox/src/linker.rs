@@ -70,6 +70,7 @@ fn link(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     link_names(l)?;
     l.allow_shadowing(true);
     link_files(l)?;
+    link_file_streams(l)?;
     link_new_sockets(l)?;
     l.allow_shadowing(false);
     Ok(linker)
@@ -110,6 +111,40 @@ fn on_files<T>(answer: FsResult<T>) -> wasmtime::Result<OnFiles<T>> {
     }
 }
 
+/// In place of the engine's: streams from files and to them, in large blocks.
+fn link_file_streams(l: &mut Linker<State>) -> wasmtime::Result<()> {
+    type File = Resource<Descriptor>;
+    let mut files = l.instance("wasi:filesystem/types@0.2.12")?;
+    files.func_wrap(
+        "[method]descriptor.read-via-stream",
+        |mut cx: StoreContextMut<'_, State>, (file, offset): (File, u64)| {
+            let state = cx.data_mut();
+            let file = match state.table.get(&file)? {
+                Descriptor::File(file) => Arc::clone(&file.file),
+                Descriptor::Dir(_) => {
+                    return Ok((Err(filesystem::types::ErrorCode::IsDirectory),));
+                }
+            };
+            let blocks: DynInputStream = Box::new(Blocks::new(file, offset, state.room.clone()));
+            Ok((Ok(state.table.push(blocks)?),))
+        },
+    )?;
+    files.func_wrap(
+        "[method]descriptor.write-via-stream",
+        |mut cx: StoreContextMut<'_, State>, (file, offset): (File, u64)| {
+            let opened = cx.data_mut().filesystem().write_via_stream(file, offset);
+            on_files(opened.and_then(|stream| in_blocks(cx.data_mut(), stream)))
+        },
+    )?;
+    files.func_wrap(
+        "[method]descriptor.append-via-stream",
+        |mut cx: StoreContextMut<'_, State>, (file,): (File,)| {
+            let opened = cx.data_mut().filesystem().append_via_stream(file);
+            on_files(opened.and_then(|stream| in_blocks(cx.data_mut(), stream)))
+        },
+    )
+}
+
 /// A stream to a file that takes large blocks.
 fn in_blocks(
     state: &mut State,
@@ -120,7 +155,7 @@ fn in_blocks(
     Ok(state.table.push(writes)?)
 }
 
-/// In place of the engine's: the functions that reach files by their names, and those that read and write them.
+/// In place of the engine's: the functions that reach files by their names.
 fn link_files(l: &mut Linker<State>) -> wasmtime::Result<()> {
     type Dir = Resource<Descriptor>;
     let mut preopens = l.instance("wasi:filesystem/preopens@0.2.12")?;
@@ -143,34 +178,6 @@ fn link_files(l: &mut Linker<State>) -> wasmtime::Result<()> {
                 let mut files = state.filesystem();
                 on_files(files.open_at(dir, follow, path, how, flags).await)
             })
-        },
-    )?;
-    files.func_wrap(
-        "[method]descriptor.read-via-stream",
-        |mut cx: StoreContextMut<'_, State>, (file, offset): (Dir, u64)| {
-            let state = cx.data_mut();
-            let file = match state.table.get(&file)? {
-                Descriptor::File(file) => Arc::clone(&file.file),
-                Descriptor::Dir(_) => {
-                    return Ok((Err(filesystem::types::ErrorCode::IsDirectory),));
-                }
-            };
-            let blocks: DynInputStream = Box::new(Blocks::new(file, offset, state.room.clone()));
-            Ok((Ok(state.table.push(blocks)?),))
-        },
-    )?;
-    files.func_wrap(
-        "[method]descriptor.write-via-stream",
-        |mut cx: StoreContextMut<'_, State>, (file, offset): (Dir, u64)| {
-            let opened = cx.data_mut().filesystem().write_via_stream(file, offset);
-            on_files(opened.and_then(|stream| in_blocks(cx.data_mut(), stream)))
-        },
-    )?;
-    files.func_wrap(
-        "[method]descriptor.append-via-stream",
-        |mut cx: StoreContextMut<'_, State>, (file,): (Dir,)| {
-            let opened = cx.data_mut().filesystem().append_via_stream(file);
-            on_files(opened.and_then(|stream| in_blocks(cx.data_mut(), stream)))
         },
     )?;
     files.func_wrap_async(

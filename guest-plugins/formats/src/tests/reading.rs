@@ -372,24 +372,6 @@ fn a_record_without_end_is_refused() {
     assert_eq!(fault.code, "format.record_too_long");
 }
 
-#[test]
-fn stops_are_found_wherever_they_stand() {
-    let stops = crate::csv::Stops::new(*b",\n\\");
-    for length in 0..40 {
-        for at in 0..length {
-            for byte in [b',', b'\n', b'\\'] {
-                let mut text = vec![b'-'; length];
-                text[at] = byte;
-                // A byte whose neighbour differs by one bit must not be taken for it.
-                text.iter_mut().skip(at + 1).for_each(|other| *other = byte ^ 1);
-                let found = stops.find(&text);
-                assert_eq!(found, Some(at), "{length} {at} {byte}");
-            }
-        }
-        assert_eq!(stops.find(&vec![b'-'; length]), None);
-    }
-}
-
 /// Gives the bytes that it had, and fewer than it said.
 struct Shrinking(Memory);
 
