@@ -48,7 +48,7 @@ mod tests {
     use crate::kind::Kind;
     use crate::print::Style;
     use crate::rows::CsvStyle;
-    use crate::{Budget, CellColumn, Decoder, Encoder, Records, TextDecoding, decoder, encoder};
+    use crate::{Budget, CellColumn, Decoder, Records, TextDecoding, decoder, encoder};
 
     const WHOLE: Budget = Budget { rows: u32::MAX, bytes: 64 << 20 };
 
